@@ -1,0 +1,90 @@
+"""Every exit code, and every error that ends a run.
+
+    CiloadError
+    ├── UsageError              2    a bad flag, a missing file
+    ├── TargetNotReadyError     98   --wait-for gave up
+    ├── OptionsError            104  everything wrong with the options, at once
+    └── ScriptError             107  the script raised where it must not
+        ├── SetupTimeoutError   100
+        ├── TeardownTimeoutError 101
+        └── AbortedError        108  the script called abort()
+
+What a target does wrong is data (a sample with an error), never one of these. Anything else that reaches
+the top is a bug in ciload and shows its traceback.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process says to CI. k6's numbers where k6 has one."""
+
+    PASSED = 0
+    INTERNAL_ERROR = 1
+    USAGE = 2
+    TARGET_NOT_READY = 98
+    THRESHOLDS_FAILED = 99
+    SETUP_TIMEOUT = 100
+    TEARDOWN_TIMEOUT = 101
+    INVALID_OPTIONS = 104
+    INTERRUPTED = 105
+    SCRIPT_ERROR = 107
+    ABORTED = 108
+    MARKED_FAILED = 110
+
+
+class CiloadError(Exception):
+    """A message for the user: what is wrong, why, and what to do."""
+
+    exit_code = ExitCode.INTERNAL_ERROR
+
+
+class UsageError(CiloadError):
+    exit_code = ExitCode.USAGE
+
+
+class TargetNotReadyError(CiloadError):
+    exit_code = ExitCode.TARGET_NOT_READY
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One mistake of the user's: where it was written, what is wrong with it, what was probably meant."""
+
+    where: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" + (f"; {self.hint}" if self.hint else "")
+
+
+class OptionsError(CiloadError):
+    """All complaints about the options of a run, so that they can be mended in one go."""
+
+    exit_code = ExitCode.INVALID_OPTIONS
+
+    def __init__(self, complaints: list[Complaint]) -> None:
+        self.complaints = complaints
+        super().__init__("\n".join(str(complaint) for complaint in complaints))
+
+
+class ScriptError(CiloadError):
+    """The user's script raised; the message ends with the traceback of the script's own frames."""
+
+    exit_code = ExitCode.SCRIPT_ERROR
+
+
+class SetupTimeoutError(ScriptError):
+    exit_code = ExitCode.SETUP_TIMEOUT
+
+
+class TeardownTimeoutError(ScriptError):
+    exit_code = ExitCode.TEARDOWN_TIMEOUT
+
+
+class AbortedError(ScriptError):
+    exit_code = ExitCode.ABORTED

@@ -1,0 +1,299 @@
+"""One request from call to sample: keep-alive, one retry on a stale connection, redirects, cookies, measuring."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any
+from urllib.parse import urljoin
+
+from ciload.durations import parse_duration
+from ciload.http.connection import Connection, Settings, sweep
+from ciload.http.dial import Dialer
+from ciload.http.failure import ConnectionLostError, ErrorCode, RequestFailedError
+from ciload.http.request import HeaderPairs, HeaderTypes, Prepared, Preparer, encode_body
+from ciload.http.response import NO_HEAD, REUSED, Response
+from ciload.http.session import NoVirtualUserError, Session, current
+from ciload.http.target import Params, parse_target, with_params, without_secrets
+from ciload.metrics.series import Tags
+
+DEFAULT_TIMEOUT_S = 60.0
+MOST_REDIRECTS = 10
+SWEEP_EVERY_S = 0.02  # how late a timeout may be noticed
+NO_TAGS: Tags = ()
+SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "www-authenticate"})
+BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding"})
+
+
+class Client:
+    """The HTTP client of one event loop. Virtual users bring their own connections and cookies (`Session`)."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str = "",
+        verify: bool = True,
+        max_body_kept: int = 8 * 1024 * 1024,
+        discard_bodies: bool = False,
+    ) -> None:
+        self.settings = Settings(0 if discard_bodies else max_body_kept)
+        self.discard_bodies = discard_bodies
+        self.preparer = Preparer(base_url)
+        self.dialer = Dialer(self.settings, verify=verify)
+        self._sweeping: asyncio.TimerHandle | None = None
+
+    async def dial(self, prepared: Prepared, deadline: float) -> Connection:
+        if self._sweeping is None:
+            self._sweep()
+        return await self.dialer.dial(prepared.target.origin, deadline)
+
+    def _sweep(self) -> None:
+        sweep(self.settings, perf_counter())
+        self._sweeping = asyncio.get_running_loop().call_later(SWEEP_EVERY_S, self._sweep)
+
+    def close(self) -> None:
+        """Stop the timer and drop whatever is still open."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
+        for connection in list(self.settings.open):
+            connection.abort()
+
+
+async def request(
+    method: str,
+    url: str,
+    *,
+    params: Params | None = None,
+    headers: HeaderTypes | None = None,
+    json: Any = None,
+    data: Params | str | bytes | None = None,
+    content: str | bytes | None = None,
+    timeout: float | str | None = None,  # noqa: ASYNC109  # httpx's name; it covers the whole request
+    name: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    follow_redirects: bool = True,
+) -> Response:
+    """Send a request and measure it.
+
+    Whatever the target does is in the response: without one, `status_code` is 0 and `error` and `error_code` say why.
+
+    Args:
+        method: any HTTP method.
+        url: absolute, or relative to `--base-url`.
+        params: added to the query; lists repeat the key.
+        headers: a mapping or pairs. Only User-Agent and Host are sent besides.
+        json: a value sent as JSON.
+        data: a mapping sent as a form, or text or bytes sent as they are.
+        content: text or bytes sent as they are.
+        timeout: seconds, or text such as "500ms", from the look-up to the last byte, redirects included; 60 s unless set.
+        name: what to measure this request under; unless set, the URL without query.
+        tags: more tags for the samples of this request.
+        follow_redirects: up to 10, each measured as a request of its own.
+
+    Raises:
+        ValueError, TypeError: an argument that cannot be sent. Nothing was sent.
+    """
+    session = current.get(None)
+    if session is None or session.client is None:
+        raise NoVirtualUserError
+    if params is not None:
+        url = with_params(url, params)
+    body = content_type = None
+    if json is not None or data is not None or content is not None:
+        body, content_type = encode_body(json, data, content)
+    deadline = perf_counter() + (DEFAULT_TIMEOUT_S if timeout is None else positive(timeout))
+    key = (method, url, header_pairs(headers) if headers else ())
+    try:
+        prepared = session.client.preparer.memory.get(key) or session.client.preparer.prepare(key)
+    except RequestFailedError as failure:
+        return _unsent(session, method, url, name, tags, failure)
+    raw = prepared.bare
+    if body is not None or session.jar:
+        raw = prepared.encode(body, content_type, session.jar.header_for(prepared.target))
+    response = await exchange(session, session.client, prepared, raw, deadline, name, tags)
+    if follow_redirects and response.has_redirect_location:
+        return await _follow(response, prepared, body, content_type, deadline, name, tags)
+    return response
+
+
+async def exchange(
+    session: Session,
+    client: Client,
+    prepared: Prepared,
+    raw: bytes,
+    deadline: float,
+    name: str | None,
+    tags: Mapping[str, str] | None,
+) -> Response:
+    """One hop: take a connection, send, wait, record, give the connection back."""
+    idle = session.pool.idle.get(prepared.origin_key)
+    connection = idle.pop() if idle else None
+    dialed = REUSED
+    while True:
+        if connection is None:
+            try:
+                connection = await client.dial(prepared, deadline)
+            except RequestFailedError as failure:
+                return _unsent(session, prepared.method, prepared.target.url, name or prepared.name, tags, failure)
+            dialed = connection.dialed
+        started = perf_counter()
+        waiter = connection.send(raw, deadline, prepared.is_head)
+        try:
+            await waiter
+        except BaseException:  # the iteration is being interrupted: the response may still be on its way
+            connection.abort()
+            raise
+        if (
+            connection.failure is None
+            or dialed is not REUSED
+            or connection.first_byte_at
+            or not prepared.idempotent
+            or not isinstance(connection.failure, ConnectionLostError)
+        ):
+            break
+        # The server closed an idle connection just as we used it. RFC 9112 9.3.1: ask again on a fresh one.
+        connection = None
+    session.pool.used = True
+
+    head = connection.head
+    status, failure_now = head.status_code, connection.failure
+    first, sent = connection.first_byte_at or connection.done_at, connection.sent_at
+    if not started <= sent <= first:  # still writing when the answer began
+        sent = first
+    phases = (sent - started, first - sent, connection.done_at - first)
+    response = Response(status, head, connection.content, prepared.method, prepared.target.url, dialed, phases)
+    if failure_now is not None:
+        status = _mark_failed(response, failure_now)
+    elif head.encoding or connection.truncated:
+        status = _decode(response, client, connection.truncated)
+    if head.set_cookies:
+        session.jar.store(head.set_cookies, prepared.target)
+    if connection.reusable and connection.sent_at:
+        if idle is None:
+            session.pool.put(prepared.origin_key, connection)
+        else:
+            idle.append(connection)
+    else:
+        connection.abort()
+
+    if status >= 400:
+        response.error_code = 1000 + status
+    key = (name or prepared.name, prepared.method, status, response.error_code, NO_TAGS if tags is None else frozen(tags))
+    scope = session.scope
+    series = scope.http.get(key)
+    if series is None:
+        series = scope.http_series(key, response.error, failed=not 200 <= status < 400)
+    series.sending.append(phases[0])
+    series.waiting.append(phases[1])
+    series.receiving.append(phases[2])
+    series.bytes_sent += len(raw)
+    series.bytes_received += connection.bytes_received
+    if dialed is not REUSED:
+        series.blocked.append(dialed.blocked)
+        series.looking_up.append(dialed.looking_up)
+        series.connecting.append(dialed.connecting)
+        series.tls_handshaking.append(dialed.tls_handshaking)
+    return response
+
+
+def header_pairs(headers: HeaderTypes) -> HeaderPairs:
+    return tuple(headers.items()) if isinstance(headers, Mapping) else tuple((name, value) for name, value in headers)
+
+
+def frozen(tags: Mapping[str, str]) -> Tags:
+    return tuple((str(key), str(value)) for key, value in tags.items())
+
+
+def positive(timeout: float | str) -> float:
+    seconds = parse_duration(timeout)
+    if seconds == 0:
+        raise ValueError("a timeout must be longer than 0")
+    return seconds
+
+
+def _mark_failed(response: Response, failure: RequestFailedError) -> int:
+    """Make it a response with status 0 and answer that status."""
+    response.status_code = 0
+    response.content = b""
+    response.error = failure.text
+    response.error_code = failure.code
+    return 0
+
+
+def _decode(response: Response, client: Client, truncated: bool) -> int:
+    """Undo gzip or deflate (RFC 9110 8.4.1) within the bound on kept bodies; answers the status."""
+    response.truncated = truncated and not client.discard_bodies
+    if response.head.encoding not in (b"gzip", b"x-gzip", b"deflate") or not response.content:
+        return response.status_code
+    keep = client.settings.keep_bytes
+    # 32: zlib or gzip, told by the header. Some servers send "deflate" without the zlib header: -15.
+    bare = response.head.encoding == b"deflate" and response.content[0] & 0x0F != 8
+    inflater = zlib.decompressobj(-15 if bare else 32 + 15)
+    try:
+        response.content = inflater.decompress(response.content, keep)
+    except zlib.error as error:
+        return _mark_failed(response, RequestFailedError(ErrorCode.DECOMPRESSION, f"decompression failed: {error}"))
+    if inflater.unconsumed_tail:
+        response.truncated = True
+    elif not inflater.eof and not truncated:
+        return _mark_failed(
+            response, RequestFailedError(ErrorCode.DECOMPRESSION, "decompression failed: the body ends too early")
+        )
+    return response.status_code
+
+
+def _unsent(
+    session: Session,
+    method: str,
+    url: str,
+    name: str | None,
+    tags: Mapping[str, str] | None,
+    failure: RequestFailedError,
+) -> Response:
+    """The response to a request that reached no connection: counted as failed, without any time."""
+    shown = without_secrets(url)
+    response = Response(0, NO_HEAD, b"", method, shown, REUSED, (0.0, 0.0, 0.0))
+    _mark_failed(response, failure)
+    key = (name or shown, method, 0, int(failure.code), NO_TAGS if tags is None else frozen(tags))
+    series = session.scope.http.get(key) or session.scope.http_series(key, failure.text, failed=True)
+    series.unsent += 1
+    return response
+
+
+async def _follow(
+    response: Response,
+    prepared: Prepared,
+    body: bytes | None,
+    content_type: str | None,
+    deadline: float,
+    name: str | None,
+    tags: Mapping[str, str] | None,
+) -> Response:
+    """Go where a redirect points, as fetch and Go do; after the tenth, the redirect itself is the answer."""
+    session = current.get()
+    assert session.client is not None
+    history: list[Response] = []
+    while response.has_redirect_location and len(history) < MOST_REDIRECTS:
+        history.append(response)
+        method, headers = prepared.method, prepared.headers
+        rewritten = response.status_code == 303 or (response.status_code in (301, 302) and method == "POST")
+        if rewritten and method != "HEAD":
+            method, body = "GET", None
+            headers = tuple(pair for pair in headers if pair[0].lower() not in BODY_HEADERS)
+        url = urljoin(prepared.target.url, response.head.location)
+        try:
+            target = parse_target(url)
+            if target.origin != prepared.target.origin:  # what was meant for one server is not another's to know
+                headers = tuple(pair for pair in headers if pair[0].lower() not in SECRET_HEADERS)
+            key = (method, url, headers)
+            prepared = session.client.preparer.memory.get(key) or session.client.preparer.prepare(key)
+        except RequestFailedError as failure:
+            response = _unsent(session, method, url, name, tags, failure)
+            break
+        raw = prepared.encode(body, content_type, session.jar.header_for(prepared.target))
+        response = await exchange(session, session.client, prepared, raw, deadline, name, tags)
+    response.history = tuple(history)
+    return response

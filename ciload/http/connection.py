@@ -1,0 +1,251 @@
+"""One TCP connection: its own asyncio protocol and its own parser callback.
+
+Two ways lead through a response. The first response of a kind goes through llhttp (httptools), event by event. Its
+head is then remembered by its bytes: a server that answers the same request again mostly sends the same head, and a
+complete response whose head is known byte for byte needs no parsing at all. Everything else (heads not seen before,
+chunked or long bodies, HEAD, 1xx, 204, 304, garbage) takes the first way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import cast
+
+import httptools
+
+from ciload.http.failure import ErrorCode, RequestFailedError, from_loss
+from ciload.http.response import NO_HEAD, REUSED, Dialed, Head
+
+MOST_HEADS = 512
+LARGEST_HEAD = 256 * 1024
+HIGH_WATER = 64 * 1024
+NEVER = float("inf")
+BODILESS = frozenset({204, 304})
+
+
+class Settings:
+    """What every connection of a client shares: known heads and the bound on kept bodies."""
+
+    __slots__ = ("heads", "keep_bytes", "open")
+
+    def __init__(self, keep_bytes: int) -> None:
+        self.keep_bytes = keep_bytes  # 0: bodies are read and dropped
+        self.heads: dict[bytes, Head] = {}
+        self.open: set[Connection] = set()
+
+
+class Connection(asyncio.Protocol):
+    """Sends one request at a time and collects the response.
+
+    `send` answers a future that ends when the response is complete or the connection has failed; the outcome stands in
+    the attributes: `head`, `content`, `failure` and the time stamps (seconds, `perf_counter`).
+    """
+
+    __slots__ = ("_body", "_data", "_in_body", "_is_head", "_kept", "_loop", "_pairs", "_parser", "_reason", "_settings", "_waiter",
+                 "bytes_received", "content", "deadline", "dialed", "done_at", "failure", "first_byte_at", "head", "idle",
+                 "reusable", "sent_at", "transport", "truncated", "write")  # fmt: skip
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
+        self._loop = loop
+        self._settings = settings
+        self._waiter: asyncio.Future[None] | None = None
+        self.idle: list[Connection] | None = None  # the pool's list that this connection rests in
+        self.dialed: Dialed = REUSED
+        self.deadline = NEVER
+        self.reusable = True
+        self.failure: RequestFailedError | None = None
+
+    # --- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        # pause_writing/resume_writing then tell when a long request body has really left.
+        self.transport.set_write_buffer_limits(high=HIGH_WATER, low=0)
+        self.write = self.transport.write
+        self._settings.open.add(self)
+
+    def pause_writing(self) -> None:
+        self.sent_at = 0.0
+
+    def resume_writing(self) -> None:
+        self.sent_at = perf_counter()
+
+    def data_received(self, data: bytes) -> None:
+        now = perf_counter()
+        waiter = self._waiter
+        if waiter is None:  # bytes that nobody asked for: the next response could not be trusted
+            self.abort()
+            return
+        self.bytes_received += len(data)
+        if not self.first_byte_at:
+            self.first_byte_at = now
+            end = data.find(b"\r\n\r\n") + 4
+            head = self._settings.heads.get(data[:end])
+            if head is not None and len(data) - end == head.body_bytes and not self._is_head:
+                self.head = head
+                self.content = data[end : end + self._settings.keep_bytes]
+                self.reusable = head.keep_alive
+                self.done_at = now
+                self._waiter = None
+                if not waiter.done():
+                    waiter.set_result(None)
+                return
+        self._parse(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._settings.open.discard(self)
+        self.reusable = False
+        if self.idle is not None and self in self.idle:
+            self.idle.remove(self)
+        if self._waiter is not None:
+            if self._in_body and exc is None and self.head.body_bytes is None and not self._chunked():
+                self._finish(perf_counter())  # a body that ends with the connection
+            else:
+                self._fail(from_loss(exc, received=bool(self.bytes_received)))
+
+    # --- one exchange
+
+    def send(self, request: bytes, deadline: float, is_head: bool) -> asyncio.Future[None]:
+        """Write a request. The future ends when the exchange has; look at `failure` then."""
+        self.failure = None
+        self.content = b""
+        self.truncated = False
+        self.head = NO_HEAD
+        self.first_byte_at = 0.0
+        self.bytes_received = 0
+        self._is_head = is_head
+        self._in_body = False
+        self.deadline = deadline
+        self._waiter = waiter = self._loop.create_future()
+        self.sent_at = -1.0
+        self.write(request)
+        if self.sent_at:  # else pause_writing was called, and resume_writing will tell
+            self.sent_at = perf_counter()
+        return waiter
+
+    @property
+    def busy(self) -> bool:
+        return self._waiter is not None
+
+    def abort(self) -> None:
+        """Drop the connection at once; nothing of it can be used again."""
+        self.reusable = False
+        self._waiter = None
+        self.transport.abort()
+
+    def give_up(self, failure: RequestFailedError) -> None:
+        """End the exchange under way with a failure of our own making (a deadline, a broken response)."""
+        self._fail(failure)
+        self.abort()
+
+    def _fail(self, failure: RequestFailedError) -> None:
+        waiter, self._waiter = self._waiter, None
+        self.failure = failure
+        self.done_at = perf_counter()
+        self.reusable = False
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _finish(self, now: float) -> None:
+        waiter, self._waiter = self._waiter, None
+        self.content = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self.done_at = now
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _chunked(self) -> bool:
+        return any(name.lower() == b"transfer-encoding" for name, _ in self.head.pairs)
+
+    # --- httptools
+
+    def _parse(self, data: bytes) -> None:
+        if self.bytes_received == len(data):
+            # A fresh parser per response: llhttp cannot be told to skip the body of the HEAD before.
+            self._parser = httptools.HttpResponseParser(self)
+            self._pairs: list[tuple[bytes, bytes]] = []
+            self._body: list[bytes] = []
+            self._kept = 0
+            self._reason = ""
+        self._data = data
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.give_up(RequestFailedError(ErrorCode.UNKNOWN, "unsupported response status 101"))
+        except httptools.HttpParserError as error:
+            if self._waiter is not None:
+                self.give_up(RequestFailedError(ErrorCode.UNKNOWN, f"malformed HTTP response: {_reason(error)}"))
+            else:  # the response was complete, and more came: the connection cannot be used again
+                self.abort()
+        else:
+            if self._waiter is not None and not self._in_body and self.bytes_received > LARGEST_HEAD:
+                text = f"response headers larger than {LARGEST_HEAD // 1024} KiB"
+                self.give_up(RequestFailedError(ErrorCode.UNKNOWN, text))
+
+    def on_message_begin(self) -> None:
+        if self._waiter is None:  # a second response that nobody asked for
+            self.reusable = False
+
+    def on_status(self, status: bytes) -> None:
+        self._reason += status.decode("latin-1")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_body:  # else a trailer
+            self._pairs.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._waiter is None:
+            return
+        parser = self._parser
+        status = parser.get_status_code()
+        self._in_body = status >= 200
+        self.head = Head(status, self._reason, parser.get_http_version(), self._pairs, keep_alive=False)
+        if self._in_body and (self._is_head or status in BODILESS):
+            # llhttp would wait for the body that Content-Length announces and that never comes.
+            self.reusable = parser.should_keep_alive() and self._data.endswith(b"\r\n\r\n")
+            self._finish(perf_counter())
+
+    def on_body(self, body: bytes) -> None:
+        if self._waiter is None:
+            return
+        room = self._settings.keep_bytes - self._kept
+        if len(body) > room:
+            body, self.truncated = body[:room], True
+        if body:
+            self._body.append(body)
+            self._kept += len(body)
+
+    def on_message_complete(self) -> None:
+        if self._waiter is None:
+            return
+        if not self._in_body:  # 1xx: the real response follows
+            self._pairs, self._reason = [], ""
+            return
+        # Only here does llhttp know whether the connection goes on.
+        self.reusable = self.head.keep_alive = self._parser.should_keep_alive()
+        self._remember()
+        self._finish(perf_counter())
+
+    def _remember(self) -> None:
+        """Keep the head of a response that came in one piece, by its bytes."""
+        data, head = self._data, self.head
+        if head.body_bytes is None or len(data) != self.bytes_received or self.truncated:
+            return
+        end = data.find(b"\r\n\r\n") + 4
+        if len(data) - end == head.body_bytes:
+            heads = self._settings.heads
+            if len(heads) >= MOST_HEADS:
+                heads.clear()
+            heads[data[:end]] = head
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip() or type(error).__name__
+
+
+def sweep(settings: Settings, now: float) -> None:
+    """Fail every exchange whose deadline has passed: one timer for all connections instead of one each."""
+    for connection in [each for each in settings.open if each.deadline < now and each.busy]:
+        connection.give_up(RequestFailedError(ErrorCode.TIMEOUT, "request timeout"))
+
+

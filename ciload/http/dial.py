@@ -1,0 +1,126 @@
+"""Opening connections: look-up, TCP connect and TLS handshake, each timed on its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from ipaddress import ip_address
+from time import perf_counter
+from typing import Any
+
+from ciload.http.connection import Connection, Settings
+from ciload.http.failure import ErrorCode, RequestFailedError, from_dial, from_lookup, from_tls
+from ciload.http.response import Dialed
+from ciload.http.target import Origin
+
+ADDRESSES_LAST_S = 300.0  # k6's dns.ttl
+DIAL_TIMEOUT_S = 30.0  # k6's cap on one TCP connect
+
+Address = tuple[socket.AddressFamily, tuple[Any, ...]]
+
+
+class Dialer:
+    """Opens connections for one client: caches addresses and TLS settings, remembers no connection."""
+
+    def __init__(self, settings: Settings, *, verify: bool) -> None:
+        self._settings = settings
+        self._addresses: dict[tuple[str, int], tuple[float, list[Address]]] = {}
+        self._verify = verify
+        self._tls: ssl.SSLContext | None = None
+
+    async def dial(self, origin: Origin, deadline: float) -> Connection:
+        """A connection ready to send on.
+
+        Raises:
+            RequestFailedError: look-up, connect or handshake failed, or `deadline` passed.
+        """
+        started = perf_counter()
+        try:
+            async with asyncio.timeout(max(0.0, deadline - started)):
+                return await self._dial(origin, started)
+        except TimeoutError:
+            raise RequestFailedError(ErrorCode.TIMEOUT, "request timeout") from None
+
+    async def _dial(self, origin: Origin, started: float) -> Connection:
+        addresses = await self._look_up(origin.host, origin.port)
+        looked_up = perf_counter()
+        sock = await _connect(addresses)
+        connected = perf_counter()
+        connection = await self._hand_over(sock, origin)
+        ready = perf_counter()
+        handshake = ready - connected if origin.secure else 0.0
+        connection.dialed = Dialed(ready - started, looked_up - started, connected - looked_up, handshake)
+        return connection
+
+    async def _look_up(self, host: str, port: int) -> list[Address]:
+        now = perf_counter()
+        known = self._addresses.get((host, port))
+        if known is not None and known[0] > now:
+            return known[1]
+        try:
+            ip = ip_address(host.partition("%")[0])
+        except ValueError:
+            loop = asyncio.get_running_loop()
+            try:
+                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            except OSError as error:
+                raise from_lookup(error) from None
+            addresses = [(socket.AddressFamily(family), address) for family, _, _, _, address in found]
+            addresses.sort(key=lambda each: each[0] != socket.AF_INET)  # k6's policy preferIPv4
+        else:
+            addresses = [(socket.AF_INET if ip.version == 4 else socket.AF_INET6, (host, port))]
+        self._addresses[(host, port)] = (perf_counter() + ADDRESSES_LAST_S, addresses)
+        return addresses
+
+    async def _hand_over(self, sock: socket.socket, origin: Origin) -> Connection:
+        """Give a connected socket to the event loop, through TLS where the origin wants it."""
+        loop = asyncio.get_running_loop()
+        tls = {"ssl": self._tls_context(), "server_hostname": origin.host} if origin.secure else {}
+        try:
+            _, connection = await loop.create_connection(
+                lambda: Connection(loop, self._settings), sock=sock, **tls  # type: ignore[arg-type]
+            )
+        except (OSError, ssl.SSLError) as error:
+            sock.close()
+            raise (from_tls if origin.secure else from_dial)(error) from None  # type: ignore[operator]
+        except BaseException:
+            sock.close()
+            raise
+        return connection
+
+    def _tls_context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+            self._tls.set_alpn_protocols(["http/1.1"])
+            if not self._verify:
+                self._tls.check_hostname = False
+                self._tls.verify_mode = ssl.CERT_NONE
+        return self._tls
+
+
+async def _connect(addresses: list[Address]) -> socket.socket:
+    """A socket connected to the first address that answers."""
+    loop = asyncio.get_running_loop()
+    failure: RequestFailedError | None = None
+    for family, address in addresses:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            async with asyncio.timeout(DIAL_TIMEOUT_S):
+                await loop.sock_connect(sock, address)
+        except TimeoutError:
+            sock.close()
+            failure = RequestFailedError(ErrorCode.DIAL_TIMEOUT, "dial: i/o timeout")
+        except OSError as error:
+            sock.close()
+            failure = from_dial(error)
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise failure or RequestFailedError(ErrorCode.NO_SUCH_HOST, "lookup: no such host")

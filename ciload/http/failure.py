@@ -1,0 +1,87 @@
+"""What can go wrong with a request, as k6's error codes: every foreign exception is mapped here, at the edge."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from enum import IntEnum
+
+
+class ErrorCode(IntEnum):
+    """k6's numbers. 4xx and 5xx responses get 1000 + status and no error text."""
+
+    UNKNOWN = 1000
+    INVALID_URL = 1020
+    TIMEOUT = 1050
+    DNS = 1100
+    NO_SUCH_HOST = 1101
+    TCP = 1200
+    BROKEN_PIPE = 1201
+    DIAL = 1210
+    DIAL_TIMEOUT = 1211
+    REFUSED = 1212
+    RESET = 1220
+    TLS = 1300
+    NOT_TLS = 1301
+    UNKNOWN_AUTHORITY = 1310
+    HOSTNAME_MISMATCH = 1311
+    DECOMPRESSION = 1701
+
+
+class RequestFailedError(Exception):
+    """The target (or the way to it) failed a request. Becomes a response with status 0, never a crash."""
+
+    def __init__(self, code: ErrorCode, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+class ConnectionLostError(RequestFailedError):
+    """The connection ended while a response was due."""
+
+
+def from_lookup(error: OSError) -> RequestFailedError:
+    missing = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+    if error.errno in missing:
+        return RequestFailedError(ErrorCode.NO_SUCH_HOST, "lookup: no such host")
+    return RequestFailedError(ErrorCode.DNS, f"lookup: {error.strerror or error}")
+
+
+def from_dial(error: OSError) -> RequestFailedError:
+    if error.errno == errno.ECONNREFUSED:
+        return RequestFailedError(ErrorCode.REFUSED, "dial: connection refused")
+    if error.errno == errno.ETIMEDOUT:
+        return RequestFailedError(ErrorCode.DIAL_TIMEOUT, "dial: i/o timeout")
+    return RequestFailedError(ErrorCode.DIAL, f"dial: {error.strerror or error}")
+
+
+# X509_V_ERR_* of OpenSSL: the certificate is for another name or address.
+WRONG_NAME = {62, 64}
+
+
+def from_tls(error: Exception) -> RequestFailedError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        code = ErrorCode.HOSTNAME_MISMATCH if error.verify_code in WRONG_NAME else ErrorCode.UNKNOWN_AUTHORITY
+        return RequestFailedError(code, f"tls: certificate not trusted: {error.verify_message}")
+    reason = getattr(error, "reason", None)
+    if reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}:
+        return RequestFailedError(ErrorCode.NOT_TLS, "tls: the server does not speak TLS on this port")
+    if isinstance(error, ConnectionResetError):
+        return RequestFailedError(ErrorCode.RESET, "tls: connection reset during the handshake")
+    return RequestFailedError(ErrorCode.TLS, f"tls: handshake failed: {reason or str(error) or type(error).__name__}")
+
+
+def from_loss(error: Exception | None, received: bool) -> ConnectionLostError:
+    """`error` is what the transport reported, None for an orderly close; `received`: some bytes had arrived."""
+    when = "in the middle of the response" if received else "before any response"
+    if isinstance(error, ConnectionResetError):
+        return ConnectionLostError(ErrorCode.RESET, f"connection reset by the server {when}")
+    if isinstance(error, BrokenPipeError):
+        return ConnectionLostError(ErrorCode.BROKEN_PIPE, "write: broken pipe")
+    if isinstance(error, ssl.SSLError):
+        return ConnectionLostError(ErrorCode.TLS, f"tls: {error.reason or error}")
+    if isinstance(error, OSError):
+        return ConnectionLostError(ErrorCode.TCP, f"connection lost {when}: {error.strerror or error}")
+    return ConnectionLostError(ErrorCode.UNKNOWN, f"connection closed by the server {when}")

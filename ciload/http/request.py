@@ -1,0 +1,160 @@
+"""What a script asks for, turned into the bytes that go on the wire."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ciload.http.target import Params, Target, encode_form, parse_target
+from ciload.version import __version__
+
+HeaderValue = str | bytes | int | float
+HeaderTypes = Mapping[str, HeaderValue] | Sequence[tuple[str, HeaderValue]]
+HeaderPairs = tuple[tuple[str, HeaderValue], ...]
+
+USER_AGENT = f"ciload/{__version__}"
+IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})  # RFC 9110 9.2.2
+WITH_BODY = frozenset({"POST", "PUT", "PATCH"})  # these say Content-Length: 0 when there is no body
+OURS = frozenset({"content-length", "transfer-encoding"})  # what the framing depends on is not the script's to set
+MOST_PREPARED = 4_096
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RequestOptions:
+    params: Params | None = None
+    headers: HeaderTypes | None = None
+    json: Any = None
+    data: Params | str | bytes | None = None
+    content: str | bytes | None = None
+    timeout: float | str | None = None
+    name: str | None = None
+    tags: Mapping[str, str] | None = None
+    follow_redirects: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Request(_RequestOptions):
+    """One request of a `batch`; the keyword arguments are those of `http.request`."""
+
+    method: str
+    url: str
+
+
+class Prepared:
+    """The part of a request that only depends on method, URL and headers: encoded once, sent many times."""
+
+    __slots__ = ("bare", "has_content_type", "has_cookie", "head", "headers", "idempotent", "is_head", "method", "name", "origin_key",
+                 "target")  # fmt: skip
+
+    def __init__(self, method: str, target: Target, headers: HeaderPairs) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.name = target.name
+        self.origin_key = f"{target.origin.scheme}://{target.origin.authority}"
+        self.idempotent = method in IDEMPOTENT
+        self.is_head = method == "HEAD"
+        lines = {name.lower(): (name, _header_text(name, value)) for name, value in headers}
+        lines = {lower: line for lower, line in lines.items() if lower not in OURS}
+        lines.setdefault("user-agent", ("user-agent", USER_AGENT))
+        if target.authorization:
+            lines.setdefault("authorization", ("authorization", target.authorization))
+        _, host = lines.pop("host", ("host", target.origin.authority))
+        self.has_content_type = "content-type" in lines
+        self.has_cookie = "cookie" in lines
+        text = [f"{method} {target.request_target} HTTP/1.1\r\nhost: {host}\r\n"]
+        text += [f"{name}: {value}\r\n" for name, value in lines.values()]
+        self.head = "".join(text).encode("latin-1")
+        self.bare = self.head + (b"content-length: 0\r\n\r\n" if method in WITH_BODY else b"\r\n")
+
+    def encode(self, body: bytes | None, content_type: str | None, cookies: str) -> bytes:
+        """The whole request, with a body, cookies or both."""
+        lines = [self.head]
+        if cookies and not self.has_cookie:
+            lines.append(b"cookie: " + cookies.encode("latin-1", "replace") + b"\r\n")
+        if body is None:
+            body = b""
+            if self.method in WITH_BODY:
+                lines.append(b"content-length: 0\r\n")
+        else:
+            if content_type and not self.has_content_type:
+                lines.append(f"content-type: {content_type}\r\n".encode())
+            lines.append(b"content-length: %d\r\n" % len(body))
+        return b"".join((*lines, b"\r\n", body))
+
+
+def _header_text(name: str, value: HeaderValue) -> str:
+    """The value as it goes on the wire.
+
+    Raises:
+        ValueError: a name or value that would end the header or start another one.
+    """
+    if not isinstance(name, str) or not TOKEN.fullmatch(name):
+        raise ValueError(f"invalid header name {name!r}")
+    if isinstance(value, bytes):
+        text = value.decode("latin-1")
+    elif isinstance(value, str | int | float):
+        text = str(value)
+        if not text.isascii():
+            text = text.encode().decode("latin-1")  # UTF-8 on the wire
+    else:
+        raise TypeError(f"header {name}: expected text, got {type(value).__name__}")
+    if any(character in text for character in "\r\n\0"):
+        raise ValueError(f"header {name}: the value contains a line break or a NUL")
+    return text
+
+
+class Preparer:
+    """Prepares requests and remembers them: most scripts send the same few, over and over."""
+
+    __slots__ = ("base_url", "memory")
+
+    def __init__(self, base_url: str = "") -> None:
+        self.base_url = base_url
+        self.memory: dict[tuple[str, str, HeaderPairs], Prepared] = {}
+
+    def prepare(self, key: tuple[str, str, HeaderPairs]) -> Prepared:
+        """The request for (method, url, headers).
+
+        Raises:
+            RequestFailedError: the URL cannot be requested.
+            ValueError, TypeError: the method or a header is not valid.
+        """
+        method, url, headers = key
+        if not isinstance(method, str) or not TOKEN.fullmatch(method):
+            raise ValueError(f"invalid method {method!r}")
+        if not isinstance(url, str):
+            raise TypeError(f"expected a URL as text, got {type(url).__name__}")
+        prepared = Prepared(method.upper(), parse_target(url, self.base_url), headers)
+        if len(self.memory) >= MOST_PREPARED:
+            self.memory.clear()
+        self.memory[key] = prepared
+        return prepared
+
+
+def encode_body(json: Any, data: Params | str | bytes | None, content: str | bytes | None) -> tuple[bytes, str | None]:
+    """The body and the Content-Type that it implies; exactly one of the arguments is given.
+
+    Raises:
+        ValueError: more than one was given.
+        TypeError: the value cannot be a body.
+    """
+    if sum(given is not None for given in (json, data, content)) > 1:
+        raise ValueError("give one of json=, data= and content=")
+    if json is not None:
+        text = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return text.encode(), "application/json"
+    if isinstance(data, Mapping | list | tuple):
+        return encode_form(data).encode(), "application/x-www-form-urlencoded"
+    raw = data if content is None else content
+    if isinstance(raw, str):
+        return raw.encode(), "text/plain; charset=utf-8" if content is not None else None
+    if isinstance(raw, bytes | bytearray | memoryview):
+        return bytes(raw), None
+    raise TypeError(f"a body must be text or bytes, got {type(raw).__name__}")
+
+

@@ -1,0 +1,269 @@
+"""What a script sees of an answer: httpx's names, k6's timings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from email.message import Message
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from ciload.http.target import without_secrets
+
+
+class HTTPStatusError(Exception):
+    """`raise_for_status()` met a 4xx or 5xx response."""
+
+    def __init__(self, message: str, response: Response) -> None:
+        super().__init__(message)
+        self.response = response
+
+
+class RequestError(HTTPStatusError):
+    """`raise_for_status()` met a request that got no response at all."""
+
+
+class Head:
+    """A parsed status line and header block. Immutable, and shared by all responses with these very bytes."""
+
+    __slots__ = ("body_bytes", "encoding", "http_version", "keep_alive", "location", "pairs", "reason", "set_cookies",
+                 "status_code")  # fmt: skip
+
+    def __init__(
+        self, status_code: int, reason: str, http_version: str, pairs: list[tuple[bytes, bytes]], keep_alive: bool
+    ) -> None:
+        self.status_code = status_code
+        self.reason = reason
+        self.http_version = http_version
+        self.pairs = pairs
+        self.keep_alive = keep_alive
+        self.body_bytes: int | None = None
+        self.encoding = b""
+        self.location: str | None = None
+        self.set_cookies: list[str] = []
+        chunked = False
+        for name, value in pairs:
+            lower = name.lower()
+            if lower == b"content-length":
+                self.body_bytes = int(value) if value.isdigit() else None
+            elif lower == b"content-encoding":
+                self.encoding = value.lower()
+            elif lower == b"transfer-encoding":
+                chunked = True
+            elif lower == b"location":
+                self.location = value.decode("latin-1")
+            elif lower == b"set-cookie":
+                self.set_cookies.append(value.decode("latin-1"))
+        if chunked:
+            self.body_bytes = None
+
+
+NO_HEAD = Head(0, "", "", [], keep_alive=False)
+
+
+class Headers(Mapping[str, str]):
+    """Response headers, case-insensitive; values of a repeated header are joined by ", "."""
+
+    __slots__ = ("_joined", "raw")
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self.raw = raw
+        self._joined: dict[str, str] = {}
+        for name, value in raw:
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            self._joined[key] = f"{self._joined[key]}, {text}" if key in self._joined else text
+
+    def __getitem__(self, name: str) -> str:
+        return self._joined[name.lower()]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._joined
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._joined)
+
+    def __len__(self) -> int:
+        return len(self._joined)
+
+    def get_list(self, name: str) -> list[str]:
+        key = name.lower().encode("latin-1")
+        return [value.decode("latin-1") for found, value in self.raw if found.lower() == key]
+
+    def __repr__(self) -> str:
+        return f"Headers({self._joined!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time of one request went, in ms; k6's phases.
+
+    `blocked` is everything before the request could be sent, so it contains `looking_up`, `connecting` and
+    `tls_handshaking`; `duration` is `sending + waiting + receiving`.
+    """
+
+    blocked: float = 0.0
+    looking_up: float = 0.0
+    connecting: float = 0.0
+    tls_handshaking: float = 0.0
+    sending: float = 0.0
+    waiting: float = 0.0
+    receiving: float = 0.0
+
+    @property
+    def duration(self) -> float:
+        return self.sending + self.waiting + self.receiving
+
+
+class Dialed(NamedTuple):
+    """What opening a connection cost, in seconds; all 0 on a kept-alive one."""
+
+    blocked: float = 0.0
+    looking_up: float = 0.0
+    connecting: float = 0.0
+    tls_handshaking: float = 0.0
+
+
+REUSED = Dialed()
+
+
+class SentRequest(NamedTuple):
+    """What was asked. The URL carries no userinfo."""
+
+    method: str
+    url: str
+
+
+class Response:
+    """The answer to a request, or what came instead: then `status_code` is 0 and `error` says why."""
+
+    __slots__ = ("_dialed", "_headers", "_phases", "content", "error", "error_code", "head", "history", "method",
+                 "status_code", "truncated", "url")  # fmt: skip
+
+    def __init__(
+        self,
+        status_code: int,
+        head: Head,
+        content: bytes,
+        method: str,
+        url: str,
+        dialed: Dialed,
+        phases: tuple[float, float, float],
+    ) -> None:
+        self.status_code = status_code
+        self.head = head
+        self.content = content
+        self.method = method
+        self.url = url
+        self._dialed = dialed
+        self._phases = phases
+        self._headers: Headers | None = None
+        self.error = ""
+        self.error_code = 0
+        self.truncated = False  # the body was longer than `max_body_kept`; `content` is its beginning
+        self.history: tuple[Response, ...] = ()
+
+    @property
+    def timings(self) -> Timings:
+        return Timings(*(seconds * 1e3 for seconds in self._dialed + self._phases))
+
+    @property
+    def elapsed(self) -> timedelta:
+        return timedelta(milliseconds=self.timings.duration)
+
+    @property
+    def request(self) -> SentRequest:
+        return SentRequest(self.method, self.url)
+
+    @property
+    def headers(self) -> Headers:
+        if self._headers is None:
+            self._headers = Headers(self.head.pairs)
+        return self._headers
+
+    @property
+    def reason_phrase(self) -> str:
+        if self.head.reason or not self.status_code:
+            return self.head.reason
+        try:
+            return HTTPStatus(self.status_code).phrase
+        except ValueError:
+            return ""
+
+    @property
+    def http_version(self) -> str:
+        return self.head.http_version
+
+    @property
+    def encoding(self) -> str:
+        """The charset of the Content-Type, else utf-8."""
+        message = Message()
+        message["content-type"] = self.headers.get("content-type", "")
+        return message.get_content_charset("utf-8")
+
+    @property
+    def text(self) -> str:
+        try:
+            return self.content.decode(self.encoding, errors="replace")
+        except LookupError:  # a charset nobody knows
+            return self.content.decode("utf-8", errors="replace")
+
+    def json(self, **options: Any) -> Any:
+        """The body as JSON.
+
+        Raises:
+            ValueError: it is not JSON, was cut at `max_body_kept`, or there is no response.
+        """
+        if self.truncated:
+            raise ValueError("the body is longer than max_body_kept and was cut: raise that option to parse it")
+        if self.error:
+            raise ValueError(f"no body to parse: {self.error}")
+        return json.loads(self.content, **options)
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """Names and values that this response set."""
+        pairs = (line.split(";", 1)[0].partition("=") for line in self.head.set_cookies)
+        return {name.strip(): value.strip() for name, _, value in pairs}
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status_code < 300
+
+    @property
+    def is_redirect(self) -> bool:
+        return 300 <= self.status_code < 400
+
+    @property
+    def has_redirect_location(self) -> bool:
+        return self.status_code in (301, 302, 303, 307, 308) and self.head.location is not None
+
+    @property
+    def is_client_error(self) -> bool:
+        return 400 <= self.status_code < 500
+
+    @property
+    def is_server_error(self) -> bool:
+        return 500 <= self.status_code < 600
+
+    @property
+    def is_error(self) -> bool:
+        return self.status_code == 0 or self.status_code >= 400
+
+    def raise_for_status(self) -> Response:
+        """Itself when the status is below 400.
+
+        Raises:
+            RequestError: there was no response.
+            HTTPStatusError: 4xx or 5xx.
+        """
+        shown = f"{self.method} {without_secrets(self.url)}"
+        if self.status_code == 0:
+            raise RequestError(f"{shown}: {self.error}", self)
+        if self.status_code >= 400:
+            raise HTTPStatusError(f"{shown}: {self.status_code} {self.reason_phrase}", self)
+        return self
+
+    def __repr__(self) -> str:
+        return f"<Response [{self.status_code or self.error}]>"

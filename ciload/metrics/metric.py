@@ -1,0 +1,52 @@
+"""What can be measured: a metric's name, kind and unit, and the ones every run has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    RATE = "rate"
+    TREND = "trend"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A named quantity. `unit` is for people and reports: "ms", "bytes" or ""."""
+
+    name: str
+    kind: Kind
+    unit: str = ""
+
+
+# Names and meanings are k6's, so that thresholds and dashboards carry over. Differences, each on purpose:
+# http_req_duration has no 0 ms samples for requests that were never sent, data_sent and data_received count
+# HTTP bytes before TLS, and `iterations` leaves out iterations that raised (script_errors counts those).
+BUILTIN: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("http_reqs", Kind.COUNTER),
+        Metric("http_req_failed", Kind.RATE),
+        Metric("http_req_duration", Kind.TREND, "ms"),
+        Metric("http_req_blocked", Kind.TREND, "ms"),
+        Metric("http_req_looking_up", Kind.TREND, "ms"),
+        Metric("http_req_connecting", Kind.TREND, "ms"),
+        Metric("http_req_tls_handshaking", Kind.TREND, "ms"),
+        Metric("http_req_sending", Kind.TREND, "ms"),
+        Metric("http_req_waiting", Kind.TREND, "ms"),
+        Metric("http_req_receiving", Kind.TREND, "ms"),
+        Metric("data_sent", Kind.COUNTER, "bytes"),
+        Metric("data_received", Kind.COUNTER, "bytes"),
+        Metric("checks", Kind.RATE),
+        Metric("group_duration", Kind.TREND, "ms"),
+        Metric("iterations", Kind.COUNTER),
+        Metric("iteration_duration", Kind.TREND, "ms"),
+        Metric("dropped_iterations", Kind.COUNTER),
+        Metric("script_errors", Kind.COUNTER),
+        Metric("vus", Kind.GAUGE),
+        Metric("vus_max", Kind.GAUGE),
+    )
+}

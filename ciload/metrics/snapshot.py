@@ -1,0 +1,80 @@
+"""The mergeable state of a run: what a segment hands over, and what thresholds and results are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ciload.metrics.errors_tally import ErrorTally
+from ciload.metrics.metric import Metric
+from ciload.metrics.series import Tags
+from ciload.metrics.sinks import Sink, TrendSink, new_sink
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """What one second of the run brought in. Percentiles are of the requests that finished in it."""
+
+    requests: int
+    failed: int
+    bytes_received: int
+    p50_ms: float | None
+    p95_ms: float | None
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """All series by metric name and tags. Merging is associative and commutative.
+
+    `errors` holds what the script raised, `request_errors` what requests met, by "METHOD name".
+    """
+
+    metrics: dict[str, Metric]
+    series: dict[str, dict[Tags, Sink]] = field(default_factory=dict)
+    errors: ErrorTally = field(default_factory=ErrorTally)
+    request_errors: ErrorTally = field(default_factory=ErrorTally)
+    overflowed: bool = False
+
+    def select(self, name: str, tags: Mapping[str, str] | None = None) -> Sink | None:
+        """The merge of all series of a metric that carry every one of `tags`; None when there is none."""
+        wanted = set((tags or {}).items())
+        matching = [sink for found, sink in self.series.get(name, {}).items() if wanted <= set(found)]
+        return self._merged(name, matching)
+
+    def grouped(self, name: str, *keys: str) -> Iterator[tuple[tuple[str, ...], Sink]]:
+        """The series of a metric merged by the values of the tags `keys` ("" where a tag is absent)."""
+        groups: dict[tuple[str, ...], list[Sink]] = {}
+        for tags, sink in self.series.get(name, {}).items():
+            values = dict(tags)
+            groups.setdefault(tuple(values.get(key, "") for key in keys), []).append(sink)
+        for values_of_keys, sinks in groups.items():
+            merged = self._merged(name, sinks)
+            if merged is not None:
+                yield values_of_keys, merged
+
+    def _merged(self, name: str, sinks: list[Sink]) -> Sink | None:
+        if not sinks:
+            return None
+        metric = self.metrics[name]
+        merged = new_sink(metric.kind, metric.unit)
+        for sink in sinks:
+            merged.merge(sink)  # type: ignore[arg-type]  # one metric, one kind
+        return merged
+
+    def merge(self, other: Snapshot) -> None:
+        self.metrics |= other.metrics
+        for name, by_tags in other.series.items():
+            mine = self.series.setdefault(name, {})
+            for tags, sink in by_tags.items():
+                metric = self.metrics[name]
+                if tags not in mine:
+                    mine[tags] = new_sink(metric.kind, metric.unit)
+                mine[tags].merge(sink)  # type: ignore[arg-type]
+        self.errors.merge(other.errors)
+        self.request_errors.merge(other.request_errors)
+        self.overflowed |= other.overflowed
+
+    def trend(self, name: str, tags: Mapping[str, str] | None = None) -> TrendSink:
+        """Like `select` for a trend; an empty one when nothing was measured."""
+        sink = self.select(name, tags)
+        return sink if isinstance(sink, TrendSink) else TrendSink()
