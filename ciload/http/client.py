@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 from urllib.parse import urljoin
@@ -13,7 +14,7 @@ from ciload.durations import parse_duration
 from ciload.http.connection import Connection, Settings, sweep
 from ciload.http.dial import Dialer
 from ciload.http.failure import ConnectionLostError, ErrorCode, RequestFailedError
-from ciload.http.request import HeaderPairs, HeaderTypes, Prepared, Preparer, encode_body
+from ciload.http.request import HeaderPairs, HeaderTypes, Prepared, Preparer, Request, encode_body
 from ciload.http.response import NO_HEAD, REUSED, Response
 from ciload.http.session import NoVirtualUserError, Session, current
 from ciload.http.target import Params, parse_target, with_params, without_secrets
@@ -37,12 +38,29 @@ class Client:
         verify: bool = True,
         max_body_kept: int = 8 * 1024 * 1024,
         discard_bodies: bool = False,
+        batch: int = 20,
+        batch_per_host: int = 6,
     ) -> None:
         self.settings = Settings(0 if discard_bodies else max_body_kept)
         self.discard_bodies = discard_bodies
+        self.batch = batch  # requests of one http.batch() at once; 0: no limit
+        self.batch_per_host = batch_per_host
         self.preparer = Preparer(base_url)
         self.dialer = Dialer(self.settings, verify=verify)
         self._sweeping: asyncio.TimerHandle | None = None
+
+    def check(self, entry: Request) -> None:
+        """See that a request can be sent at all.
+
+        Raises:
+            ValueError, TypeError: it cannot, whatever the target does.
+        """
+        if entry.json is not None or entry.data is not None or entry.content is not None:
+            encode_body(entry.json, entry.data, entry.content)
+        if entry.timeout is not None:
+            positive(entry.timeout)
+        with suppress(RequestFailedError):  # a URL that leads nowhere is a failed request, not a mistake
+            self.preparer.prepare((entry.method, entry.url, header_pairs(entry.headers) if entry.headers else ()))
 
     async def dial(self, prepared: Prepared, deadline: float) -> Connection:
         if self._sweeping is None:

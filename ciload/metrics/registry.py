@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 
 from ciload.metrics.errors_tally import OTHER, ErrorTally
 from ciload.metrics.metric import BUILTIN, Metric
 from ciload.metrics.series import HttpSeries, Tags
-from ciload.metrics.sinks import Sink, TrendSink, new_sink
+from ciload.metrics.sinks import RateSink, Sink, TrendSink, new_sink
 from ciload.metrics.snapshot import Second, Snapshot
 
 MOST_SERIES = 1_000
@@ -30,6 +31,7 @@ class Registry:
         self.sinks: dict[tuple[str, Tags], Sink] = {}
         self.scopes = 0
         self.errors = ErrorTally()
+        self.marked_failed: dict[str, None] = {}  # reasons given to fail_test(), each once
         self.overflowed = False  # some names or tags were folded into "(other)"
 
     def declare(self, metric: Metric) -> None:
@@ -89,6 +91,7 @@ class Registry:
         """Everything measured so far. The sinks are shared with the registry, not copied."""
         self.fold()
         snapshot = Snapshot(dict(self.metrics), errors=self.errors, overflowed=self.overflowed)
+        snapshot.marked_failed = dict(self.marked_failed)
         for series in self.http.values():
             for name, sink in series.sinks.items():
                 snapshot.series.setdefault(name, {})[series.tags] = sink
@@ -112,14 +115,15 @@ class Scope:
     Shared by every virtual user of the scenario; holds caches and no state of any of them.
     """
 
-    __slots__ = ("_children", "checks", "group", "http", "iteration_duration", "registry", "scenario")
+    __slots__ = ("_children", "checks", "custom", "group", "http", "registry", "scenario")
 
     def __init__(self, registry: Registry, scenario: str = "", group: str = "") -> None:
         self.registry = registry
         self.scenario = scenario
         self.group = group
         self.http: dict[HttpKey, HttpSeries] = {}
-        self.checks: dict[str, Sink] = {}
+        self.checks: dict[str, RateSink] = {}
+        self.custom: dict[str, Sink] = {}
         self._children: dict[str, Scope] = {}
 
     def within(self, group: str) -> Scope:
@@ -167,14 +171,15 @@ class Scope:
         self.http[key] = series
         return series
 
-    def check_sink(self, name: str) -> Sink:
+    def check_sink(self, name: str) -> RateSink:
         """Find or make the pass/fail counts of a check; `self.checks` caches the answer."""
         metric = BUILTIN["checks"]
         sink = self.registry.sink(metric, self.tags({"check": name}))
         if sink is None:
-            return self.registry.sink_anyway(metric, self.tags({"check": OTHER}))
-        self.checks[name] = sink
-        return sink
+            sink = self.registry.sink_anyway(metric, self.tags({"check": OTHER}))
+        else:
+            self.checks[name] = cast(RateSink, sink)
+        return cast(RateSink, sink)
 
     def sink(self, metric: Metric, tags: Mapping[str, str] | Tags = ()) -> Sink:
         """The sink of any other metric here; extra tags are dropped when there are too many combinations."""

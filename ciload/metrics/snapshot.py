@@ -33,6 +33,7 @@ class Snapshot:
     series: dict[str, dict[Tags, Sink]] = field(default_factory=dict)
     errors: ErrorTally = field(default_factory=ErrorTally)
     request_errors: ErrorTally = field(default_factory=ErrorTally)
+    marked_failed: dict[str, None] = field(default_factory=dict)  # reasons given to fail_test()
     overflowed: bool = False
 
     def select(self, name: str, tags: Mapping[str, str] | None = None) -> Sink | None:
@@ -72,6 +73,7 @@ class Snapshot:
                 mine[tags].merge(sink)  # type: ignore[arg-type]
         self.errors.merge(other.errors)
         self.request_errors.merge(other.request_errors)
+        self.marked_failed |= other.marked_failed
         self.overflowed |= other.overflowed
 
     def trend(self, name: str, tags: Mapping[str, str] | None = None) -> TrendSink:

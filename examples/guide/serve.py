@@ -57,17 +57,24 @@ def require_packages() -> None:
 
 
 def prepare_database() -> tuple[str, str]:
-    """Migrate and seed; returns a name for the database (no password in it) and the token."""
+    """Migrate and seed; returns a name for the database (no password in it) and the token.
+
+    Leaves with a message if the database is misspelt or out of reach.
+    """
     import django
     from django.conf import settings
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import call_command
-    from django.db import connection, connections
+    from django.db import OperationalError, connection, connections
 
-    if not os.environ.get("DATABASE_URL"):
-        settings.SQLITE_PATH.parent.mkdir(parents=True, exist_ok=True)
-    django.setup()
-    call_command("migrate", verbosity=0)
-    from api.demo import seed
+    try:
+        if not settings.DATABASE_URL:
+            settings.SQLITE_PATH.parent.mkdir(parents=True, exist_ok=True)
+        django.setup()
+        call_command("migrate", verbosity=0)
+    except (ImproperlyConfigured, OperationalError, OSError) as error:
+        sys.exit(f"The database cannot be used: {error}".rstrip())
+    from api.demo import seed  # models can only be imported after setup
 
     token = seed()
     connections.close_all()  # the workers are forked from here, and a connection must not be shared
@@ -78,7 +85,7 @@ def serve(port: int, workers: int, threads: int) -> None:
     """Run gunicorn until a signal ends it."""
     from gunicorn.app.base import BaseApplication
 
-    class Server(BaseApplication):  # type: ignore[misc]
+    class Server(BaseApplication):
         def load_config(self) -> None:
             for name, value in gunicorn_settings(port, workers, threads).items():
                 self.cfg.set(name, value)

@@ -5,7 +5,7 @@ import os
 from django.contrib.auth.models import User
 from rest_framework.authtoken.models import Token
 
-# Published, so it protects nothing. The guide's scripts have it as their default; API_TOKEN replaces it in both.
+# Published, so it protects nothing. The guide's scripts have it as their default; API_TOKEN replaces both.
 DEMO_TOKEN = "c110add0c110add0c110add0c110add0c110add0"
 
 USERS = 20

@@ -1,32 +1,36 @@
 """A modest box to run the API on, so that the guide's tests have a limit to find.
 
-On a fast machine the guide's thirty virtual users find nothing. This WSGI middleware gives the API the limits
-of a small one: half a CPU, as a container or a burstable cloud instance gets it. Nothing here is random and
-nothing depends on how fast the real machine is: requests fail because more of them come than the box can take.
+On a fast machine the guide's thirty virtual users find nothing. This WSGI middleware gives the API the
+limits of a small one: half a CPU, as a container or a burstable cloud instance gets it. Nothing here is
+random, and little depends on how fast the real machine is: requests fail because more of them come than the
+box can take.
 
-**How it works.** The box earns `cpus` seconds of CPU time per second and saves at most `saved_cpu_s`. A request
-takes its `cpu_s` from what is saved; if that is not there yet it waits in line, reads before writes. One that
-has waited `patience_s` is answered 503, as by a proxy in front of the box. One that had its turn is answered
-`takes_s` later.
+**How it works.** The box earns `cpus` seconds of CPU time per second and saves at most `saved_cpu_s`. A
+request takes its `cpu_s` from what is saved; if that is not there yet it waits in line, reads before
+writes. One that has waited `patience_s` is answered 503, as by a proxy in front of the box. One that had
+its turn is answered `takes_s` later.
 
 **Capacity** = cpus / cpu_s. Half a CPU at 30 ms a read is 16.7 reads/s; at 40 ms a write, 12.5 writes/s.
 
-**Load.** N virtual users that pause Z after each answer send N / (Z + R) requests a second, where R is the time
-to an answer. They wait for answers, so they can never ask for more than the box gives and still be patient:
-once the box is full, everyone's R settles at N / capacity - Z. A read's patience ends at 200 ms, so beyond
-R = takes_s + patience_s = 300 ms the rest fail, each after 200 ms. The share p of good answers then follows from
-N users, each busy for Z + 0.2 s, and 0.1 s more if the answer was good:
+**Load.** N virtual users that pause Z after each answer send N / (Z + R) requests a second, where R is the
+time to an answer. As they wait for answers, they slow down with the box: once it is full, R settles at N /
+capacity - Z. But a read has its answer within takes_s + patience_s = 0.3 s or fails after 0.2 s, so users
+whose R would have to be longer see failures instead. Each is then busy for Z + 0.2 s per request, and 0.1 s
+more if it succeeded. The successes fill the box, which gives the share p of them:
 
     p * N / (Z + 0.2 + 0.1 p) = 16.7   which gives   p = (Z + 0.2) / (N / 16.7 - 0.1)
 
-The guide's steps (a short run is a little better than this, as it starts with CPU time saved up):
+The guide's steps:
 
     30 users, no pause             p = 0.2 / 1.7 = 12% succeed
     20 users, pause of 0.5 s       p = 0.7 / 1.1 = 64% succeed
     20 users, pause of 1 s         R = 20 / 16.7 - 1 = 0.2 s, within patience: all succeed
     20 users, pause of 1 s, POST   R = 20 / 12.5 - 1 = 0.6 s, and writes are patient: all succeed
-    15 users, pause of 1 s, both   a pair needs 70 ms, so 7.14 pairs/s: R = 15 / 7.14 - 1 = 1.1 s for the write;
+    15 users, pause of 1 s, both   a pair needs 70 ms, so 7.1 pairs/s: R = 15 / 7.1 - 1 = 1.1 s for the write;
                                    the read goes first and needs little more than its 0.1 s
+
+A short run does a little better, as it starts with CPU time saved up. For the same reason the third step
+needs a box that was idle for a second before: its users all start at once.
 """
 
 import threading

@@ -1,14 +1,17 @@
 """Django settings. What varies comes from the environment; the defaults are for a demo on this machine only.
 
-    DATABASE_URL      postgres://user:password@host:port/name, or ?host=/socket/directory; unset means SQLite
-    GUIDE_SQLITE      where the SQLite file is (var/guide.sqlite3)
-    GUIDE_SECRET_KEY  Django's secret key
+- DATABASE_URL: postgres://user:password@host:port/name, or with ?host=/socket/directory; unset means SQLite
+- GUIDE_SQLITE: where the SQLite file is; unset means var/guide.sqlite3
+- GUIDE_SECRET_KEY: Django's secret key
+- MODEST: 1 means on a modest box (modest.py)
 """
 
 import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
 
 VAR = Path(__file__).resolve().parent.parent / "var"
 
@@ -35,13 +38,13 @@ def postgres(url: str) -> dict[str, Any]:
     ?host= replaces the host, as in libpq: a directory there means the Unix socket in it.
 
     Raises:
-        ValueError: another kind of database, or no database name.
+        ImproperlyConfigured: another kind of database, or no database name.
     """
     parts = urlsplit(url)
     name = unquote(parts.path.lstrip("/"))
     if parts.scheme not in ("postgres", "postgresql") or not name:
         # Without the URL: it may hold a password.
-        raise ValueError("DATABASE_URL must look like postgres://user:password@host:port/name")
+        raise ImproperlyConfigured("DATABASE_URL must be postgres://user:password@host:port/name")
     query = parse_qs(parts.query)
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -73,9 +76,11 @@ INSTALLED_APPS = [
     "rest_framework.authtoken",
     "api",
 ]
-MIDDLEWARE: list[str] = []  # no sessions, no cookies, no pages: nothing here needs any
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]  # for Content-Length; no sessions, no cookies
+APPEND_SLASH = False
 ROOT_URLCONF = "api.urls"
 USE_TZ = True
+TIME_ZONE = "UTC"
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.TokenAuthentication"],

@@ -27,7 +27,7 @@ class ListUsers(generics.ListAPIView):
 
 
 class CreateOrganization(generics.CreateAPIView):
-    """POST /v3/organizations {"name": ...}: 201, or 400 that says what is wrong. 401 without a valid token."""
+    """POST /v3/organizations {"name": ...}: 201, or 400 that says why not. 401 without a valid token."""
 
     queryset = Organization.objects.all()
     serializer_class = OrganizationSerializer

@@ -1,0 +1,38 @@
+"""ciload: a load tester that lives in CI.
+
+What a scenario script imports:
+
+    from ciload import Rate, Trend, check, http, sleep
+
+Names are loaded when they are first used, so that `ciload --version` does not wait for an HTTP client.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ciload.version import __version__
+
+if TYPE_CHECKING:
+    from ciload import http
+    from ciload.script.api import abort, check, fail, fail_test, group, sleep
+    from ciload.script.metrics import Counter, Gauge, Rate, Trend
+    from ciload.script.vu import VU
+
+__all__ = ["VU", "Counter", "Gauge", "Rate", "Trend", "__version__", "abort", "check", "fail", "fail_test", "group",
+           "http", "sleep"]  # fmt: skip
+
+_HOME = {
+    **dict.fromkeys(("abort", "check", "fail", "fail_test", "group", "sleep"), "ciload.script.api"),
+    **dict.fromkeys(("Counter", "Gauge", "Rate", "Trend"), "ciload.script.metrics"),
+    "VU": "ciload.script.vu",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "http":
+        return import_module("ciload.http")
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'ciload' has no attribute {name!r}")

@@ -1,0 +1,113 @@
+"""Checks, groups, sleeping and ending early: the verbs of a scenario script."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from contextvars import Token
+from time import perf_counter
+from types import TracebackType
+from typing import Any, NoReturn
+
+import anyio
+
+from ciload.durations import parse_duration
+from ciload.http.session import NoVirtualUserError, Session, current, current_session
+from ciload.metrics.metric import BUILTIN
+from ciload.script.failures import Abort, record_script_error
+
+GROUP_SEPARATOR = "::"
+
+
+def check(value: Any, checks: Mapping[str, Callable[[Any], Any] | Any]) -> bool:
+    """Count, under each name, whether something holds for `value`; true when everything does.
+
+    A check that raises counts as failed and as a script error, and the others still run. Checks alone never fail a
+    run; a threshold such as `checks: ["rate>0.99"]` does.
+
+    Args:
+        value: what to look at, mostly a response.
+        checks: name to function of `value`, or to a plain value; judged by truthiness.
+    """
+    session = current.get(None)
+    if session is None or session.client is None:
+        raise NoVirtualUserError
+    scope = session.scope
+    all_hold = True
+    for name, condition in checks.items():
+        sink = scope.checks.get(name) or scope.check_sink(_check_name(name))
+        try:
+            result = condition(value) if callable(condition) else condition
+            holds = result if result is True or result is False else _truth(name, result)
+        except Exception as error:  # noqa: BLE001  # whatever the script's function raises
+            record_script_error(session.scope, error)
+            holds = False
+        sink.total += 1
+        if holds:
+            sink.passes += 1
+        else:
+            all_hold = False
+    return all_hold
+
+
+def _check_name(name: str) -> str:
+    if not isinstance(name, str) or GROUP_SEPARATOR in name:
+        raise ValueError(f"a check's name is text without '::', not {name!r}")
+    return name
+
+
+def _truth(name: str, result: Any) -> bool:
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError(f"check {name!r} is an async function; await first, then check the result")
+    return bool(result)
+
+
+class group:  # noqa: N801  # reads as a verb: `async with group("log in"):`
+    """Name a part of an iteration: samples inside carry `group=::outer::inner`, `group_duration` its time.
+
+    The name belongs to the task that entered it: tasks running at the same time keep their own.
+    """
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str) or not name or GROUP_SEPARATOR in name:
+            raise ValueError(f"a group's name is text without '::', not {name!r}")
+        self.name = name
+
+    async def __aenter__(self) -> None:
+        self._token: Token[Session] = current.set(current_session().within(self.name))
+        self._started = perf_counter()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        duration_ms = (perf_counter() - self._started) * 1e3
+        current.get().scope.sink(BUILTIN["group_duration"]).add(duration_ms)
+        current.reset(self._token)
+
+
+async def sleep(seconds: float | str) -> None:
+    """Pause this virtual user; ends early when the run does. Takes seconds, or text such as "500ms"."""
+    session = current.get(None)
+    if session is not None:
+        session.pool.used = True
+    await anyio.sleep(parse_duration(seconds))
+
+
+class IterationFailedError(Exception):
+    """`fail()` was called."""
+
+
+def fail(reason: str = "") -> NoReturn:
+    """End this iteration as a script error."""
+    raise IterationFailedError(reason)
+
+
+def abort(reason: str = "") -> NoReturn:
+    """End the whole run now: teardown and reports still happen, the exit code is 108."""
+    raise Abort(reason)
+
+
+def fail_test(reason: str = "") -> None:
+    """Let the run go on, and fail it at its end with exit code 110."""
+    current_session().scope.registry.marked_failed.setdefault(reason or "fail_test() was called")

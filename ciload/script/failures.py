@@ -1,0 +1,54 @@
+"""What a script raised: counted, shown once with the script's own frames, never with ours."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import ciload
+from ciload.metrics.metric import BUILTIN
+from ciload.metrics.registry import Scope
+
+OUR_CODE = str(Path(ciload.__file__).parent)
+LONGEST_MESSAGE = 500
+LONGEST_TRACEBACK = 8_000
+
+
+class Abort(BaseException):  # noqa: N818  # no error: an order, which `except Exception` in a script must not eat
+    """The script called `abort()`."""
+
+
+class ScriptBlockedError(BaseException):
+    """Raised inside script code that keeps the event loop from running when it has to stop."""
+
+
+def record_script_error(scope: Scope, error: BaseException) -> None:
+    """Count an exception of the script's."""
+    scope.registry.errors.add("script", one_line(error), script_traceback(error))
+    scope.sink(BUILTIN["script_errors"]).add(1)
+
+
+def one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    shown = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return shown if len(shown) <= LONGEST_MESSAGE else shown[: LONGEST_MESSAGE - 1] + "…"
+
+
+def script_traceback(error: BaseException) -> str:
+    """The traceback as the script's author would write it: without the frames of ciload and of the import system."""
+    report = traceback.TracebackException.from_exception(error, compact=True)
+    seen: set[int] = set()
+    parts: list[traceback.TracebackException | None] = [report]
+    while parts:
+        part = parts.pop()
+        if part is None or id(part) in seen:
+            continue
+        seen.add(id(part))
+        part.stack = traceback.StackSummary.from_list([frame for frame in part.stack if _is_theirs(frame)])
+        parts += [part.__cause__, part.__context__, *(part.exceptions or ())]
+    text = "".join(report.format()).rstrip()
+    return text if len(text) <= LONGEST_TRACEBACK else text[:LONGEST_TRACEBACK] + "\n…"
+
+
+def _is_theirs(frame: traceback.FrameSummary) -> bool:
+    return not frame.filename.startswith((OUR_CODE, "<frozen"))

@@ -1,0 +1,72 @@
+"""Metrics that a script defines: `Counter`, `Gauge`, `Rate`, `Trend`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from ciload.http.session import current, current_session
+from ciload.metrics.metric import Kind, Metric
+
+LONGEST_NAME = 128
+
+
+class CustomMetric:
+    """Define it at the top level of the script, so that thresholds on it are checked before the run starts.
+
+    Args:
+        name: any text fit for a report, without braces.
+        unit: shown behind values; "ms" and "bytes" are written as people read them.
+
+    Raises:
+        ValueError: the name cannot be used, or is taken by a metric of another kind or unit.
+    """
+
+    kind: Kind
+
+    def __init__(self, name: str, *, unit: str = "") -> None:
+        if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+            raise ValueError(f"a metric's name is 1 to {LONGEST_NAME} printable characters, not {name!r}")
+        if "{" in name or "}" in name:
+            raise ValueError(f"a metric's name has no braces, they mark tags in thresholds: {name!r}")
+        self.metric = Metric(name, self.kind, unit)
+        loading = current.get(None)
+        if loading is not None:
+            loading.scope.registry.declare(self.metric)
+
+    def add(self, value: float | bool, tags: Mapping[str, str] | None = None) -> None:
+        """Take one sample, with the tags of the place it is taken in and these."""
+        number = float(value)
+        if math.isnan(number) or math.isinf(number):
+            raise ValueError(f"metric {self.metric.name!r}: {value!r} is not a number that can be summed up")
+        scope = current_session().scope
+        sink = scope.custom.get(self.metric.name) if tags is None else None
+        if sink is None:
+            sink = scope.sink(self.metric, {} if tags is None else {str(k): str(v) for k, v in tags.items()})
+            if tags is None:
+                scope.custom[self.metric.name] = sink
+        sink.add(number)
+
+
+class Counter(CustomMetric):
+    """A sum. Thresholds: `count`, `rate` (per second of load)."""
+
+    kind = Kind.COUNTER
+
+
+class Gauge(CustomMetric):
+    """The latest value. Thresholds: `value`."""
+
+    kind = Kind.GAUGE
+
+
+class Rate(CustomMetric):
+    """The share of samples that are true. Thresholds: `rate`, from 0 to 1."""
+
+    kind = Kind.RATE
+
+
+class Trend(CustomMetric):
+    """A distribution. Thresholds: `avg min med max p(N)`."""
+
+    kind = Kind.TREND
