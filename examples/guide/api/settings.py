@@ -40,11 +40,16 @@ def postgres(url: str) -> dict[str, Any]:
     Raises:
         ImproperlyConfigured: another kind of database, or no database name.
     """
+    # Without the URL, or the parser's words about it: it may hold a password.
+    wrong = ImproperlyConfigured("DATABASE_URL must be postgres://user:password@host:port/name")
     parts = urlsplit(url)
     name = unquote(parts.path.lstrip("/"))
     if parts.scheme not in ("postgres", "postgresql") or not name:
-        # Without the URL: it may hold a password.
-        raise ImproperlyConfigured("DATABASE_URL must be postgres://user:password@host:port/name")
+        raise wrong
+    try:
+        port = parts.port or ""
+    except ValueError:
+        raise wrong from None
     query = parse_qs(parts.query)
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -52,7 +57,7 @@ def postgres(url: str) -> dict[str, Any]:
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": query["host"][0] if "host" in query else parts.hostname or "",
-        "PORT": query["port"][0] if "port" in query else parts.port or "",
+        "PORT": query["port"][0] if "port" in query else port,
         # A modest box runs many threads (they mostly wait in line); were each to keep a connection,
         # PostgreSQL would run out of them.
         "CONN_MAX_AGE": 0 if MODEST else 60,

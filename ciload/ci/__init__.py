@@ -1,0 +1,1 @@
+"""Which CI this is, which commit, and which machine."""

@@ -1,0 +1,67 @@
+"""From what was measured to one verdict. Fails closed: a run that measured nothing has not passed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ciload.errors import ExitCode
+from ciload.result.document import Failure, Outcome, ThresholdResult, Verdict
+
+
+def judge(
+    *,
+    stops: Sequence[Failure],
+    script_errors: int,
+    allow_script_errors: bool,
+    marked_failed: Sequence[str],
+    thresholds: Sequence[ThresholdResult],
+    iterations: int,
+    requests: int,
+    answered: int,
+    warnings: Sequence[str],
+) -> Verdict:
+    """Weigh everything that can fail a run.
+
+    Args:
+        stops: failures of the run itself (a signal, setup, an abort), in the order they happened.
+        script_errors: exceptions in iterations and checks.
+        allow_script_errors: they do not fail the run.
+        marked_failed: reasons given to `fail_test()`.
+        thresholds: all of them, with their outcome.
+        iterations: how many finished without an exception.
+        requests: how many were made.
+        answered: how many of them got a response of any status.
+        warnings: what does not fail the run, but must be read beside the verdict.
+
+    Returns:
+        The failures in order of precedence: what ended the run, what the script got wrong, what was measured.
+    """
+    failures = list(stops)
+    if script_errors and not allow_script_errors:
+        times = "once" if script_errors == 1 else f"{script_errors} times"
+        failures.append(Failure(code=ExitCode.SCRIPT_ERROR, reason=f"the script raised {times}"))
+    failures += [Failure(code=ExitCode.MARKED_FAILED, reason=reason) for reason in marked_failed]
+    failures += [
+        Failure(code=ExitCode.THRESHOLDS_FAILED, reason=_threshold_reason(each))
+        for each in thresholds
+        if each.outcome is not Outcome.PASS
+    ]
+    if iterations == 0 and not failures:
+        failures.append(
+            Failure(code=ExitCode.THRESHOLDS_FAILED, reason="no data: not one iteration finished")
+        )
+    if requests and not answered and not stops:
+        reason = f"no data: none of the {requests} requests got a response"
+        failures.append(Failure(code=ExitCode.THRESHOLDS_FAILED, reason=reason))
+    return Verdict(
+        passed=not failures,
+        exit_code=failures[0].code if failures else ExitCode.PASSED,
+        failures=failures,
+        warnings=list(warnings),
+    )
+
+
+def _threshold_reason(threshold: ThresholdResult) -> str:
+    if threshold.outcome is Outcome.NO_DATA:
+        return f"no data for threshold {threshold.metric} {threshold.expression}"
+    return f"threshold failed: {threshold.metric} {threshold.expression}"
