@@ -27,4 +27,4 @@ class Control:
             self.stop = Stop(code, reason)
 
     def abort(self, reason: str) -> None:
-        self.request(ExitCode.ABORTED, f"the script called abort(): {reason}" if reason else "the script called abort()")
+        self.request(ExitCode.ABORTED, "the script called abort()" + (f": {reason}" if reason else ""))

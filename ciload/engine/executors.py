@@ -1,4 +1,4 @@
-"""When a virtual user may start an iteration. Each executor is the rule alone; the loop that obeys it is in `vus.py`."""
+"""When a virtual user may start an iteration. An executor is the rule alone; the loop that obeys it is in `vus.py`."""
 
 from __future__ import annotations
 

@@ -41,6 +41,7 @@ class Moment:
     span_s: float
     vus: int
     iterations: int
+    script_errors: int
     brought: Second
 
 
@@ -223,7 +224,8 @@ class Run:
         for name, value in (("vus", crew.active), ("vus_max", scenario.vus)):
             if crew.active or not self.outcome.timeline:
                 crew.scope.sink(BUILTIN[name]).add(value)
-        moment = Moment(at_s, span_s, crew.active, int(crew.completed.total), self.registry.fold())
+        errors = sum(entry.count for entry in self.registry.errors.entries.values())
+        moment = Moment(at_s, span_s, crew.active, int(crew.completed.total), errors, self.registry.fold())
         self.outcome.timeline.append(moment)
         self.observer.second(moment)
 

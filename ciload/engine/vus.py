@@ -40,10 +40,26 @@ class Crew:
         session = Session(self.client, self.scope)
         current.set(session)
         vu = VU(number, session)
-        arguments = function.arguments(vu=vu, data=data)
+        call, arguments, may_start = function.call, function.arguments(vu=vu, data=data), rule.for_vu()
+        clock, jar, pool = self.clock, session.jar, session.pool
+        durations, completed = self._durations, self.completed
         self.active += 1
         try:
-            await self._iterate(vu, function.call, arguments, rule.for_vu())
+            while may_start():
+                pool.used = False
+                started = clock()
+                try:
+                    await call(*arguments)
+                except (Exception, ScriptBlockedError) as error:  # noqa: BLE001  # whatever the script raises counts
+                    record_script_error(self.scope, error)
+                else:
+                    durations.pending.append((clock() - started) * 1e3)
+                    completed.total += 1
+                vu.iteration += 1
+                if jar:
+                    jar.clear()
+                if not pool.used:  # an iteration that waited for nothing must not keep the others from running
+                    await checkpoint()
         except anyio.get_cancelled_exc_class():
             self.interrupted += 1
             raise
@@ -52,24 +68,3 @@ class Crew:
         finally:
             self.active -= 1
             session.pool.close()
-
-    async def _iterate(
-        self, vu: VU, call: Callable[..., Any], arguments: tuple[Any, ...], may_start: Callable[[], bool]
-    ) -> None:
-        clock, jar, pool = self.clock, vu.session.jar, vu.session.pool
-        durations, completed = self._durations, self.completed
-        while may_start():
-            pool.used = False
-            started = clock()
-            try:
-                await call(*arguments)
-            except (Exception, ScriptBlockedError) as error:  # noqa: BLE001  # whatever the script raises is counted
-                record_script_error(self.scope, error)
-            else:
-                durations.pending.append((clock() - started) * 1e3)
-                completed.total += 1
-            vu.iteration += 1
-            if jar:
-                jar.clear()
-            if not pool.used:  # an iteration that waited for nothing must not keep the others from running
-                await checkpoint()

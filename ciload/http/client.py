@@ -106,7 +106,7 @@ async def request(
         json: a value sent as JSON.
         data: a mapping sent as a form, or text or bytes sent as they are.
         content: text or bytes sent as they are.
-        timeout: seconds, or text such as "500ms", from the look-up to the last byte, redirects included; 60 s unless set.
+        timeout: seconds, or text such as "500ms", from look-up to last byte, redirects included; 60 s unless set.
         name: what to measure this request under; unless set, the URL without query.
         tags: more tags for the samples of this request.
         follow_redirects: up to 10, each measured as a request of its own.
@@ -164,57 +164,60 @@ async def exchange(
         except BaseException:  # the iteration is being interrupted: the response may still be on its way
             connection.abort()
             raise
-        if (
-            connection.failure is None
-            or dialed is not REUSED
-            or connection.first_byte_at
-            or not prepared.idempotent
-            or not isinstance(connection.failure, ConnectionLostError)
-        ):
+        if connection.failure is None or dialed is not REUSED or not _went_stale(connection, prepared):
             break
-        # The server closed an idle connection just as we used it. RFC 9112 9.3.1: ask again on a fresh one.
         connection = None
     session.pool.used = True
 
-    head = connection.head
-    status, failure_now = head.status_code, connection.failure
     first, sent = connection.first_byte_at or connection.done_at, connection.sent_at
     if not started <= sent <= first:  # still writing when the answer began
         sent = first
-    phases = (sent - started, first - sent, connection.done_at - first)
-    response = Response(status, head, connection.content, prepared.method, prepared.target.url, dialed, phases)
-    if failure_now is not None:
-        status = _mark_failed(response, failure_now)
-    elif head.encoding or connection.truncated:
-        status = _decode(response, client, connection.truncated)
-    if head.set_cookies:
-        session.jar.store(head.set_cookies, prepared.target)
-    if connection.reusable and connection.sent_at:
-        if idle is None:
-            session.pool.put(prepared.origin_key, connection)
-        else:
-            idle.append(connection)
-    else:
-        connection.abort()
-
+    sending, waiting, receiving = sent - started, first - sent, connection.done_at - first
+    head = connection.head
+    response = Response(
+        head.status_code, head, connection.content, prepared.method, prepared.target.url, dialed,
+        (sending, waiting, receiving),
+    )  # fmt: skip
+    if connection.failure is not None or head.encoding or head.set_cookies or connection.truncated:
+        _look_closer(response, connection, session, client, prepared)
+    status = response.status_code
     if status >= 400:
         response.error_code = 1000 + status
-    key = (name or prepared.name, prepared.method, status, response.error_code, NO_TAGS if tags is None else frozen(tags))
-    scope = session.scope
-    series = scope.http.get(key)
-    if series is None:
-        series = scope.http_series(key, response.error, failed=not 200 <= status < 400)
-    series.sending.append(phases[0])
-    series.waiting.append(phases[1])
-    series.receiving.append(phases[2])
+
+    key = (name or prepared.name, prepared.method, status, response.error_code, frozen(tags) if tags else NO_TAGS)
+    series = session.scope.http.get(key) or session.scope.http_series(key, response.error)
+    series.sending.append(sending)
+    series.waiting.append(waiting)
+    series.receiving.append(receiving)
     series.bytes_sent += len(raw)
     series.bytes_received += connection.bytes_received
     if dialed is not REUSED:
-        series.blocked.append(dialed.blocked)
-        series.looking_up.append(dialed.looking_up)
-        series.connecting.append(dialed.connecting)
-        series.tls_handshaking.append(dialed.tls_handshaking)
+        series.add_dial(dialed)
+
+    if not connection.reusable or not connection.sent_at:
+        connection.abort()
+    elif idle is not None:
+        idle.append(connection)
+    else:
+        session.pool.put(prepared.origin_key, connection)
     return response
+
+
+def _went_stale(connection: Connection, prepared: Prepared) -> bool:
+    """The server closed an idle connection just as it was used again: ask once more on a fresh one (RFC 9112 9.3.1)."""
+    lost = isinstance(connection.failure, ConnectionLostError)
+    return lost and prepared.idempotent and not connection.first_byte_at
+
+
+def _look_closer(
+    response: Response, connection: Connection, session: Session, client: Client, prepared: Prepared
+) -> None:
+    """What most responses do not need: failures, cookies, decoding."""
+    if connection.failure is not None:
+        _mark_failed(response, connection.failure)
+        return
+    session.jar.store(response.head.set_cookies, prepared.target)
+    _decode(response, client, connection.truncated)
 
 
 def header_pairs(headers: HeaderTypes) -> HeaderPairs:
@@ -232,35 +235,32 @@ def positive(timeout: float | str) -> float:
     return seconds
 
 
-def _mark_failed(response: Response, failure: RequestFailedError) -> int:
-    """Make it a response with status 0 and answer that status."""
+def _mark_failed(response: Response, failure: RequestFailedError) -> None:
+    """Make it a response with status 0."""
     response.status_code = 0
     response.content = b""
     response.error = failure.text
     response.error_code = failure.code
-    return 0
 
 
-def _decode(response: Response, client: Client, truncated: bool) -> int:
-    """Undo gzip or deflate (RFC 9110 8.4.1) within the bound on kept bodies; answers the status."""
+def _decode(response: Response, client: Client, truncated: bool) -> None:
+    """Undo gzip or deflate (RFC 9110 8.4.1) within the bound on kept bodies."""
     response.truncated = truncated and not client.discard_bodies
     if response.head.encoding not in (b"gzip", b"x-gzip", b"deflate") or not response.content:
-        return response.status_code
-    keep = client.settings.keep_bytes
+        return
     # 32: zlib or gzip, told by the header. Some servers send "deflate" without the zlib header: -15.
     bare = response.head.encoding == b"deflate" and response.content[0] & 0x0F != 8
     inflater = zlib.decompressobj(-15 if bare else 32 + 15)
     try:
-        response.content = inflater.decompress(response.content, keep)
+        response.content = inflater.decompress(response.content, client.settings.keep_bytes)
     except zlib.error as error:
-        return _mark_failed(response, RequestFailedError(ErrorCode.DECOMPRESSION, f"decompression failed: {error}"))
+        _mark_failed(response, RequestFailedError(ErrorCode.DECOMPRESSION, f"decompression failed: {error}"))
+        return
     if inflater.unconsumed_tail:
         response.truncated = True
     elif not inflater.eof and not truncated:
-        return _mark_failed(
-            response, RequestFailedError(ErrorCode.DECOMPRESSION, "decompression failed: the body ends too early")
-        )
-    return response.status_code
+        text = "decompression failed: the body ends too early"
+        _mark_failed(response, RequestFailedError(ErrorCode.DECOMPRESSION, text))
 
 
 def _unsent(
@@ -275,8 +275,8 @@ def _unsent(
     shown = without_secrets(url)
     response = Response(0, NO_HEAD, b"", method, shown, REUSED, (0.0, 0.0, 0.0))
     _mark_failed(response, failure)
-    key = (name or shown, method, 0, int(failure.code), NO_TAGS if tags is None else frozen(tags))
-    series = session.scope.http.get(key) or session.scope.http_series(key, failure.text, failed=True)
+    key = (name or shown, method, 0, int(failure.code), frozen(tags) if tags else NO_TAGS)
+    series = session.scope.http.get(key) or session.scope.http_series(key, failure.text)
     series.unsent += 1
     return response
 

@@ -42,9 +42,18 @@ class Connection(asyncio.Protocol):
     the attributes: `head`, `content`, `failure` and the time stamps (seconds, `perf_counter`).
     """
 
-    __slots__ = ("_body", "_data", "_in_body", "_is_head", "_kept", "_loop", "_pairs", "_parser", "_reason", "_settings", "_waiter",
-                 "bytes_received", "content", "deadline", "dialed", "done_at", "failure", "first_byte_at", "head", "idle",
-                 "reusable", "sent_at", "transport", "truncated", "write")  # fmt: skip
+    __slots__ = (
+        "_body", "_data", "_in_body", "_is_head", "_kept", "_loop", "_pairs", "_parser", "_reason", "_settings",
+        "_waiter", "bytes_received", "content", "deadline", "dialed", "done_at", "failure", "first_byte_at", "head",
+        "idle", "reusable", "sent_at", "transport", "truncated", "write",
+    )  # fmt: skip
+
+    bytes_received: int
+    first_byte_at: float  # 0 until the first byte of the response has come
+    sent_at: float  # 0 while a long request is still being written
+    done_at: float
+    _is_head: bool
+    _in_body: bool
 
     def __init__(self, loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
         self._loop = loop
@@ -247,5 +256,3 @@ def sweep(settings: Settings, now: float) -> None:
     """Fail every exchange whose deadline has passed: one timer for all connections instead of one each."""
     for connection in [each for each in settings.open if each.deadline < now and each.busy]:
         connection.give_up(RequestFailedError(ErrorCode.TIMEOUT, "request timeout"))
-
-

@@ -83,9 +83,7 @@ def parse_set_cookie(line: str, target: Target, now: float) -> Cookie | None:
     path = given.get("path", "")
     if not path.startswith("/"):
         path = target.path.rpartition("/")[0] or "/"
-    return Cookie(
-        name.strip(), value.strip(), domain or host, not domain, path, "secure" in given, _expiry(given, now)
-    )
+    return Cookie(name.strip(), value.strip(), domain or host, not domain, path, "secure" in given, _expiry(given, now))
 
 
 def _expiry(given: dict[str, str], now: float) -> float | None:

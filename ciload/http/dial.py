@@ -77,14 +77,14 @@ class Dialer:
     async def _hand_over(self, sock: socket.socket, origin: Origin) -> Connection:
         """Give a connected socket to the event loop, through TLS where the origin wants it."""
         loop = asyncio.get_running_loop()
-        tls = {"ssl": self._tls_context(), "server_hostname": origin.host} if origin.secure else {}
+        tls, server = (self._tls_context(), origin.host) if origin.secure else (None, None)
         try:
             _, connection = await loop.create_connection(
-                lambda: Connection(loop, self._settings), sock=sock, **tls  # type: ignore[arg-type]
+                lambda: Connection(loop, self._settings), sock=sock, ssl=tls, server_hostname=server
             )
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:  # ssl.SSLError is one
             sock.close()
-            raise (from_tls if origin.secure else from_dial)(error) from None  # type: ignore[operator]
+            raise (from_tls(error) if origin.secure else from_dial(error)) from None
         except BaseException:
             sock.close()
             raise

@@ -47,8 +47,10 @@ class Request(_RequestOptions):
 class Prepared:
     """The part of a request that only depends on method, URL and headers: encoded once, sent many times."""
 
-    __slots__ = ("bare", "has_content_type", "has_cookie", "head", "headers", "idempotent", "is_head", "method", "name", "origin_key",
-                 "target")  # fmt: skip
+    __slots__ = (
+        "bare", "has_content_type", "has_cookie", "head", "headers", "idempotent", "is_head", "method", "name",
+        "origin_key", "target",
+    )  # fmt: skip
 
     def __init__(self, method: str, target: Target, headers: HeaderPairs) -> None:
         self.method = method
@@ -156,5 +158,3 @@ def encode_body(json: Any, data: Params | str | bytes | None, content: str | byt
     if isinstance(raw, bytes | bytearray | memoryview):
         return bytes(raw), None
     raise TypeError(f"a body must be text or bytes, got {type(raw).__name__}")
-
-

@@ -44,7 +44,9 @@ class Session:
 
     __slots__ = ("client", "jar", "pool", "scope")
 
-    def __init__(self, client: Client | None, scope: Scope, pool: Pool | None = None, jar: CookieJar | None = None) -> None:
+    def __init__(
+        self, client: Client | None, scope: Scope, pool: Pool | None = None, jar: CookieJar | None = None
+    ) -> None:
         self.client = client
         self.scope = scope
         self.pool = Pool() if pool is None else pool

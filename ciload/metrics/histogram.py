@@ -32,7 +32,8 @@ def middle_of(indices: Ints) -> npt.NDArray[np.float64]:
     """Middle of the range of values that share each bucket: at most 0.05% from any of them."""
     shift = np.maximum((indices >> HALF_BITS) - 1, 0)
     lowest = (indices - (shift << HALF_BITS)) << shift
-    return lowest + ((1 << shift) - 1) / 2
+    middle: npt.NDArray[np.float64] = lowest + ((1 << shift) - 1) / 2
+    return middle
 
 
 class Histogram:

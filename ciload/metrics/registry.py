@@ -146,9 +146,10 @@ class Scope:
         tags = {"scenario": self.scenario, "group": self.group} | dict(extra)
         return tuple(sorted((key, value) for key, value in tags.items() if value))
 
-    def http_series(self, key: HttpKey, error: str, failed: bool) -> HttpSeries:
+    def http_series(self, key: HttpKey, error: str) -> HttpSeries:
         """Find or make the series for (name, method, status, error_code, tags); `self.http` caches the answer."""
         name, method, status, error_code, extra = key
+        failed = not 200 <= status < 400  # k6's default of expected statuses
         registry = self.registry
         facts = {
             "name": name,

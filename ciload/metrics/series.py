@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -44,8 +45,14 @@ class HttpSeries:
         self._renew()
 
     def _renew(self) -> None:
-        for phase in SPARSE + DENSE:
-            setattr(self, phase, array("d"))
+        self.sending, self.waiting, self.receiving = array("d"), array("d"), array("d")
+        self.blocked, self.looking_up = array("d"), array("d")
+        self.connecting, self.tls_handshaking = array("d"), array("d")
+
+    def add_dial(self, seconds: Iterable[float]) -> None:
+        """What opening the connection cost, in the order of SPARSE."""
+        for phase, value in zip(SPARSE, seconds, strict=True):
+            getattr(self, phase).append(value)
 
     def fold(self) -> FoldedRequests:
         """Move what waits into the sinks. Answers what moved, for the timeline."""

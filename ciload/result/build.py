@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -192,12 +191,8 @@ def _warnings(snapshot: Snapshot, facts: Facts, thresholds: Sequence[ThresholdRe
             "more than 1,000 different series: further names and tags were folded into (other); "
             "give requests with changing URLs a `name=`"
         )
-    clamped = sum(sink.clamped for by in snapshot.series.values() for sink in by.values() if isinstance(sink, TrendSink))
+    sinks = [sink for by_tags in snapshot.series.values() for sink in by_tags.values()]
+    clamped = sum(sink.clamped for sink in sinks if isinstance(sink, TrendSink))
     if clamped:
         found.append(f"{clamped} samples were outside a histogram's range and counted at its edge")
     return found
-
-
-def finite(value: float) -> float:
-    """JSON has no nan; 0 for a distribution nobody fed."""
-    return value if math.isfinite(value) else 0.0

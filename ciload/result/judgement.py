@@ -47,9 +47,7 @@ def judge(
         if each.outcome is not Outcome.PASS
     ]
     if iterations == 0 and not failures:
-        failures.append(
-            Failure(code=ExitCode.THRESHOLDS_FAILED, reason="no data: not one iteration finished")
-        )
+        failures.append(Failure(code=ExitCode.THRESHOLDS_FAILED, reason="no data: not one iteration finished"))
     if requests and not answered and not stops:
         reason = f"no data: none of the {requests} requests got a response"
         failures.append(Failure(code=ExitCode.THRESHOLDS_FAILED, reason=reason))

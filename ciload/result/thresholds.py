@@ -34,6 +34,7 @@ AGGREGATIONS = {
     Kind.RATE: ("rate",),
     Kind.TREND: ("avg", "min", "med", "max", "p(N)"),
 }
+EXAMPLES = {Kind.COUNTER: "count<10", Kind.GAUGE: "value<10", Kind.RATE: "rate<0.01", Kind.TREND: "p(95)<500"}
 PERCENTILE = re.compile(r"p\(\s*(\d+(?:\.\d+)?)\s*\)")
 EXPRESSION = re.compile(r"\s*(?P<aggregation>[A-Za-z]+(?:\s*\([^)]*\))?)\s*(?P<operator>[<>=!]+)\s*(?P<limit>\S+)\s*")
 KEY = re.compile(r"(?P<metric>[^{}]*?)\s*(?:\{(?P<tags>.*)\})?\s*", re.DOTALL)
@@ -101,7 +102,7 @@ def _allowed(aggregation: str, kind: Kind) -> bool:
 
 
 def _example(metric: Metric) -> str:
-    return {Kind.COUNTER: "count<10", Kind.GAUGE: "value<10", Kind.RATE: "rate<0.01", Kind.TREND: "p(95)<500"}[metric.kind]
+    return EXAMPLES[metric.kind]
 
 
 def _meant(word: str, known: Mapping[str, object] | list[str]) -> str:
@@ -149,5 +150,3 @@ def aggregate(sink: Sink, aggregation: str, percent: float | None, load_s: float
     if percent is not None:
         return sink.percentiles([percent])[0]
     return {"avg": sink.mean, "min": sink.smallest, "max": sink.largest}[aggregation]
-
-

@@ -14,7 +14,7 @@ LONGEST_MESSAGE = 500
 LONGEST_TRACEBACK = 8_000
 
 
-class Abort(BaseException):  # noqa: N818  # no error: an order, which `except Exception` in a script must not eat
+class Abort(BaseException):  # an order, which `except Exception` in a script must not eat
     """The script called `abort()`."""
 
 

@@ -88,7 +88,7 @@ def _run_top_level(path: Path, registry: Registry) -> ModuleType:
     token = current.set(Session(None, Scope(registry)))
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever the script raises
         raise ScriptError(f"{path}: the script failed while it was loaded\n{script_traceback(error)}") from None
     finally:
         current.reset(token)
@@ -113,9 +113,7 @@ def _function(
     ]
     if unknown:
         offered = " and ".join(f"`{each}`" for each in injected)
-        complaints.append(
-            Complaint(where, f"`{name}` asks for {', '.join(unknown)}", f"a function may take {offered}")
-        )
+        complaints.append(Complaint(where, f"`{name}` asks for {', '.join(unknown)}", f"a function may take {offered}"))
         return None
     return Function(function, tuple(each.name for each in parameters if each.name in injected))
 

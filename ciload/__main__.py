@@ -1,0 +1,5 @@
+"""`python -m ciload`."""
+
+from ciload.cli import main
+
+main()

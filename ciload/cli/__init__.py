@@ -1,0 +1,40 @@
+"""The command line: parse, call one function, leave with its exit code. One module per command."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ciload.cli.run import run
+from ciload.version import __version__
+
+app = typer.Typer(
+    name="ciload",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"ciload {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def ciload(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """A load tester that lives in CI: plain Python scenarios, thresholds, JUnit, a job summary, and a verdict."""
+
+
+def main() -> None:
+    """The console script."""
+    app()

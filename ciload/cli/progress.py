@@ -1,0 +1,145 @@
+"""What is shown while a run goes on: a live display on a terminal, a plain line every 10 s elsewhere. On stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ciload.engine.run import Moment, Observer
+from ciload.options.plan import Plan, Scenario
+from ciload.reports.format import format_value
+from ciload.script.loader import Script
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+LINE_EVERY_S = 10.0
+REDRAW_EVERY_S = 0.25
+
+
+@contextmanager
+def progress_for(plan: Plan, script: Script) -> Iterator[Observer]:
+    """The display that fits stderr and the options."""
+    if plan.options.quiet:
+        yield Silent()
+        return
+    [scenario] = plan.scenarios
+    title = f"{script.path.name}: {describe(scenario)}"
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        from rich.console import Console
+        from rich.live import Live
+
+        live = Live(
+            console=Console(stderr=True),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=sys.stdout.isatty(),  # a script's print() must reach a pipe untouched
+        )
+        with live:
+            yield Display(scenario, title, live.update)
+        return
+    sys.stderr.write(f"{title}\n")
+    yield Lines(scenario)
+
+
+def describe(scenario: Scenario) -> str:
+    users = f"{scenario.vus} virtual user{'s' * (scenario.vus != 1)}"
+    if scenario.iterations is None:
+        return f"{users} for {format_value(scenario.duration_s * 1e3, 'ms')}"
+    each = " each" if scenario.executor == "per-vu-iterations" else ""
+    return f"{users}, {scenario.iterations} iteration{'s' * (scenario.iterations != 1)}{each}"
+
+
+class Silent:
+    def tick(self, elapsed_s: float) -> None:
+        pass
+
+    def second(self, moment: Moment) -> None:
+        pass
+
+
+class Totals:
+    """What the seconds so far add up to."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.failed = 0
+        self.latest: Moment | None = None
+
+    def second(self, moment: Moment) -> None:
+        self.failed += moment.brought.failed
+        self.latest = moment
+
+    def share(self, elapsed_s: float) -> float:
+        """How far the run is, from 0 to 1."""
+        if self.scenario.iterations is None:
+            return min(1.0, elapsed_s / self.scenario.duration_s)
+        return min(1.0, self.iterations / self.scenario.iterations)
+
+    @property
+    def iterations(self) -> int:
+        return self.latest.iterations if self.latest else 0
+
+    def text(self) -> str:
+        moment = self.latest
+        if moment is None:
+            return "starting"
+        p95 = "no response" if moment.brought.p95_ms is None else f"p95 {format_value(moment.brought.p95_ms, 'ms')}"
+        parts = [
+            f"{moment.vus} VUs",
+            f"{moment.iterations} iterations",
+            f"{moment.brought.requests / max(moment.span_s, 1e-9):.1f} req/s",
+            p95,
+            f"{self.failed} failed",
+        ]
+        if moment.script_errors:
+            parts.append(f"{moment.script_errors} script errors")
+        return " · ".join(parts)
+
+
+class Lines(Totals):
+    """A line now and then, for logs."""
+
+    next_line_s = LINE_EVERY_S
+
+    def tick(self, elapsed_s: float) -> None:
+        if elapsed_s >= self.next_line_s:
+            self.next_line_s += LINE_EVERY_S
+            sys.stderr.write(f"{elapsed_s:5.0f}s  {self.share(elapsed_s):4.0%}  {self.text()}\n")
+            sys.stderr.flush()
+
+
+class Display(Totals):
+    """A bar with the current figures, redrawn in place."""
+
+    def __init__(self, scenario: Scenario, title: str, update: Update) -> None:
+        super().__init__(scenario)
+        self.title = title
+        self.update = update
+        self.next_draw_s = 0.0
+
+    def tick(self, elapsed_s: float) -> None:
+        if elapsed_s >= self.next_draw_s:
+            self.next_draw_s = elapsed_s + REDRAW_EVERY_S
+            self.update(self._render(elapsed_s), refresh=True)
+
+    def _render(self, elapsed_s: float) -> RenderableType:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        bar = Table.grid(padding=(0, 1))
+        share = self.share(elapsed_s)
+        bar.add_row(ProgressBar(total=1, completed=share, width=40), f"{share:4.0%}", f"{elapsed_s:.0f}s")
+        return Group(Text(self.title, style="bold"), bar, Text(self.text()))
+
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Update(Protocol):
+        def __call__(self, renderable: RenderableType, *, refresh: bool = False) -> None: ...

@@ -1,0 +1,129 @@
+"""One `ciload run` from arguments to exit code: load, plan, wait, run, build the result, write and print it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from ciload.cli.facts import facts_of_failure, facts_of_run
+from ciload.cli.progress import progress_for
+from ciload.engine.control import Control
+from ciload.engine.run import Outcome, Run
+from ciload.engine.signals import stop_on_signals
+from ciload.engine.watchdog import Watchdog
+from ciload.errors import CiloadError, ExitCode, OptionsError, ScriptError, TargetNotReadyError, UsageError
+from ciload.http.ready import wait_until_ready
+from ciload.metrics.metric import BUILTIN
+from ciload.metrics.registry import Registry
+from ciload.metrics.snapshot import Snapshot
+from ciload.options.model import Options
+from ciload.options.plan import Plan, make_plan
+from ciload.options.sources import from_environment, from_file, from_flags, from_script
+from ciload.reports.console import console_summary
+from ciload.reports.files import claim_folder, write_reports
+from ciload.result.build import build_result
+from ciload.result.document import RunResult
+from ciload.script.loader import Script, load_script
+
+
+def run_command(path: Path | None, config: Path | None, env: Sequence[str], flags: Mapping[str, Any]) -> int:
+    """Do the run; every outcome ends here as an exit code and, unless it was a usage error, as reports."""
+    try:
+        if path is None:
+            raise UsageError("which script? usage: ciload run SCRIPT [options]; `ciload run --help` shows one")
+        environment = dict(os.environ)
+        os.environ.update(_parse_env(env))  # after the copy: -e is for the script and never sets options
+        return _run(path, config, environment, flags)
+    except CiloadError as error:
+        _say(f"error: {error}" if not isinstance(error, OptionsError) else _listed(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("interrupted before the run started")
+        return ExitCode.INTERRUPTED
+
+
+def _run(path: Path, config: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> int:
+    flag_source, environment_source = from_flags(flags), from_environment(environment)
+    file_source = from_file(config)
+    outer = (flag_source, environment_source, file_source)
+    registry = Registry()
+    try:
+        script = load_script(path, registry)
+    except ScriptError as error:
+        # No plan exists, but CI looks for reports; the folder is known unless the script was to name it.
+        folder = next((source.values["out_dir"] for source in outer if "out_dir" in source.values), None)
+        out_dir = claim_folder(str(folder or Options.model_fields["out_dir"].default))
+        _report(out_dir, build_result(Snapshot(dict(BUILTIN)), facts_of_failure(path, environment, error)), quiet=True)
+        raise
+    sources = (flag_source, environment_source, from_script(script.options, script.where), file_source)
+    plan = make_plan(sources, registry.metrics)
+    out_dir = claim_folder(plan.options.out_dir)
+    try:
+        _wait(plan)
+        outcome = _execute(plan, script, registry)
+    except TargetNotReadyError as error:
+        facts = replace(facts_of_failure(path, environment, error), thresholds=plan.thresholds)
+        _report(out_dir, build_result(Snapshot(dict(registry.metrics)), facts), plan.options.quiet)
+        raise
+    result = build_result(outcome.snapshot, facts_of_run(path, environment, plan, outcome))
+    _report(out_dir, result, plan.options.quiet)
+    return result.verdict.exit_code
+
+
+def _wait(plan: Plan) -> None:
+    if plan.options.wait_for:
+        if not plan.options.quiet:
+            _say(f"waiting for {plan.options.wait_for} …")
+        verify = not plan.options.insecure_skip_tls_verify
+        anyio.run(wait_until_ready, plan.options.wait_for, plan.options.wait_timeout, verify)
+
+
+def _execute(plan: Plan, script: Script, registry: Registry) -> Outcome:
+    control, said = Control(), set[str]()
+
+    def report_block(where: str, seconds: float) -> None:
+        outcome.health.blocked[where] = max(seconds, outcome.health.blocked.get(where, 0.0))
+        if where not in said:
+            said.add(where)
+            _say(f"warning: {where} blocks all virtual users; use `await sleep()` and async clients")
+
+    watchdog = Watchdog(script.path, report_block)
+    with progress_for(plan, script) as progress, watchdog, stop_on_signals(control, watchdog):
+        run = Run(plan, script, registry, control, watchdog, progress)
+        outcome = run.outcome
+        uvloop = sys.platform != "win32"
+        return anyio.run(run.execute, backend_options={"use_uvloop": uvloop})
+
+
+def _report(out_dir: Path, result: RunResult, quiet: bool) -> None:
+    files = write_reports(out_dir, result)
+    if not quiet:
+        sys.stdout.write(console_summary(result, files, color=_wants_color()))
+        sys.stdout.flush()
+
+
+def _wants_color() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _parse_env(pairs: Sequence[str]) -> dict[str, str]:
+    wrong = [pair for pair in pairs if not pair.partition("=")[0] or "=" not in pair]
+    if wrong:
+        raise UsageError(f"-e {wrong[0]}: write -e KEY=VALUE")
+    return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def _listed(error: OptionsError) -> str:
+    count = len(error.complaints)
+    return f"{count} mistake{'s' * (count > 1)} in the options:\n" + "\n".join(f"  {each}" for each in error.complaints)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"ciload: {text}\n")
+    sys.stderr.flush()

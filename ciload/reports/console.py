@@ -1,0 +1,195 @@
+"""The summary at the end of a run: what a person at a terminal, or reading a CI log, wants to know first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Literal
+
+from ciload.reports.format import format_against, format_value
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ciload.metrics.metric import Kind
+from ciload.result.document import Distribution, MetricResult, Outcome, RunResult
+
+LOG_WIDTH = 160  # without a terminal nothing is cut or wrapped at 80
+MOST_ENDPOINTS = 30
+MOST_ERRORS = 10
+HIDDEN = {  # parts of a request and what has a place of its own; result.json has them all
+    "http_req_blocked", "http_req_looking_up", "http_req_connecting", "http_req_tls_handshaking",
+    "http_req_sending", "http_req_receiving", "checks", "vus",
+}  # fmt: skip
+MARK = {Outcome.PASS: ("✓", "green"), Outcome.FAIL: ("✗", "bold red"), Outcome.NO_DATA: ("✗", "bold red")}
+
+
+def console_summary(result: RunResult, files: Sequence[Path], *, color: bool) -> str:
+    """The whole summary as text, with ANSI colours or without."""
+    out = StringIO()
+    console = Console(
+        file=out, force_terminal=color, no_color=not color, width=None if color else LOG_WIDTH, highlight=False,
+        legacy_windows=False,
+    )  # fmt: skip
+    for section in (_thresholds, _checks, _endpoints, _metrics, _errors):
+        for part in section(result):
+            console.print(part)
+    console.print(_generator(result))
+    for warning in result.verdict.warnings:
+        console.print(Text(f"  ⚠ {warning}", style="yellow"))
+    console.print(_verdict(result))
+    if files:
+        names = ", ".join(path.name for path in files)
+        console.print(Text(f"  reports in {files[0].parent}/: {names}", style="dim"))
+    return "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
+
+
+Part = Text | Table | str
+
+
+def _heading(title: str, rest: str = "") -> Text:
+    return Text.assemble(("\n  " + title, "bold"), rest)
+
+
+def _grid(columns: Sequence[str], right_from: int) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_header=any(columns))
+    table.add_column("", width=3)
+    for index, column in enumerate(columns):
+        justify: Literal["left", "right"] = "right" if index >= right_from else "left"
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=index > 0)
+    return table
+
+
+def _thresholds(result: RunResult) -> Iterable[Part]:
+    if not result.thresholds:
+        return
+    yield _heading("THRESHOLDS")
+    table = _grid(("", "", ""), right_from=3)
+    for each in result.thresholds:
+        mark, style = MARK[each.outcome]
+        value = "no data" if each.value is None else format_against(each.value, each.operator, each.limit, each.unit)
+        table.add_row(
+            Text(f"  {mark}", style=style), Text(each.metric), Text(each.expression), Text(value, style=style)
+        )
+    yield table
+
+
+def _checks(result: RunResult) -> Iterable[Part]:
+    if not result.checks:
+        return
+    passes, total = sum(c.passes for c in result.checks), sum(c.passes + c.fails for c in result.checks)
+    yield _heading("CHECKS", f"  {_share(passes, total)}  {passes} of {total}")
+    table = _grid(("", "", ""), right_from=1)
+    for each in result.checks:
+        good = each.fails == 0
+        name = f"{each.group.removeprefix('::')} :: {each.name}" if each.group else each.name
+        count = each.passes + each.fails
+        table.add_row(
+            Text("  ✓" if good else "  ✗", style="green" if good else "bold red"),
+            Text(name),
+            f"{each.passes} of {count}",
+            "" if good else _share(each.passes, count),
+        )
+    yield table
+
+
+def _share(part: int, whole: int) -> str:
+    """A percentage that reads 100% only when it is."""
+    percent = 100 * part / whole if whole else 0.0
+    text = f"{percent:.2f}"
+    if (text == "100.00" and part < whole) or (text == "0.00" and part > 0):
+        text = ">99.99" if part < whole and percent > 50 else "<0.01"
+    return text.removesuffix(".00") + "%"
+
+
+def _endpoints(result: RunResult) -> Iterable[Part]:
+    if not result.endpoints:
+        return
+    yield _heading("ENDPOINTS")
+    table = _grid(("", "", "requests", "per s", "failed", "avg", "p(50)", "p(95)", "p(99)", "max"), right_from=2)
+    for each in result.endpoints[:MOST_ENDPOINTS]:
+        d = each.duration
+        times = [format_value(v, "ms") for v in (d.avg, d.med, d.p95, d.p99, d.max)] if d else ["-"] * 5
+        failed = Text(_share(each.failed, each.requests), style="red" if each.failed else "")
+        table.add_row("", Text(each.method), Text(each.name), str(each.requests), f"{each.rate:.1f}", failed, *times)
+    yield table
+    more = len(result.endpoints) - MOST_ENDPOINTS
+    if more > 0:
+        yield f"      … and {more} more in result.json"
+
+
+def _metrics(result: RunResult) -> Iterable[Part]:
+    rows = list(_metric_rows(result))
+    if not rows:
+        return
+    yield _heading("METRICS")
+    table = _grid(("",) * 7, right_from=7)
+    for name, values in rows:
+        table.add_row("", Text(name), *(Text(value) for value in values))
+    yield table
+
+
+def _metric_rows(result: RunResult) -> Iterable[tuple[str, Sequence[str]]]:
+    for name, metric in result.metrics.items():
+        if name in HIDDEN:
+            continue
+        if metric.kind is Kind.TREND and metric.trend is not None:
+            yield name, _trend(metric.trend, metric.unit)
+            if name == "http_req_duration" and result.expected_duration is not None:
+                yield "  { expected_response:true }", _trend(result.expected_duration, metric.unit)
+        else:
+            yield name, [_plain(metric)]
+
+
+def _trend(trend: Distribution, unit: str) -> list[str]:
+    values = (
+        ("avg", trend.avg), ("min", trend.min), ("med", trend.med), ("max", trend.max),
+        ("p(90)", trend.p90), ("p(95)", trend.p95),
+    )  # fmt: skip
+    return [f"{name}={format_value(value, unit)}" for name, value in values]
+
+
+def _plain(metric: MetricResult) -> str:
+    if metric.kind is Kind.COUNTER:
+        rate = f"  {format_value(metric.rate, metric.unit)}/s" if metric.rate is not None else ""
+        return f"{format_value(metric.count or 0, metric.unit)}{rate}"
+    if metric.kind is Kind.RATE:
+        passes, fails = metric.passes or 0, metric.fails or 0
+        return f"{_share(passes, passes + fails)}  {passes} of {passes + fails}"
+    low, high = format_value(metric.min or 0, metric.unit), format_value(metric.max or 0, metric.unit)
+    return f"{format_value(metric.value or 0, metric.unit)}  min={low}  max={high}"
+
+
+def _errors(result: RunResult) -> Iterable[Part]:
+    if not result.errors:
+        return
+    yield _heading("ERRORS")
+    for each in result.errors[:MOST_ERRORS]:
+        yield Text.assemble((f"    {each.count}x ", "bold red"), f"{each.source}: {each.message}")
+        if each.detail:
+            yield Text("\n".join(f"        {line}" for line in each.detail.splitlines()), style="dim")
+    more = len(result.errors) - MOST_ERRORS
+    if more > 0:
+        yield f"    … and {more} more kinds in result.json"
+
+
+def _generator(result: RunResult) -> Text:
+    generator, load = result.generator, result.load
+    interrupted = f", {load.iterations_interrupted} interrupted" if load.iterations_interrupted else ""
+    return Text(
+        f"\n  {load.iterations} iterations{interrupted} in {format_value(load.load_s * 1e3, 'ms')}; generator: "
+        f"{generator.cpu_share:.0%} of a core, event loop late by {format_value(generator.loop_lag_p99, 'ms')} at p99",
+        style="dim",
+    )
+
+
+def _verdict(result: RunResult) -> Text:
+    verdict = result.verdict
+    if verdict.passed:
+        return Text("\n  ✓ PASSED", style="bold green")
+    first, *others = verdict.failures
+    text = Text.assemble((f"\n  ✗ FAILED (exit code {verdict.exit_code})", "bold red"), f"  {first.reason}")
+    for other in others[:MOST_ERRORS]:
+        text.append(f"\n    also: {other.reason}")
+    return text

@@ -1,0 +1,179 @@
+"""The result as JUnit XML, in the dialect that GitLab, Jenkins and the usual GitHub actions all read.
+
+One case per threshold, one per check, and the case `run` for everything else that can fail a run. The file contains a
+failure or an error exactly when the run failed, because a CI system must not say anything else than the exit code does.
+So a check that failed now and then is a passed case with its counts in `system-out`: checks alone never fail a run.
+
+Names are the same in every run, since CI systems keep a case's history by its name; numbers stand in the text.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Iterator
+
+from junit_xml import TestCase, TestSuite
+
+from ciload.errors import ExitCode
+from ciload.reports.format import format_against, format_share
+from ciload.result.document import Check, ErrorRow, Failure, Outcome, RunResult, ThresholdResult
+
+LONGEST_NAME = 250
+LONGEST_MESSAGE = 1_000
+LONGEST_TEXT = 50_000
+MOST_ERRORS = 10
+# What XML 1.0 cannot hold even when escaped, and the C1 controls, which it advises against.
+ILLEGAL = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+PLACE = re.compile(r"(?P<file>.+):(?P<line>\d+)")
+# Nothing was judged, because the script or the way to the target broke: an <error>, everything else is a <failure>.
+BROKEN = {ExitCode.TARGET_NOT_READY, ExitCode.SETUP_TIMEOUT, ExitCode.TEARDOWN_TIMEOUT, ExitCode.SCRIPT_ERROR}
+
+
+def junit_xml(result: RunResult) -> str:
+    """The XML document, declaration included."""
+    suite = _class_name(result)
+    cases = [_threshold_case(each, suite, result) for each in result.thresholds]
+    cases += [_check_case(each, suite) for each in result.checks]
+    failed_thresholds = any(case.is_failure() for case in cases)
+    cases = _unique([_run_case(result, suite, failed_thresholds), *cases])
+    # The specification's word for a host that is not told; the document does not name machines.
+    tree = TestSuite(suite, cases, hostname="localhost", timestamp=_line(result.load.started_at)).build_xml_doc()
+    tree.attrib.pop("disabled")
+    for node, case in zip(tree.iter("testcase"), cases, strict=True):
+        node.set("time", _seconds(case.elapsed_sec))  # the library leaves 0 out, and readers make NaN of that
+    root = ET.Element("testsuites", {"name": f"ciload {_line(result.name)}"})
+    for name in ("tests", "failures", "errors", "skipped"):
+        root.set(name, tree.get(name, "0"))
+    for node in (root, tree):
+        node.set("time", _seconds(_whole_time(result)))
+    root.append(tree)
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _class_name(result: RunResult) -> str:
+    return _line(".".join(["ciload", "+".join(scenario.name for scenario in result.scenarios)]).rstrip("."))
+
+
+def _whole_time(result: RunResult) -> float:
+    return result.load.setup_s + result.load.load_s + result.load.teardown_s
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3f}"
+
+
+# --- cases
+
+
+def _case(name: str, class_name: str, stdout: str = "", file: str = "", line: str = "") -> TestCase:
+    """A passed case. Only `run` takes time: readers add cases up, and thresholds are judged over the same load."""
+    return TestCase(
+        _line(name) or "(no name)", _line(class_name), 0.0, stdout=_text(stdout), file=_line(file), line=line
+    )
+
+
+def _threshold_case(threshold: ThresholdResult, class_name: str, result: RunResult) -> TestCase:
+    place = PLACE.fullmatch(threshold.where)
+    explanation = explain(threshold)
+    failed = threshold.outcome is not Outcome.PASS and not result.verdict.passed
+    case = _case(
+        f"{threshold.metric} {threshold.expression}",
+        class_name,
+        stdout="" if failed else explanation,
+        file=place["file"] if place else "",
+        line=place["line"] if place else "",
+    )
+    if failed:
+        said = f"\ndeclared at {threshold.where}" if threshold.where else ""
+        case.add_failure_info(_message(explanation), _text(explanation + said))
+    return case
+
+
+def explain(threshold: ThresholdResult) -> str:
+    """One sentence on how a threshold came out: the measured value, and the limit in the user's words."""
+    if threshold.value is None:
+        return f"no data: {threshold.metric} has no samples to compare with {threshold.expression}, which fails it"
+    measured = format_against(threshold.value, threshold.operator, threshold.limit, threshold.unit)
+    unit = f" {threshold.unit}" if threshold.unit else ""
+    return f"{threshold.metric}: {threshold.aggregation} is {measured}, the threshold is {threshold.expression}{unit}"
+
+
+def _check_case(check: Check, class_name: str) -> TestCase:
+    group = check.group.strip(":").replace("::", ".")
+    total = check.passes + check.fails
+    counts = f"{check.passes} of {total} passed ({format_share(check.passes, total)})"
+    return _case(check.name, f"{class_name}.{group}" if group else class_name, stdout=counts)
+
+
+def _run_case(result: RunResult, class_name: str, failed_thresholds: bool) -> TestCase:
+    """What failed the run besides thresholds; always something when nothing else in the file says that it failed."""
+    verdict = result.verdict
+    case = _case("run", class_name, stdout="\n".join(verdict.warnings), file=result.name)
+    case.elapsed_sec = _whole_time(result)
+    reasons = [failure for failure in verdict.failures if not _is_threshold(failure, result.thresholds)]
+    if verdict.passed or (not reasons and failed_thresholds):
+        return case
+    reasons = reasons or verdict.failures or [Failure(code=verdict.exit_code, reason="the run failed")]
+    message = _message("; ".join(failure.reason for failure in reasons))
+    text = _text("\n".join(_run_text(reasons, result.errors)))
+    # One element, for the first reason: readers differ in what they make of several.
+    if reasons[0].code in BROKEN or _unreachable(result):
+        case.add_error_info(message, text)
+    else:
+        case.add_failure_info(message, text)
+    return case
+
+
+def _is_threshold(failure: Failure, thresholds: Iterable[ThresholdResult]) -> bool:
+    """Whether the case of a failed threshold says it already."""
+    failed = (each for each in thresholds if each.outcome is not Outcome.PASS)
+    return failure.code == ExitCode.THRESHOLDS_FAILED and any(
+        failure.reason.endswith(f" {each.metric} {each.expression}") for each in failed
+    )
+
+
+def _unreachable(result: RunResult) -> bool:
+    requests = sum(each.requests for each in result.endpoints)
+    return requests > 0 and requests == sum(each.statuses.get("0", 0) for each in result.endpoints)
+
+
+def _run_text(reasons: Iterable[Failure], errors: list[ErrorRow]) -> Iterator[str]:
+    for failure in reasons:
+        yield f"{failure.reason} (exit code {failure.code})"
+    for error in sorted(errors, key=lambda each: each.source != "script")[:MOST_ERRORS]:
+        yield f"\n{error.count} x {error.source}: {error.message}" + (f"\n{error.detail}" if error.detail else "")
+    if len(errors) > MOST_ERRORS:
+        yield f"\n… and {len(errors) - MOST_ERRORS} more kinds of errors in result.json"
+
+
+def _unique(cases: list[TestCase]) -> list[TestCase]:
+    """Number cases of the same name: of two alike, GitLab drops one and GitHub actions see a retry."""
+    seen: set[tuple[str, str]] = set()
+    for case in cases:
+        name, number = case.name, 1
+        while (case.classname, case.name) in seen:
+            number += 1
+            case.name = f"{name} ({number})"
+        seen.add((case.classname, case.name))
+    return cases
+
+
+# --- text
+
+
+def _text(text: str) -> str:
+    return _cut(ILLEGAL.sub("", text).replace("\r\n", "\n").replace("\r", "\n"), LONGEST_TEXT)
+
+
+def _message(text: str) -> str:
+    return _cut(" ".join(ILLEGAL.sub(" ", text).split()), LONGEST_MESSAGE)
+
+
+def _line(text: str) -> str:
+    return _cut(" ".join(ILLEGAL.sub(" ", text).split()), LONGEST_NAME)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

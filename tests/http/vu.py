@@ -1,0 +1,79 @@
+"""A virtual user for tests: what the engine sets up before it calls a script's function."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import uvloop
+
+from ciload.http.client import Client
+from ciload.http.session import Session, current
+from ciload.metrics.registry import Registry, Scope
+from ciload.metrics.sinks import CounterSink, RateSink
+from ciload.metrics.snapshot import Snapshot
+
+LIMIT_S = 20.0  # a test that hangs fails instead
+
+Result = TypeVar("Result")
+
+
+class VirtualUser:
+    """Its session, and what was measured so far."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    @property
+    def client(self) -> Client:
+        assert self.session.client is not None
+        return self.session.client
+
+    def snapshot(self) -> Snapshot:
+        return self.session.scope.registry.snapshot()
+
+    def count(self, metric: str = "http_reqs", **tags: str) -> float:
+        """The sum of a counter over the series with these tags."""
+        sink = self.snapshot().select(metric, tags)
+        assert sink is None or isinstance(sink, CounterSink)
+        return sink.total if sink else 0
+
+    def failed(self, **tags: str) -> tuple[int, int]:
+        """Failed requests and all requests."""
+        sink = self.snapshot().select("http_req_failed", tags)
+        assert isinstance(sink, RateSink)
+        return sink.passes, sink.total
+
+    @property
+    def names(self) -> set[str]:
+        """The `name` tags that requests were measured under."""
+        return {dict(tags)["name"] for tags in self.snapshot().series.get("http_reqs", {})}
+
+
+@asynccontextmanager
+async def virtual_user(**options: Any) -> AsyncIterator[VirtualUser]:
+    """Make the running task a virtual user; `options` are those of `Client`."""
+    client = Client(**options)
+    session = Session(client, Scope(Registry(), "default"))
+    token = current.set(session)
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            yield VirtualUser(session)
+    finally:
+        current.reset(token)
+        session.pool.close()
+        client.close()
+        async with asyncio.timeout(LIMIT_S):
+            while client.settings.open:  # aborted connections say goodbye in the next turns of the loop
+                await asyncio.sleep(0)
+
+
+def run(scenario: Callable[[], Awaitable[Result]]) -> Result:
+    """Run an async function under uvloop, for tests that call it many times (hypothesis)."""
+
+    async def main() -> Result:
+        return await scenario()
+
+    return uvloop.run(main())
