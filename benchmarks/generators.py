@@ -91,7 +91,7 @@ def k6_tally(requests: int, failed: Mapping[str, int], checks: Mapping[str, int]
 
 def locust_arguments(job: Job) -> list[str]:
     load = ["--users", str(job.vus), "--spawn-rate", str(job.vus), "--run-time", f"{job.seconds}s"]
-    report = ["--only-summary", "--loglevel", "WARNING", "--json-file", str(job.folder / "report.json")]
+    report = ["--only-summary", "--loglevel", "WARNING", "--json-file", str(job.folder / "report")]  # it adds ".json"
     return ["--locustfile", str(SCRIPTS / "locustfile.py"), "--headless", *load, *report]
 
 

@@ -26,9 +26,7 @@ class Usage:
     timed_out: bool = False
 
 
-def run_pinned(
-    command: Sequence[str], *, core: int, folder: Path, env: Mapping[str, str], timeout_s: float
-) -> Usage:
+def run_pinned(command: Sequence[str], *, core: int, folder: Path, env: Mapping[str, str], timeout_s: float) -> Usage:
     """Run `command` in `folder` with nothing but `env`, pinned to `core`, and wait for it.
 
     The kernel's accounting for the waited child (`wait4`) is exact and costs nothing while the command runs, and it

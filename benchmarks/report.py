@@ -71,7 +71,7 @@ def numbers(score: Score) -> tuple[str, str, str]:
 
 
 def ratio_cell(ratio: Ratio | None) -> str:
-    return f"{ratio.median:.2f}× ({ratio.lowest:.2f}–{ratio.highest:.2f})" if ratio else ""
+    return f"{ratio.median:.2f}x ({ratio.lowest:.2f} to {ratio.highest:.2f})" if ratio else ""
 
 
 def goal_cell(goal: Goal | None) -> str:
@@ -97,7 +97,7 @@ def indented(text: str) -> str:
 def machine() -> dict[str, str]:
     """What the numbers were measured on."""
     cpuinfo = Path("/proc/cpuinfo")
-    model = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.M) if cpuinfo.exists() else None
+    model = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.MULTILINE) if cpuinfo.exists() else None
     return {
         "CPU": model[1] if model else platform.machine(),
         "cores": str(os.cpu_count()),

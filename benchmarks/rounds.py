@@ -91,9 +91,7 @@ class Stage:
     core: int
 
 
-def play(
-    scenario: Scenario, stage: Stage, rounds: int, seconds: int, report: Callable[[Run], None]
-) -> Iterator[Run]:
+def play(scenario: Scenario, stage: Stage, rounds: int, seconds: int, report: Callable[[Run], None]) -> Iterator[Run]:
     """Measure `scenario` in rounds. In each round every generator runs once, so that drift of the machine hits all.
 
     The first round is short and warms up: caches are filled, and a generator that does not work is found out in a

@@ -85,9 +85,7 @@ def measure(
     with nginx(tools.paths, server_core) as server:
         stage = Stage(server, tools.paths, generator_core)
         return [
-            run
-            for scenario in chosen
-            for run in play(scenario, stage, rounds, seconds or scenario.seconds, progress)
+            run for scenario in chosen for run in play(scenario, stage, rounds, seconds or scenario.seconds, progress)
         ]
 
 

@@ -58,7 +58,7 @@ def score(scenario: Scenario, name: str, runs: Sequence[Run]) -> Score:
     goal = None
     if name in scenario.goals:
         wanted = scenario.goals[name]
-        goal = Goal(f"{wanted:g}×", ratio.median >= wanted if ratio else None)
+        goal = Goal(f"{wanted:g}x", ratio.median >= wanted if ratio else None)
     elif name == "ciload" and scenario.goal_rss_mb:
         met = None if peak_rss_mb is None else peak_rss_mb < scenario.goal_rss_mb
         goal = Goal(f"< {scenario.goal_rss_mb:g} MB", met)

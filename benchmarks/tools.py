@@ -86,7 +86,7 @@ def install_peers() -> None:
         return
     announce(f"installing {', '.join(PEERS)} into {PEERS_FOLDER}")
     venv.create(PEERS_FOLDER, clear=True, with_pip=True)
-    pip = [PEERS_FOLDER / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(PEERS_FOLDER / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
     if subprocess.run([*pip, *PEERS], check=False).returncode:
         raise MissingToolError(f"could not install {', '.join(PEERS)}: see pip's message above")
     stamp.write_text(requirements)
@@ -94,7 +94,7 @@ def install_peers() -> None:
 
 def version(name: str, path: Path) -> str:
     """The version a program says it has; "?" when it does not say."""
-    command = [path, VERSION_FLAGS.get(name, "--version")]
+    command = [str(path), VERSION_FLAGS.get(name, "--version")]
     said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     match = VERSION.search(said.stdout + said.stderr)
     return match[0] if match else "?"

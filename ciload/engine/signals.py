@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -31,6 +32,7 @@ def stop_on_signals(control: Control, watchdog: Watchdog) -> Iterator[None]:
             sys.stderr.flush()
             os._exit(ExitCode.INTERRUPTED)
         control.request(ExitCode.INTERRUPTED, f"interrupted by {name}")
+        watchdog.stop_by = time.monotonic()
         watchdog.break_out(frame)
 
     previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -41,11 +41,12 @@ class Crew:
         current.set(session)
         vu = VU(number, session)
         call, arguments, may_start = function.call, function.arguments(vu=vu, data=data), rule.for_vu()
-        clock, jar, pool = self.clock, session.jar, session.pool
+        control, clock, jar, pool = self.control, self.clock, session.jar, session.pool
         durations, completed = self._durations, self.completed
         self.active += 1
         try:
-            while may_start():
+            # The stop is asked for here as well as by the ticker, which a script that blocks keeps waiting.
+            while control.stop is None and may_start():
                 pool.used = False
                 started = clock()
                 try:

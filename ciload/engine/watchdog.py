@@ -25,6 +25,7 @@ class Watchdog:
     """
 
     def __init__(self, script: Path, report: Callable[[str, float], None]) -> None:
+        self._path = script
         self._script = str(script.resolve())
         self._report = report
         self._thread = threading.Thread(target=self._watch, name="ciload-watchdog", daemon=True)
@@ -62,7 +63,7 @@ class Watchdog:
             frame = self._script_frame(sys._current_frames().get(self._main or 0))
             if frame is None:
                 continue
-            self._report(f"{self._script}:{frame.f_lineno} in {frame.f_code.co_name}()", self.blocked_s)
+            self._report(f"{self._path}:{frame.f_lineno} in {frame.f_code.co_name}()", self.blocked_s)
             if now > self.stop_by and now - interrupted_at > BLOCKED_S and INTERRUPT is not None and self._main:
                 interrupted_at = now
                 signal.pthread_kill(self._main, INTERRUPT)

@@ -7,15 +7,15 @@ from io import StringIO
 from pathlib import Path
 from typing import Literal
 
-from ciload.reports.format import format_against, format_value
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ciload.metrics.metric import Kind
+from ciload.reports.format import format_against, format_value
 from ciload.result.document import Distribution, MetricResult, Outcome, RunResult
 
-LOG_WIDTH = 160  # without a terminal nothing is cut or wrapped at 80
+WIDTH = 200  # a narrow terminal wraps better than a table that cuts its own columns, and a log does not wrap at all
 MOST_ENDPOINTS = 30
 MOST_ERRORS = 10
 HIDDEN = {  # parts of a request and what has a place of its own; result.json has them all
@@ -29,7 +29,7 @@ def console_summary(result: RunResult, files: Sequence[Path], *, color: bool) ->
     """The whole summary as text, with ANSI colours or without."""
     out = StringIO()
     console = Console(
-        file=out, force_terminal=color, no_color=not color, width=None if color else LOG_WIDTH, highlight=False,
+        file=out, force_terminal=color, no_color=not color, width=WIDTH, highlight=False,
         legacy_windows=False,
     )  # fmt: skip
     for section in (_thresholds, _checks, _endpoints, _metrics, _errors):

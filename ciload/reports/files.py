@@ -7,10 +7,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-junit_xml = lambda r: "<x/>"
-markdown_summary = lambda r: "md"
-
 from ciload.errors import UsageError
+from ciload.reports.junit import junit_xml
+from ciload.reports.markdown import markdown_summary
 from ciload.result.document import RunResult
 
 REPORTS: dict[str, Callable[[RunResult], str]] = {

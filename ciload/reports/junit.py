@@ -76,7 +76,7 @@ def _case(name: str, class_name: str, stdout: str = "", file: str = "", line: st
 
 def _threshold_case(threshold: ThresholdResult, class_name: str, result: RunResult) -> TestCase:
     place = PLACE.fullmatch(threshold.where)
-    explanation = explain(threshold)
+    explanation = _explain(threshold)
     failed = threshold.outcome is not Outcome.PASS and not result.verdict.passed
     case = _case(
         f"{threshold.metric} {threshold.expression}",
@@ -91,10 +91,10 @@ def _threshold_case(threshold: ThresholdResult, class_name: str, result: RunResu
     return case
 
 
-def explain(threshold: ThresholdResult) -> str:
+def _explain(threshold: ThresholdResult) -> str:
     """One sentence on how a threshold came out: the measured value, and the limit in the user's words."""
     if threshold.value is None:
-        return f"no data: {threshold.metric} has no samples to compare with {threshold.expression}, which fails it"
+        return f"{threshold.metric}: no data for {threshold.expression}, and a threshold without data fails"
     measured = format_against(threshold.value, threshold.operator, threshold.limit, threshold.unit)
     unit = f" {threshold.unit}" if threshold.unit else ""
     return f"{threshold.metric}: {threshold.aggregation} is {measured}, the threshold is {threshold.expression}{unit}"
@@ -116,10 +116,11 @@ def _run_case(result: RunResult, class_name: str, failed_thresholds: bool) -> Te
     if verdict.passed or (not reasons and failed_thresholds):
         return case
     reasons = reasons or verdict.failures or [Failure(code=verdict.exit_code, reason="the run failed")]
-    message = _message("; ".join(failure.reason for failure in reasons))
+    message = _message("; ".join(failure.reason for failure in reasons)) or "the run failed"
     text = _text("\n".join(_run_text(reasons, result.errors)))
     # One element, for the first reason: readers differ in what they make of several.
-    if reasons[0].code in BROKEN or _unreachable(result):
+    first = reasons[0].code
+    if first in BROKEN or (first == ExitCode.THRESHOLDS_FAILED and _unreachable(result)):
         case.add_error_info(message, text)
     else:
         case.add_failure_info(message, text)

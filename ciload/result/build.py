@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ciload.metrics.metric import BUILTIN
 from ciload.metrics.sinks import CounterSink, GaugeSink, RateSink, Sink, TrendSink
 from ciload.metrics.snapshot import Snapshot
 from ciload.result.document import (
@@ -181,6 +182,9 @@ def _threshold(threshold: Threshold, snapshot: Snapshot, load_s: float, iteratio
 
 def _warnings(snapshot: Snapshot, facts: Facts, thresholds: Sequence[ThresholdResult]) -> list[str]:
     found = list(facts.generator.warnings)
+    custom = [name for name in snapshot.series if name not in BUILTIN]
+    if facts.load.iterations and not custom and "http_reqs" not in snapshot.series:
+        found.append("no request was made and no metric of the script's own was fed: this run measured nothing")
     if not thresholds:
         found.append("no thresholds: nothing was judged but that the script ran; add `thresholds` to make this a gate")
     dropped = snapshot.select("dropped_iterations")

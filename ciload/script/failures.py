@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def script_traceback(error: BaseException) -> str:
         seen.add(id(part))
         part.stack = traceback.StackSummary.from_list([frame for frame in part.stack if _is_theirs(frame)])
         parts += [part.__cause__, part.__context__, *(part.exceptions or ())]
-    text = "".join(report.format()).rstrip()
+    here = f'File "{Path.cwd()}{os.sep}'  # results travel between machines: paths as seen from where ciload runs
+    text = "".join(report.format()).rstrip().replace(here, 'File "')
     return text if len(text) <= LONGEST_TRACEBACK else text[:LONGEST_TRACEBACK] + "\n…"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import importlib.util
 import inspect
 import sys
@@ -64,7 +65,9 @@ def load_script(path: Path, registry: Registry) -> Script:
     setup = _function(module, "setup", ("vu",), path, complaints)
     teardown = _function(module, "teardown", INJECTED, path, complaints)
     if default is None and not complaints:
-        complaints.append(Complaint(str(path), "no `default` function", "add: async def default(): ..."))
+        close = difflib.get_close_matches("default", list(vars(module)), n=1)
+        hint = f"did you mean to call `{close[0]}` so?" if close else "add: async def default(): ..."
+        complaints.append(Complaint(str(path), "no `default` function", hint))
     options = getattr(module, "options", {})
     if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
         complaints.append(Complaint(str(path), "`options` must be a dict with text keys"))

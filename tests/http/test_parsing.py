@@ -44,6 +44,7 @@ KINDS = {
     "connection: close": Kind(response(b"bye", "Connection: close"), b"bye", reused=False, closed=True),
     "HEAD": Kind(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n", method="HEAD"),
     "HEAD, chunked": Kind(CHUNKED, method="HEAD"),
+    "HEAD, no length": Kind(b"HTTP/1.1 200 OK\r\nX-A: 1\r\n\r\n", method="HEAD"),
     "204": Kind(b"HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n", status=204),
     "204, content-length": Kind(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", status=204),
     "304": Kind(b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\n\r\n', status=304),
