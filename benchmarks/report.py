@@ -126,6 +126,7 @@ def run_entry(run: Run) -> dict[str, object]:
         "scenario": run.scenario,
         "generator": run.generator,
         "round": run.round,
+        "seconds": run.seconds,
         "requests": run.tally.requests,
         "failures": run.tally.failures,
         "cpu_s": round(run.usage.cpu_s, 3),

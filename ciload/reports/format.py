@@ -38,7 +38,7 @@ HOLDS: Mapping[str, Callable[[Decimal, Decimal], bool]] = {
 def format_value(value: float | None, unit: str) -> str:
     """A number for people, such as `45µs`, `283.43ms`, `1m5s`, `1.2 MB`, `12,345`, `205.75/s`.
 
-    Two decimals at most, but two significant digits below 0.01: only 0 reads as 0.
+    Two decimals at most, but two significant digits below 0.1: only 0 reads as 0.
 
     Args:
         value: what to write; None is written as a dash.
@@ -111,7 +111,7 @@ def _on_scale(value: Decimal, scale: Scale, decimals: int) -> tuple[str, int, De
 
 
 def _round(value: Decimal, decimals: int) -> Decimal:
-    places = decimals if value >= Decimal("0.01") else decimals - 1 - value.adjusted()
+    places = decimals if value >= Decimal("0.1") else decimals - 1 - value.adjusted()
     exponent = value.as_tuple().exponent
     # Nothing to round in a whole number, however large: rounding would write out all of its zeros.
     return value if isinstance(exponent, int) and exponent >= -places else round(value, places)

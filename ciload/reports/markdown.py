@@ -166,8 +166,9 @@ def _points(timeline: Sequence[TimelineRow]) -> list[Point]:
     number = min(MOST_POINTS, len(timeline) - (spans[-1] < median(spans) / 2))
     points: list[Point] = [[] for _ in range(number)]
     for row, span in zip(timeline, spans, strict=True):
-        at = int((row.at_s - span / 2) / ends[-1] * number)
-        points[max(0, min(number - 1, at))].append((row, span))
+        if span > 0:
+            at = int((row.at_s - span / 2) / ends[-1] * number)
+            points[min(number - 1, at)].append((row, span))
     return points
 
 
@@ -188,7 +189,7 @@ def _chart(title: str, unit: str, lines: Mapping[str, Line], width_s: float) -> 
     known = [at for at, value in enumerate(next(iter(lines.values()))) if value is not None]
     if len(known) < FEWEST_POINTS:
         return ""
-    # Mermaid has no gaps: where no request finished, a straight line joins the points around.
+    # Mermaid has no gaps: where no request finished, a straight line joins the points around it.
     at = np.arange(known[0], known[-1] + 1)
     drawn = [np.interp(at, known, [values[each] or 0.0 for each in known]) for values in lines.values()]
     top = max(float(values.max()) for values in drawn) * 1.1 or 1.0
@@ -206,7 +207,9 @@ def _caption(p95: Line, width_s: float) -> str:
     if width_s > 1.5:
         each += ": the highest p95 and p50 of the seconds in it, and their mean rate"
     missing = sum(value is None for value in p95)
-    return f"{each}." + (f" No request finished in {missing} of {len(p95)} points." if missing else "")
+    return f"{each}." + (
+        f" {missing} of {len(p95)} points have no response times; the lines pass over them." if missing else ""
+    )
 
 
 # --- folded: what one looks up
@@ -222,7 +225,7 @@ def _about(result: RunResult) -> str:
         "Commit": code(git.commit) + dirty if git.commit else "",
         "Branch": code(git.branch) if git.branch else "",
         "CI": code(" ".join(filter(None, (ci.provider, ci.job, ci.run_url)))) if ci.provider else "",
-        "Load": ", ".join(code(f"{each.name}: {each.executor}, {each.vus} VUs") for each in result.scenarios),
+        "Load": code("; ".join(f"{each.name}: {each.executor}, {each.vus} VUs" for each in result.scenarios)),
         "Generator": f"{busy} of a core, event loop {late} late at its 99th percentile",
         "Machine": code(f"{machine.cpu}, {machine.cores} cores, {format_value(machine.memory_bytes, 'bytes')}"),
         "System": code(f"{machine.os} {machine.machine}, Python {machine.python}, ciload {machine.ciload}"),
@@ -265,7 +268,7 @@ def _entity(match: re.Match[str]) -> str:
 
 
 def _one_line(text: str, most: int) -> str:
-    line = " ".join("".join(map(_visible, text[: most * 2])).split())
+    line = " ".join("".join(map(_visible, text)).split())
     return line if len(line) <= most else line[: most - 1] + "…"
 
 

@@ -88,7 +88,7 @@ class Server:
         tls: ssl.SSLContext | None = None,
         host: str = "127.0.0.1",
     ) -> None:
-        self._answer = answer
+        self.answer = answer
         self._when = when
         self._tls = tls
         self._host = host
@@ -120,6 +120,10 @@ class Server:
     @property
     def targets(self) -> list[str]:
         return [request.target for request in self.requests]
+
+    def stop_listening(self) -> None:
+        """Refuse new connections; those that are open stay."""
+        self._server.close()
 
     async def drop_connections(self) -> None:
         """Close every connection there is, as a server does that restarts."""
@@ -154,7 +158,7 @@ class Server:
             self._in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self._in_flight)
             try:
-                answer = self._answer(request) if callable(self._answer) else self._answer
+                answer = self.answer(request) if callable(self.answer) else self.answer
                 for step in [answer] if isinstance(answer, bytes) else answer:
                     if isinstance(step, End):
                         await self._end(step, reader, writer)

@@ -303,7 +303,7 @@ async def test_timeout_is_1050_and_on_time(answer: Answer) -> None:
         late = await http.get(server.url, timeout=TIMEOUT_S)
         took_s = perf_counter() - started
         assert_failed(late, vu, 1050, "request timeout")
-        assert TIMEOUT_S <= took_s < TIMEOUT_S + 0.5
+        assert TIMEOUT_S - 0.01 < took_s < TIMEOUT_S + 0.5
         assert late.timings.duration == pytest.approx(TIMEOUT_S * 1e3, abs=500)
         assert vu.snapshot().trend("http_req_duration").largest >= TIMEOUT_S * 900
         assert (await http.get(server.url, timeout=TIMEOUT_S)).text == "ok"
@@ -336,7 +336,7 @@ async def test_timeout_of_a_server_that_does_not_accept() -> None:
                 started = perf_counter()
                 answer = await http.get(f"http://127.0.0.1:{port}/", timeout=TIMEOUT_S)
                 assert_failed(answer, vu, 1050, "request timeout")
-                assert TIMEOUT_S <= perf_counter() - started < TIMEOUT_S + 0.5
+                assert TIMEOUT_S - 0.01 < perf_counter() - started < TIMEOUT_S + 0.5
         finally:
             for filler in fillers:
                 filler.close()

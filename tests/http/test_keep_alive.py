@@ -144,7 +144,7 @@ async def test_server_gone_between_requests_is_refused() -> None:
     async with virtual_user() as vu:
         async with Server(drops_second_request(End.CLOSE)) as server:
             await http.get(server.url)
-            server._server.close()  # no new connections; the one there is stays
+            server.stop_listening()
             answer = await http.get(server.url)
         assert (answer.status_code, answer.error_code) == (0, 1212)
         assert vu.failed() == (1, 2)
