@@ -19,6 +19,7 @@ from ciload.engine.signals import stop_on_signals
 from ciload.engine.watchdog import Watchdog
 from ciload.errors import CiloadError, ExitCode, OptionsError, ScriptError, TargetNotReadyError, UsageError
 from ciload.http.ready import wait_until_ready
+from ciload.http.target import without_secrets
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Registry
 from ciload.metrics.snapshot import Snapshot
@@ -79,7 +80,7 @@ def _run(path: Path, config: Path | None, environment: Mapping[str, str], flags:
 def _wait(plan: Plan) -> None:
     if plan.options.wait_for:
         if not plan.options.quiet:
-            _say(f"waiting for {plan.options.wait_for} …")
+            _say(f"waiting for {without_secrets(plan.options.wait_for)} …")
         verify = not plan.options.insecure_skip_tls_verify
         anyio.run(wait_until_ready, plan.options.wait_for, plan.options.wait_timeout, verify)
 

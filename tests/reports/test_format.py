@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ciload.reports.format import HOLDS, format_against, format_share, format_value
 
-POWER = {
+POWER: dict[str, dict[str, int | Decimal]] = {
     "ms": {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1, "µs": Decimal("0.001")},
     "bytes": {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12},
     "bytes/s": {"B/s": 1, "kB/s": 10**3, "MB/s": 10**6, "GB/s": 10**9, "TB/s": 10**12},
@@ -128,13 +128,13 @@ def test_digits_are_added_only_where_the_limit_is_near(
     assert format_against(value, operator, limit, unit) == text
 
 
-@given(whole=st.integers(1, 10**18), data=st.data())
+@given(whole=st.integers(1, 10**15), data=st.data())
 def test_share_reads_all_or_nothing_only_when_it_is(whole: int, data: st.DataObject) -> None:
     """One failure in a million is neither 0% failed nor 100% passed."""
     part = data.draw(st.integers(0, whole) | st.sampled_from([0, 1, whole - 1, whole]))
     text = format_share(part, whole)
     assert (text == "0%") == (part == 0)
-    assert (text == "100%") == (float(part) == float(whole))
+    assert (text == "100%") == (part == whole)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_passed_run_has_a_passed_case_for_everything_that_was_judged() -> None:
 
 
 def test_failed_threshold_says_what_was_measured_where_and_against_what() -> None:
-    """Message and text both carry value and limit, since readers show one or the other; file and line are attributes."""
+    """Message and text both carry value and limit, since readers show one or the other; the place is an attribute."""
     failed = threshold(500.0004, passed=False, where="tests/load.py:12")
     run = result(thresholds=[failed], verdict=judged([failed]))
     case = case_named(run, "http_req_duration p(95)<500")

@@ -1,0 +1,368 @@
+"""The job summary: says what matters first, survives anything in names, and fits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from ciload.errors import ExitCode
+from ciload.reports.markdown import markdown_summary
+from ciload.result.document import CI, Failure, Git, Outcome, RunResult, ThresholdResult, TimelineRow
+from tests.reports.results import (
+    check, distribution, endpoint, error, hostile, judged, metrics, result, second, threshold, verdict,
+)  # fmt: skip
+
+LIMIT = 900 * 1024
+OUR_HTML = {"<details>", "</details>", "<summary>About this run</summary>", "<summary>Tracebacks</summary>"}
+HEADINGS = {"Thresholds", "Endpoints", "Checks", "Errors", "Over time"}
+Row = list[str]
+
+
+def tokens(markdown: str) -> list[Token]:
+    """What GitHub's dialect makes of it: CommonMark with tables, raw HTML and bare links."""
+    return MarkdownIt("commonmark", {"html": True}).enable("table").parse(markdown)
+
+
+def inline_text(token: Token) -> str:
+    """The text that is seen, without the tags that we put around it."""
+    return "".join(child.content for child in token.children or () if child.type != "html_inline")
+
+
+def rows(run: RunResult) -> Iterator[Row]:
+    """The rows of all tables, headers included, as they are seen."""
+    row: Row = []
+    for token in tokens(markdown_summary(run)):
+        if token.type == "tr_open":
+            row = []
+        elif token.type == "tr_close":
+            yield row
+        elif token.type == "inline" and token.level > 3:
+            row.append(inline_text(token))
+
+
+def table(run: RunResult, column: str) -> list[Row]:
+    """The rows under the header that has `column`, of an open table and its folded rest together."""
+    found: list[Row] = []
+    header: Row = []
+    known = [
+        ["", "Metric", "Threshold", "Measured"],
+        ["Method", "Name", "Requests", "Rate", "Failed", "p50", "p95", "p99", "Max"],
+        ["", "Check", "Passed", "Failed", "Share"],
+        ["Count", "Where", "What"],
+        ["", ""],
+    ]
+    for row in rows(run):
+        if row in known:
+            header = row
+        elif column in header:
+            found.append(row)
+    return found
+
+
+def headings(run: RunResult) -> Row:
+    all_tokens = tokens(markdown_summary(run))
+    return [
+        inline_text(after)
+        for each, after in zip(all_tokens, all_tokens[1:], strict=False)
+        if each.type == "heading_open"
+    ]
+
+
+def charts(run: RunResult) -> list[str]:
+    return [each.content for each in tokens(markdown_summary(run)) if each.type == "fence" and each.info == "mermaid"]
+
+
+def lines(chart: str) -> list[list[float]]:
+    return [[float(number) for number in each.split(",")] for each in re.findall(r"line \[(.*)\]", chart)]
+
+
+def test_passed_run_says_so_first() -> None:
+    """The heading has the verdict, the next sentence the reason, the next line the figures."""
+    top = markdown_summary(result(metrics=metrics(12_345, 52))).split("\n\n")
+    assert top[0] == "## ✅ Passed: `load.py`"
+    assert top[1] == "The one threshold holds."
+    assert top[2] == (
+        "**12,345** requests · **205.75/s** · p95 **283.43ms** · **0.42%** failed · "
+        "**1,000** iterations · **10** VUs · **1m0.02s**"
+    )
+
+
+def test_failed_run_says_why_first() -> None:
+    """The first reason and its exit code come right after the heading, further reasons below."""
+    slow = threshold(900.0, passed=False)
+    run = result(thresholds=[slow], verdict=judged([slow], marked_failed=["orders got lost"], script_errors=1))
+    seen = [inline_text(each) for each in tokens(markdown_summary(run)) if each.type == "inline"]
+    assert seen[:4] == [
+        "❌ Failed: load.py",
+        "Failed with exit code 107: the script raised once",
+        "also exit code 110: orders got lost",
+        "also exit code 99: threshold failed: http_req_duration p(95)<500",
+    ]
+
+
+def test_run_without_thresholds_does_not_claim_that_they_hold() -> None:
+    """Nothing was judged, and the summary says that."""
+    assert "no thresholds were set" in markdown_summary(result(thresholds=[]))
+
+
+def test_thresholds_show_the_measured_value_beside_the_limit() -> None:
+    """Failed ones come first; a value near its limit has the digits that tell on which side it is."""
+    run = result(
+        thresholds=[
+            threshold(283.4312),
+            threshold(500.0004, passed=False, metric="List Users"),
+            threshold(None, metric="http_req_duration{name:/a|b}"),
+        ]
+    )
+    assert table(run, "Measured") == [
+        ["✗", "List Users", "p(95)<500", "500.0004ms"],
+        ["✗", "http_req_duration{name:/a|b}", "p(95)<500", "no data"],
+        ["✓", "http_req_duration", "p(95)<500", "283.43ms"],
+    ]
+
+
+def test_endpoints_show_load_failures_and_times() -> None:
+    """Those with failures come first; one that never sent a request has no times."""
+    down = endpoint("/down", failed=1_000, duration=None)
+    run = result(endpoints=[endpoint(duration=distribution(p95=200.0)), down])
+    assert table(run, "p99") == [
+        ["GET", "/down", "1,000", "16.67/s", "100%", "-", "-", "-", "-"],
+        ["GET", "/v3/users", "1,000", "16.67/s", "0%", "80ms", "200ms", "300ms", "400ms"],
+    ]
+
+
+def test_checks_are_listed_with_their_groups() -> None:
+    """Those that failed come first, and 100% means all."""
+    run = result(checks=[check(), check("is JSON", group="::log in::form", passes=999_999, fails=1)])
+    assert table(run, "Check") == [
+        ["✗", "log in::form :: is JSON", "999,999", "1", "99.9999%"],
+        ["✓", "status is 200", "1,000", "0", "100%"],
+    ]
+
+
+def test_errors_are_counted_and_tracebacks_folded() -> None:
+    """The table has one line for each kind; the traceback is as it was, in a block that can be opened."""
+    trace = "Traceback (most recent call last):\n  File \"load.py\", line 12, in default\nKeyError: 'name'"
+    run = result(errors=[error("HTTP 500", source="POST /orders", count=1_042), error(detail=trace)])
+    assert table(run, "What") == [["1,042", "POST /orders", "HTTP 500"], ["3", "script", "KeyError: 'name'"]]
+    folded = markdown_summary(run).partition("<summary>Tracebacks</summary>")[2]
+    assert trace in folded
+
+
+def test_warnings_stand_above_the_tables() -> None:
+    """What must be read beside the verdict is not to be scrolled for."""
+    text = markdown_summary(result(verdict=verdict(warnings=("the generator used 97% of a core",))))
+    assert "⚠️ the generator used 97% of a core" in text.partition("### ")[0]
+
+
+def test_details_name_machine_commit_and_options() -> None:
+    """What one looks up to compare two runs is there, folded."""
+    run = result(
+        git=Git(commit="4f2a", branch="main", dirty=True),
+        ci=CI(provider="github", job="load", run_url="https://github.test/1"),
+    )
+    facts = dict(table(run, ""))
+    assert facts["Commit"] == "4f2a, with uncommitted changes"
+    assert facts["CI"] == "github load https://github.test/1"
+    assert facts["Machine"] == "CPU, 4 cores, 8 GB"
+    assert facts["Generator"] == "21% of a core, event loop 1.5ms late at its 99th percentile"
+    options = next(each for each in tokens(markdown_summary(run)) if each.info == "json")
+    assert '"vus": 10' in options.content
+
+
+def test_charts_have_a_point_for_each_second_of_a_short_run() -> None:
+    """Up to a minute nothing is summed up; the axis ends where the load did."""
+    timeline = [second(at, p95=100.0 + at, p50=float(at)) for at in range(1, 31)]
+    latency, rate = charts(result(timeline=timeline))
+    assert lines(latency) == [[100.0 + at for at in range(1, 31)], [float(at) for at in range(1, 31)]]
+    assert 'x-axis "seconds" 1.0 --> 30.0' in latency
+    assert lines(rate) == [[16.0] * 30]
+
+
+def test_long_runs_are_summed_up_without_losing_a_spike() -> None:
+    """Points show the worst second in them, because a mean would hide it, and the mean rate."""
+    timeline = [
+        second(at, p95=5_000.0 if at == 1_800 else 100.0, requests_per_s=float(at % 60)) for at in range(1, 3_601)
+    ]
+    latency, rate = charts(result(timeline=timeline))
+    assert [len(line) for line in lines(latency)] == [60, 60]
+    assert lines(latency)[0].count(5_000.0) == 1
+    assert lines(rate) == [[29.5] * 60]
+
+
+def test_remainder_of_the_last_second_is_no_point_of_its_own() -> None:
+    """One request within a few milliseconds is a rate of hundreds per second, and means nothing."""
+    timeline = [second(at) for at in range(1, 11)] + [second(10.01, requests_per_s=100.0)]
+    _, rate = charts(result(timeline=timeline))
+    assert len(lines(rate)[0]) == 10
+    assert lines(rate)[0][-1] == pytest.approx(16.8, abs=0.1)
+
+
+def test_failed_requests_are_a_line_of_their_own() -> None:
+    """The rate chart shows when requests failed, if any did."""
+    _, rate = charts(result(timeline=[second(at, failed_per_s=float(at == 3)) for at in range(1, 6)]))
+    assert lines(rate)[1] == [0.0, 0.0, 1.0, 0.0, 0.0]
+    assert "failed" in rate
+
+
+def test_seconds_without_a_finished_request_are_bridged_and_told() -> None:
+    """A stall is no 0 ms; the chart begins where the first request finished."""
+    p95s = [None, 100.0, None, None, 400.0, 500.0, None]
+    timeline = [second(float(at + 1), p95=p95, p50=p95) for at, p95 in enumerate(p95s)]
+    run = result(timeline=timeline)
+    latency = charts(run)[0]
+    assert lines(latency)[0] == [100.0, 200.0, 300.0, 400.0, 500.0]
+    assert 'x-axis "seconds" 2.0 --> 6.0' in latency
+    assert "4 of 7 points have no response times" in markdown_summary(run)
+
+
+@pytest.mark.parametrize("timeline", [[], [second(1)], [second(1), second(2)]], ids=len)
+def test_no_chart_for_fewer_than_three_seconds(timeline: list[TimelineRow]) -> None:
+    """Two points are not a course of events."""
+    assert charts(result(timeline=timeline)) == []
+
+
+@given(
+    ends=st.lists(st.floats(0.001, 10_000).map(lambda at: round(at, 3)), max_size=200).map(sorted),
+    p95=st.none() | st.floats(0, 1e6),
+)
+def test_charts_hold_for_any_timeline(ends: list[float], p95: float | None) -> None:
+    """However unevenly the seconds came, lines have 3 to 60 points of plain decimals, and no diagram is empty."""
+    for chart in charts(result(timeline=[second(at, p95=p95, p50=p95) for at in ends])):
+        assert all(3 <= len(line) <= 60 for line in lines(chart))
+        assert re.fullmatch(
+            r'xychart-beta\n( {4}(title "[^"]+"|[xy]-axis "[^"]+" \S+ --> \S+|line \[[\d., ]+\])\n)+', chart
+        )
+
+
+@given(text=hostile, other=hostile)
+def test_nothing_breaks_out_of_the_markdown(text: str, other: str) -> None:
+    """Hostile text everywhere: the same headings, tables and tags as ever; no link, no image, no mention."""
+    run = result(
+        name=text,
+        git=Git(commit=text or "1", branch=other or "1", dirty=False),
+        options={text: other},
+        endpoints=[endpoint(text, method=other)],
+        checks=[check(text, group=f"::{other}")],
+        thresholds=[threshold(None, metric=text, passed=False)],
+        errors=[error(text, source=other, detail=f"{text}\n{other}")],
+        verdict=verdict(Failure(code=110, reason=text), Failure(code=110, reason=other), warnings=(text, other)),
+    )
+    markdown = markdown_summary(run)
+    markdown.encode("utf-8")
+    assert set(headings(run)[1:]) == HEADINGS
+    bare = MarkdownIt("commonmark", {"html": True}).enable("table").parse(markdown)
+    kinds = {child.type for each in bare for child in [each, *(each.children or ())]}
+    assert not kinds & {
+        "link_open",
+        "image",
+        "em_open",
+        "s_open",
+        "hr",
+        "code_block",
+        "blockquote_open",
+        "ordered_list_open",
+    }
+    html = [child for each in bare for child in [each, *(each.children or ())] if child.type.startswith("html")]
+    assert {line for each in html for line in each.content.split("\n") if line} <= OUR_HTML | {"<code>", "</code>"}
+    assert [each.info for each in bare if each.type == "fence"] == ["mermaid", "mermaid", "json", ""]
+    for line in _outside_code(bare):
+        assert not re.search(r"[@#]\w", line)
+
+
+def _outside_code(parsed: list[Token]) -> Iterator[str]:
+    """Text in which GitHub would look for mentions."""
+    for token in parsed:
+        inside = False
+        for child in token.children or ():
+            inside = child.content == "<code>" or (inside and child.content != "</code>")
+            if child.type == "text" and not inside:
+                yield child.content
+
+
+@given(text=hostile, other=hostile)
+def test_every_row_has_the_columns_of_its_table(text: str, other: str) -> None:
+    """Nothing in a name adds a cell or ends a row, which parsers would hide by dropping what is too much."""
+    run = result(
+        endpoints=[endpoint(text, method=other)],
+        checks=[check(text, group=other)],
+        thresholds=[threshold(metric=text)],
+        errors=[error(text, source=other)],
+    )
+    markdown = re.sub(r"(?ms)^(`{3,})\S*\n.*?^\1$", "", markdown_summary(run))
+    blocks = [block.split("\n") for block in markdown.split("\n\n") if block.startswith("|")]
+    assert [len(block) for block in blocks[:4]] == [3, 3, 3, 3]
+    for block in blocks:
+        assert {line.count("|") for line in block} == {block[0].count("|")}
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=60))
+def test_names_are_shown_as_they_are(name: str) -> None:
+    """Escaping is seen by parsers only: in a table's cell and in a sentence the reader gets the original."""
+    run = result(endpoints=[endpoint(name)], verdict=verdict(Failure(code=110, reason=name)))
+    assert table(run, "p99")[0][1] == name
+    seen = [inline_text(each) for each in tokens(markdown_summary(run)) if each.type == "inline"]
+    assert seen[1].replace("\u200b", "") == f"Failed with exit code 110: {name}"
+
+
+@pytest.mark.parametrize("name", ["", " ", "\n", "\x00"])
+def test_names_of_nothing_are_named(name: str) -> None:
+    """An empty code span would be two backticks."""
+    assert table(result(endpoints=[endpoint(name)]), "p99")[0][1] == "(empty)"
+
+
+def test_one_endpoint_needs_no_folding() -> None:
+    """A small run has a small summary: nothing is folded but the details."""
+    assert markdown_summary(result()).count("<details>") == 1
+
+
+def test_a_thousand_endpoints_are_all_there_and_mostly_folded() -> None:
+    """The first rows are open, the rest is one click away."""
+    run = result(endpoints=[endpoint(f"/v3/things/{number}/parts") for number in range(1_000)])
+    assert [row[1] for row in table(run, "p99")] == [f"/v3/things/{number}/parts" for number in range(1_000)]
+    text = markdown_summary(run)
+    assert "<summary>975 more</summary>" in text
+    assert text.partition("<details>")[0].count("/v3/things/") == 25
+
+
+def test_giant_results_fit_and_say_what_was_left_out() -> None:
+    """With everything as large as it gets the summary stays below GitHub's limit; rows are whole and counted."""
+    huge, many = "|`<@é名" * 20_000, range(5_000)
+    outcome = verdict(*[Failure(code=110, reason=huge)] * 500, warnings=(huge,) * 500)
+    judgements = [
+        ThresholdResult(
+            metric=huge, expression=huge, aggregation="p(95)", operator="<", limit=1, unit="ms", value=2, outcome=Outcome.FAIL
+        )
+    ]  # fmt: skip
+    run = result(
+        name=huge,
+        options={huge: huge, "list": list(many)},
+        scenarios=result().scenarios * 5_000,
+        endpoints=[endpoint(huge)] * 5_000,
+        checks=[check(huge, group=huge)] * 5_000,
+        thresholds=judgements * 5_000,
+        errors=[error(huge, source=huge, detail=huge)] * 500,
+        verdict=outcome,
+    )
+    text = markdown_summary(run)
+    assert len(text.encode("utf-8")) < LIMIT
+    for column, total in (("Measured", 5_000), ("p99", 5_000), ("Check", 5_000)):
+        shown = len(table(run, column))
+        assert 25 < shown < total
+        assert f"… and {total - shown:,} more" in text
+
+
+def test_run_that_ended_before_its_load_has_a_summary() -> None:
+    """Without a single measurement the summary is the reason, and no empty tables or charts."""
+    stop = Failure(code=ExitCode.TARGET_NOT_READY, reason="the target did not answer within 60 s")
+    run = result(
+        scenarios=[], endpoints=[], checks=[], thresholds=[], metrics={}, timeline=[], options={}, verdict=verdict(stop)
+    )
+    assert headings(run) == ["❌ Failed: load.py"]
+    assert "Failed with exit code 98: the target did not answer within 60 s" in markdown_summary(run)
