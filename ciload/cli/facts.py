@@ -70,7 +70,7 @@ def _facts(path: Path, environment: Mapping[str, str], **rest: Any) -> Facts:
     return Facts(
         run_id=uuid4().hex,
         name=str(path),
-        script_sha256=sha256(path.read_bytes()).hexdigest(),
+        script_sha256=sha256(path.read_bytes()).hexdigest() if path.is_file() else "",
         git=identify_git(environment, Path.cwd()),
         ci=identify_ci(environment),
         environment=fingerprint(),

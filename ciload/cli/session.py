@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from ciload.engine.control import Control
 from ciload.engine.run import Outcome, Run
 from ciload.engine.signals import stop_on_signals
 from ciload.engine.watchdog import Watchdog
-from ciload.errors import CiloadError, ExitCode, OptionsError, ScriptError, TargetNotReadyError, UsageError
+from ciload.errors import CiloadError, ExitCode, OptionsError, UsageError
 from ciload.http.ready import wait_until_ready
 from ciload.http.target import without_secrets
 from ciload.metrics.metric import BUILTIN
@@ -25,11 +24,10 @@ from ciload.metrics.registry import Registry
 from ciload.metrics.snapshot import Snapshot
 from ciload.options.model import Options
 from ciload.options.plan import Plan, make_plan
-from ciload.options.sources import from_environment, from_file, from_flags, from_script
+from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
 from ciload.reports.console import console_summary
-from ciload.reports.files import claim_folder, write_reports
+from ciload.reports.files import claim_folder, forget_reports, write_reports
 from ciload.result.build import build_result
-from ciload.result.document import RunResult
 from ciload.script.loader import Script, load_script
 
 
@@ -50,31 +48,37 @@ def run_command(path: Path | None, config: Path | None, env: Sequence[str], flag
 
 
 def _run(path: Path, config: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> int:
-    flag_source, environment_source = from_flags(flags), from_environment(environment)
-    file_source = from_file(config)
-    outer = (flag_source, environment_source, file_source)
     registry = Registry()
+    sources = [from_flags(flags), from_environment(environment)]
+    # Before anything can go wrong: whatever happens, no earlier run's green report is left for CI to pick up.
+    forget_reports(_out_dir(sources))
     try:
+        file_source = from_file(config)
         script = load_script(path, registry)
-    except ScriptError as error:
-        # No plan exists, but CI looks for reports; the folder is known unless the script was to name it.
-        folder = next((source.values["out_dir"] for source in outer if "out_dir" in source.values), None)
-        out_dir = claim_folder(str(folder or Options.model_fields["out_dir"].default))
-        _report(out_dir, build_result(Snapshot(dict(BUILTIN)), facts_of_failure(path, environment, error)), quiet=True)
-        raise
-    sources = (flag_source, environment_source, from_script(script.options, script.where), file_source)
-    plan = make_plan(sources, registry.metrics)
-    out_dir = claim_folder(plan.options.out_dir)
-    try:
+        sources += [from_script(script.options, script.where), file_source]
+        plan = make_plan(sources, registry.metrics)
+        folder = claim_folder(plan.options.out_dir)
         _wait(plan)
-        outcome = _execute(plan, script, registry)
-    except TargetNotReadyError as error:
-        facts = replace(facts_of_failure(path, environment, error), thresholds=plan.thresholds)
-        _report(out_dir, build_result(Snapshot(dict(registry.metrics)), facts), plan.options.quiet)
+    except UsageError:
         raise
+    except CiloadError as error:
+        facts = facts_of_failure(path, environment, error)
+        write_reports(claim_folder(_out_dir(sources)), build_result(Snapshot(dict(BUILTIN)), facts))
+        raise
+    outcome = _execute(plan, script, registry)
     result = build_result(outcome.snapshot, facts_of_run(path, environment, plan, outcome))
-    _report(out_dir, result, plan.options.quiet)
+    files = write_reports(folder, result)
+    if not plan.options.quiet:
+        sys.stdout.write(console_summary(result, files, color=_wants_color()))
+        sys.stdout.flush()
     return result.verdict.exit_code
+
+
+def _out_dir(sources: Sequence[Source]) -> str:
+    """Where reports go, as far as is known before the options are checked."""
+    default = str(Options.model_fields["out_dir"].default)
+    named = (source.values.get("out_dir") for source in sources)
+    return next((each for each in named if isinstance(each, str) and each), default)
 
 
 def _wait(plan: Plan) -> None:
@@ -100,13 +104,6 @@ def _execute(plan: Plan, script: Script, registry: Registry) -> Outcome:
         outcome = run.outcome
         uvloop = sys.platform != "win32"
         return anyio.run(run.execute, backend_options={"use_uvloop": uvloop})
-
-
-def _report(out_dir: Path, result: RunResult, quiet: bool) -> None:
-    files = write_reports(out_dir, result)
-    if not quiet:
-        sys.stdout.write(console_summary(result, files, color=_wants_color()))
-        sys.stdout.flush()
 
 
 def _wants_color() -> bool:

@@ -19,20 +19,30 @@ REPORTS: dict[str, Callable[[RunResult], str]] = {
 }
 
 
-def claim_folder(folder: str) -> Path:
-    """Make the folder for reports, see that it can be written to, and remove an earlier run's reports.
+def forget_reports(folder: str) -> None:
+    """Remove an earlier run's reports.
 
-    Before the run, because a run whose outcome cannot be kept is wasted, and because a run that dies must not leave
-    another run's green report behind.
+    Raises:
+        UsageError: they cannot be removed.
+    """
+    path = Path(folder)
+    try:
+        for name in REPORTS if path.is_dir() else ():
+            (path / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out-dir {path}: cannot remove old reports: {error.strerror or error}") from None
+
+
+def claim_folder(folder: str) -> Path:
+    """Make the folder for reports and see that it can be written to, since a run whose outcome is lost is wasted.
 
     Raises:
         UsageError: reports cannot be written there.
     """
+    forget_reports(folder)
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        for name in REPORTS:
-            (path / name).unlink(missing_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:

@@ -24,16 +24,16 @@ TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that is over."""
+    """A run that is over, with the reports it left."""
 
     code: int
     stdout: str
     stderr: str
-    folder: Path
+    files: dict[str, str]
 
     @property
     def result(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads((self.folder / "result.json").read_text())
+        document: dict[str, Any] = json.loads(self.files["result.json"])
         return document
 
     @property
@@ -42,16 +42,15 @@ class Finished:
 
     @property
     def junit(self) -> ElementTree.Element:
-        return ElementTree.parse(self.folder / "junit.xml").getroot()
+        return ElementTree.fromstring(self.files["junit.xml"])
 
     @property
     def summary(self) -> str:
-        return (self.folder / "summary.md").read_text()
+        return self.files["summary.md"]
 
     def all_text(self) -> str:
         """Everything that was printed or written."""
-        files = [path.read_text() for path in self.folder.glob("*") if path.is_file()]
-        return "\n".join([self.stdout, self.stderr, *files])
+        return "\n".join([self.stdout, self.stderr, *self.files.values()])
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,9 @@ class Ciload:
         except subprocess.TimeoutExpired:
             process.kill()
             raise
-        return Finished(process.returncode, stdout, stderr, self.folder / "ciload-results")
+        reports = (self.folder / "ciload-results").glob("*")
+        files = {path.name: path.read_text(encoding="utf-8") for path in reports}
+        return Finished(process.returncode, stdout, stderr, files)
 
     def run(self, script: str, *arguments: str, **environment: str) -> Finished:
         return self.finish(self.start(script, *arguments, **environment))

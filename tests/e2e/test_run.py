@@ -150,8 +150,10 @@ def test_logs_have_no_colours_and_go_to_stderr(ciload: Ciload, server: str) -> N
 def test_an_earlier_report_is_never_left_behind(ciload: Ciload, server: str) -> None:
     """A run that dies at its options must not leave another run's green reports for CI to pick up."""
     assert ciload.run(GET, "--base-url", server).code == 0
-    assert ciload.run("raise RuntimeError('broken')").code == 107
+    assert ciload.run("raise RuntimeError('broken')").result["verdict"]["passed"] is False
     assert ciload.run(GET, "--base-url", server).result["verdict"]["passed"] is True
+    assert ciload.run(GET, "--base-url", server, "-u", "0").result["verdict"]["exit_code"] == 104
+    assert ciload.run(GET, "--base-url", server, "--config", "nowhere.yaml").files == {}
 
 
 def test_reports_that_cannot_be_written_fail_before_the_load(ciload: Ciload, server: str) -> None:

@@ -70,6 +70,21 @@ class Received:
 Answerer = Callable[[Received], Answer]
 
 
+class Meter:
+    """Counts what is in flight; several servers may share one."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.most = 0
+
+    def __enter__(self) -> None:
+        self.now += 1
+        self.most = max(self.most, self.now)
+
+    def __exit__(self, *_: object) -> None:
+        self.now -= 1
+
+
 class Server:
     """Answers every request with what `answer` says; an async context manager.
 
@@ -87,6 +102,7 @@ class Server:
         when: Literal["request", "head", "bytes", "connect"] = "request",
         tls: ssl.SSLContext | None = None,
         host: str = "127.0.0.1",
+        in_flight: Meter | None = None,
     ) -> None:
         self.answer = answer
         self._when = when
@@ -94,10 +110,9 @@ class Server:
         self._host = host
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
-        self._in_flight = 0
         self.connections = 0
         self.requests: list[Received] = []
-        self.most_in_flight = 0
+        self.in_flight = in_flight or Meter()
         self.closed = asyncio.Event()  # set whenever a client has ended a connection
 
     async def __aenter__(self) -> Server:
@@ -155,9 +170,7 @@ class Server:
         while True:
             request = await self._read(number, reader)
             self.requests.append(request)
-            self._in_flight += 1
-            self.most_in_flight = max(self.most_in_flight, self._in_flight)
-            try:
+            with self.in_flight:
                 answer = self.answer(request) if callable(self.answer) else self.answer
                 for step in [answer] if isinstance(answer, bytes) else answer:
                     if isinstance(step, End):
@@ -168,8 +181,6 @@ class Server:
                     else:
                         writer.write(step)
                         await writer.drain()
-            finally:
-                self._in_flight -= 1
             if self._when in ("bytes", "connect"):
                 await self._end(End.STALL, reader, writer)
 

@@ -10,7 +10,7 @@ import pytest
 from ciload import http
 from ciload.http import Request
 from ciload.http.session import NoVirtualUserError
-from tests.http.server import Answer, Pause, Received, Server, free_port, redirect, response
+from tests.http.server import Answer, Meter, Pause, Received, Server, free_port, redirect, response
 from tests.http.vu import run, virtual_user
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +39,9 @@ async def test_list_gives_responses_in_order() -> None:
 async def test_mapping_keeps_its_keys() -> None:
     """A mapping gives a mapping with the same keys in the same order."""
     async with Server(echo) as server, virtual_user():
-        answers = await http.batch({"b": f"{server.url}/1", "a": Request("GET", f"{server.url}/2"), 3: f"{server.url}/3"})
+        answers = await http.batch(
+            {"b": server.url + "/1", "a": Request("GET", server.url + "/2"), 3: server.url + "/3"}
+        )
     assert {key: answer.text for key, answer in answers.items()} == {"b": "/1", "a": "/2", 3: "/3"}
     assert list(answers) == ["b", "a", 3]
 
@@ -95,7 +97,7 @@ async def test_requests_run_at_the_same_time() -> None:
         started = perf_counter()
         await http.batch([server.url] * 6)
         assert perf_counter() - started < 0.35
-    assert server.most_in_flight == 6
+    assert server.in_flight.most == 6
 
 
 @pytest.mark.parametrize(
@@ -115,39 +117,19 @@ async def test_limit_per_host(limits: dict[str, int], seen: int) -> None:
         answers = await http.batch([f"{server.url}/{number}" for number in range(24)])
         assert [answer.text for answer in answers] == [f"/{number}" for number in range(24)]
         assert vu.failed() == (0, 24)
-    assert server.most_in_flight == seen
+    assert server.in_flight.most == seen
     assert server.connections == seen
 
 
 async def test_limit_over_all_hosts() -> None:
     """Over several hosts, the total stays within the limit as well."""
-    in_flight = most = 0
-
-    class Counting(Server):
-        async def _read(self, *arguments: Any) -> Received:
-            nonlocal in_flight, most
-            request = await super()._read(*arguments)
-            in_flight += 1
-            most = max(most, in_flight)
-            return request
-
-    def answer(request: Received) -> Answer:
-        nonlocal in_flight
-        in_flight -= 1
-        return echo(request)
-
-    def slowly(request: Received) -> Answer:
-        class Later(bytes):
-            """Bytes that count as answered when they are sent."""
-
-        return [Pause(0.02), Later(b""), echo(request)]
-
-    del answer, slowly, most, in_flight, Counting
-    async with Server(slow_echo) as one, Server(slow_echo) as two, Server(slow_echo) as three:
-        servers = [one, two, three]
-        async with virtual_user(batch=7, batch_per_host=3):
-            await http.batch([f"{server.url}/{number}" for number in range(8) for server in servers])
-    assert [server.most_in_flight for server in servers] == [3, 3, 3]
+    total = Meter()
+    servers = [Server(slow_echo, in_flight=total) for _ in range(3)]
+    async with servers[0], servers[1], servers[2], virtual_user(batch=7, batch_per_host=3) as vu:
+        await http.batch([f"{server.url}/{number}" for number in range(8) for server in servers])
+        assert vu.failed() == (0, 24)
+    assert total.most == 7
+    assert max(server.connections for server in servers) == 3
 
 
 async def test_slow_host_does_not_hold_up_the_others() -> None:
@@ -162,9 +144,9 @@ async def test_slow_host_does_not_hold_up_the_others() -> None:
         answers = await http.batch(urls)
         assert perf_counter() - started > 0.4
         assert all(answer.status_code == 200 for answer in answers)
-        blocked = vu.snapshot().trend("http_req_duration", {"name": f"{quick.url}/"})
-        assert blocked.largest < 100
-    assert slow.most_in_flight == 2
+        quickly = vu.snapshot().trend("http_req_duration", {"name": f"{quick.url}/"})
+        assert quickly.largest < 100
+    assert slow.in_flight.most == 2
 
 
 async def test_one_host_in_two_spellings_is_one_host() -> None:
@@ -175,7 +157,7 @@ async def test_one_host_in_two_spellings_is_one_host() -> None:
         answers = await http.batch(urls)
         assert all(answer.status_code == 200 for answer in answers)
         assert vu.failed() == (0, 12)
-    assert server.most_in_flight == 6
+    assert server.in_flight.most == 6
 
 
 BAD: dict[str, tuple[Any, type[Exception]]] = {
@@ -210,7 +192,7 @@ async def test_bad_entry_fails_the_batch_before_anything_is_sent(bad: Any, error
 async def test_bad_entry_is_named() -> None:
     """The message says which entry is wrong."""
     async with virtual_user():
-        with pytest.raises(TypeError, match="'pay'.*int"):
+        with pytest.raises(TypeError, match=r"'pay'.*int"):
             await http.batch({"pay": 5})  # type: ignore[dict-item]
 
 

@@ -26,7 +26,13 @@ def bare_deflate(data: bytes) -> bytes:
     return packer.compress(data) + packer.flush()
 
 
-PACKERS = {"gzip": gzip.compress, "x-gzip": gzip.compress, "GZip": gzip.compress, "deflate": zlib.compress}
+Packer = Callable[[bytes], bytes]
+PACKERS: dict[str, Packer] = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "GZip": gzip.compress,
+    "deflate": zlib.compress,
+}
 
 
 # --- content encodings
@@ -101,12 +107,12 @@ async def test_broken_compression_is_1701(body: bytes, encoding: str) -> None:
     assert server.connections == 1
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, bare_deflate])
-async def test_decompression_bomb_is_bounded(pack: Callable[[bytes], bytes]) -> None:
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, bare_deflate], ids=["gzip", "zlib", "bare deflate"])
+async def test_decompression_bomb_is_bounded(pack: Packer) -> None:
     """Ten thousandfold compression unpacks to `max_body_kept` and no further, in about as much memory."""
     encoding = "gzip" if pack is gzip.compress else "deflate"
-    packed = pack(bytes(100 * KIB * KIB))
-    async with Server(response(packed, f"Content-Encoding: {encoding}")) as server, virtual_user(max_body_kept=200 * KIB):
+    raw = response(pack(bytes(100 * KIB * KIB)), f"Content-Encoding: {encoding}")
+    async with Server(raw) as server, virtual_user(max_body_kept=200 * KIB):
         tracemalloc.start()
         try:
             answer = await http.get(server.url)
@@ -123,7 +129,7 @@ async def test_decompression_bomb_is_bounded(pack: Callable[[bytes], bytes]) -> 
 async def test_bound_of_a_decoded_body_is_exact(kept: int, encoding: str, surplus: int) -> None:
     """A decoded body of exactly `max_body_kept` is whole, and one byte more is cut."""
     body = b"a" * (kept + surplus)
-    packed = {"gzip": gzip.compress, "deflate": zlib.compress, "bare deflate": bare_deflate}[encoding](body)
+    packed = (PACKERS | {"bare deflate": bare_deflate})[encoding](body)
     assert len(packed) < kept, "it would be cut before it is decoded"
     raw = response(packed, f"Content-Encoding: {encoding.removeprefix('bare ')}")
     async with Server(raw) as server, virtual_user(max_body_kept=kept):
@@ -145,7 +151,8 @@ async def test_compressed_body_that_was_cut_is_decoded_as_far_as_it_goes() -> No
 
 # --- long bodies
 
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"3E8\r\n%b\r\n" % (b"x" * 1_000) * 3 + b"0\r\n\r\n"
+CHUNK = b"3E8\r\n%b\r\n" % (b"x" * 1_000)
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNK * 3 + b"0\r\n\r\n"
 UNTIL_CLOSE = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 3_000
 
 

@@ -226,12 +226,12 @@ GARBAGE = {
     "length of letters": b"HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\nabc",
     "huge length": b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999999\r\n\r\nabc",
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
-    "length and chunks": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    "length and chunks": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "chunk size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
     "header name": b"HTTP/1.1 200 OK\r\nX A: 1\r\n\r\n",
     "header without colon": b"HTTP/1.1 200 OK\r\nnonsense\r\n\r\n",
     "NUL in a header": b"HTTP/1.1 200 OK\r\nX-A: a\x00b\r\n\r\n",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE.keys())
@@ -265,7 +265,8 @@ async def test_endless_head_is_given_up(start: bytes) -> None:
 )
 async def test_endless_headers_are_given_up(line: bytes) -> None:
     """Headers, or interim responses, without an end are given up at the bound."""
-    endless: list[Step] = [b"HTTP/1.1 103 X\r\n", *([line * 1_000] * (2 * LARGEST_HEAD // len(line) // 1_000)), End.STALL]
+    lines = [line * 1_000] * (2 * LARGEST_HEAD // len(line) // 1_000)
+    endless: list[Step] = [b"HTTP/1.1 103 X\r\n", *lines, End.STALL]
     async with Server(endless) as server, virtual_user() as vu:
         started = perf_counter()
         assert_failed(await http.get(server.url), vu, 1000, "headers larger than")
@@ -284,14 +285,22 @@ async def test_101_is_not_supported() -> None:
 # --- timeouts
 
 TIMEOUT_S = 0.15
+
+
+def drops(every_s: float, count: int) -> list[Step]:
+    """A byte, and a wait, again and again."""
+    drop: list[Step] = [b"a", Pause(every_s)]
+    return drop * count
+
+
 SLOW: dict[str, Answer] = {
     "no bytes": [End.STALL],
     "stall in the headers": [b"HTTP/1.1 200 OK\r\nX-A: 1\r\n", End.STALL],
     "stall in the body": [PARTIAL, End.STALL],
     "stall between chunks": [PARTIAL_CHUNKED, End.STALL],
     "stall after 103": [b"HTTP/1.1 103 Early Hints\r\n\r\n", End.STALL],
-    "drip by drip": [PARTIAL[:-5], *([b"a", Pause(0.05)] * 9), End.STALL],
-    "endless body": [b"HTTP/1.1 200 OK\r\n\r\n", *([b"drop", Pause(0.02)] * 50), End.STALL],
+    "drip by drip": [PARTIAL[:-5], *drops(0.05, 9), End.STALL],
+    "endless body": [b"HTTP/1.1 200 OK\r\n\r\n", *drops(0.02, 50), End.STALL],
 }
 
 
@@ -346,7 +355,7 @@ async def test_timeout_of_a_server_that_does_not_accept() -> None:
 async def test_timeout_must_be_a_positive_duration(timeout: float | str) -> None:
     """A timeout that makes no sense is the script's mistake, raised before anything is sent."""
     async with Server(response(b"ok")) as server, virtual_user() as vu:
-        with pytest.raises(ValueError, match="duration|longer than 0"):
+        with pytest.raises(ValueError, match=r"duration|longer than 0"):
             await http.get(server.url, timeout=timeout)
         assert vu.count() == 0
     assert server.connections == 0

@@ -1,4 +1,4 @@
-"""Connections are kept between requests, and a connection that the server has given up is never the script's problem."""
+"""Connections are kept between requests, and one that the server has given up is never the script's problem."""
 
 from __future__ import annotations
 

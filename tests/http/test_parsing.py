@@ -63,8 +63,9 @@ KINDS = {
     ),
     "no reason phrase": Kind(b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", b"ok"),
     "upgrade offered": Kind(response(b"ok", "Upgrade: h2c", "Connection: Upgrade"), b"ok"),
-    "blank line in the body": Kind(response(b"\r\n\r\nHTTP/1.1 404 Not Found\r\n\r\n"), b"\r\n\r\nHTTP/1.1 404 Not Found\r\n\r\n"),
-}  # fmt: skip
+    "response as a body": Kind(response(response(b"inner")), response(b"inner")),
+    "blank line as a body": Kind(response(b"\r\n\r\n"), b"\r\n\r\n"),
+}
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 
 # Everything that a script can see of a response, but for times.
@@ -135,12 +136,10 @@ def test_any_number_of_pieces_makes_the_same_response(name: str, cuts: set[int])
 
 # --- heads that were seen before
 
-header_names = st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,8}", fullmatch=True).filter(
-    lambda name: name.lower() not in ("content-length", "transfer-encoding", "connection", "content-encoding", "upgrade")
-)
+header_names = st.from_regex(r"X-[A-Za-z0-9-]{0,8}", fullmatch=True)
 header_values = st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=12)
 special_headers = st.sampled_from(
-    ["Connection: close", "connection: keep-alive", "Set-Cookie: a=b; Path=/", "Location: /elsewhere", "Content-Encoding: gzip"]
+    ["Connection: close", "connection: keep-alive", "Set-Cookie: a=b", "Location: /x", "Content-Encoding: gzip"]
 )
 header_lines = st.lists(
     st.one_of(st.tuples(header_names, header_values).map(": ".join), special_headers), max_size=5, unique=True
@@ -241,8 +240,6 @@ async def test_connection_with_surplus_bytes_is_not_used_again(
             assert (second.status_code, second.content) == (200, b"the right one")
         assert vu.failed() == (0, 4)
     assert [request.connection for request in server.requests] == [1, 2, 2, 3]
-
-
 
 
 async def test_blank_line_between_responses_is_harmless() -> None:

@@ -131,10 +131,10 @@ async def test_json_keeps_its_type_through_a_307() -> None:
 async def test_secrets_stay_with_their_origin(same: bool) -> None:
     """Authorization and Cookie headers go along on the same origin only; others go along everywhere."""
     headers = {"Authorization": "Bearer secret", "cookie": "session=secret", "Proxy-Authorization": "x", "X-A": "1"}
-    async with Server(OK) as other, virtual_user():
-        async with Server(in_turn(redirect("/next" if same else f"{other.url}/next"), OK)) as server:
-            await http.get(server.url, headers=headers)
-            second = (server if same else other).requests[-1]
+    async with Server(OK) as other, Server(OK) as server, virtual_user():
+        server.answer = in_turn(redirect("/next" if same else f"{other.url}/next"), OK)
+        await http.get(server.url, headers=headers)
+    second = (server if same else other).requests[-1]
     assert second.target == "/next"
     assert second.header("authorization") == ("Bearer secret" if same else None)
     assert second.header("cookie") == ("session=secret" if same else None)
@@ -216,7 +216,7 @@ async def test_location_is_resolved_against_the_request(location: str, target: s
 
 @pytest.mark.parametrize(
     ("location", "code"),
-    [("http://[::1", 1020), ("http:///", 1020), ("ftp://host/", 1000), ("http://host:port/", 1020)],
+    [("http://[::1", 1020), ("https:///x", 1020), ("ftp://host/", 1000), ("http://host:port/", 1020)],
 )
 async def test_location_that_cannot_be_followed_is_a_failed_request(location: str, code: int) -> None:
     """A server that redirects to nonsense has not answered: two requests, the second of them failed."""

@@ -196,7 +196,8 @@ async def test_secrets_do_not_follow_from_https_to_http(good: ssl.SSLContext) ->
 
 async def test_secure_cookies_stay_in_tls(good: ssl.SSLContext) -> None:
     """A cookie marked Secure is sent over HTTPS only."""
-    async with Server(OK) as plain, Server(response(b"", "Set-Cookie: a=b; Secure"), tls=good) as server, virtual_user():
+    raw = response(b"", "Set-Cookie: a=b; Secure")
+    async with Server(OK) as plain, Server(raw, tls=good) as server, virtual_user():
         for url in (server.url, plain.url, server.url):
             await http.get(url)
     assert [request.header("cookie") for request in server.requests] == [None, "a=b"]

@@ -1,0 +1,206 @@
+"""The histogram: 3 significant digits, mergeable, and readable by every HdrHistogram implementation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hdrh.histogram import HdrHistogram
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ciload.metrics.histogram import LARGEST, Histogram, Ints, bucket_of, middle_of
+
+value = st.one_of(st.integers(0, LARGEST), st.integers(0, 5_000), st.integers(0, 53).map(lambda bits: 1 << bits))
+some = st.lists(value, min_size=1, max_size=60)
+
+
+def ints(*values: int) -> Ints:
+    return np.array(values, dtype=np.int64)
+
+
+def of(values: list[int]) -> Histogram:
+    histogram = Histogram()
+    if values:
+        histogram.record(ints(*values))
+    return histogram
+
+
+def counted(histogram: Histogram) -> dict[int, int]:
+    """Counts by bucket, without the empty ones."""
+    used = np.flatnonzero(histogram.counts)
+    return dict(zip((histogram.first + used).tolist(), histogram.counts[used].tolist(), strict=True))
+
+
+def within(histogram: Histogram, ranks: list[float]) -> list[float]:
+    return [float(each) for each in histogram.value_at_ranks(np.array(ranks))]
+
+
+@given(value)
+def test_a_value_is_kept_to_three_digits(number: int) -> None:
+    """What is read back is at most 0.05% away from what was recorded, and exact up to 2,047."""
+    middle = float(middle_of(bucket_of(ints(number)))[0])
+    assert abs(middle - number) <= number * 0.0005
+    if number < 2_048:
+        assert middle == number
+
+
+@pytest.mark.parametrize("bits", range(54))
+def test_no_value_falls_between_buckets(bits: int) -> None:
+    """Around powers of two, where the width changes, buckets neither overlap nor leave gaps."""
+    around = ints(*(n for n in range((1 << bits) - 3, (1 << bits) + 4) if 0 <= n <= LARGEST))
+    steps = np.diff(bucket_of(around))
+    assert set(steps.tolist()) <= {0, 1}
+    assert np.all(np.diff(middle_of(bucket_of(around))) >= 0)
+
+
+@given(st.lists(value, min_size=2, max_size=50))
+def test_order_is_kept(values: list[int]) -> None:
+    """A larger value never lands in a lower bucket."""
+    indices = bucket_of(ints(*sorted(values)))
+    assert np.all(np.diff(indices) >= 0)
+
+
+@given(st.lists(some, min_size=1, max_size=5))
+def test_recording_in_parts_is_recording_at_once(parts: list[list[int]]) -> None:
+    """However samples are bundled, the counts are the same."""
+    bundled = Histogram()
+    for part in parts:
+        bundled.record(ints(*part))
+    assert counted(bundled) == counted(of([number for part in parts for number in part]))
+    assert bundled.total == sum(len(part) for part in parts) == sum(counted(bundled).values())
+
+
+@given(some, some, some)
+def test_merging_is_associative_and_commutative(a: list[int], b: list[int], c: list[int]) -> None:
+    """Parts of a run may be put together in any order, and equal the whole."""
+    left = of(a)
+    left.merge(of(b))
+    left.merge(of(c))
+    right = of(c)
+    right.merge(of(b))
+    right.merge(of(a))
+    nested, inner = of(a), of(b)
+    inner.merge(of(c))
+    nested.merge(inner)
+    assert counted(left) == counted(right) == counted(nested) == counted(of(a + b + c))
+    assert left.total == right.total == nested.total
+
+
+def test_merging_leaves_the_other_alone() -> None:
+    """The histogram that was merged in keeps its counts, and shares nothing."""
+    mine, other = of([1]), of([1, 2, 3_000_000])
+    mine.merge(other)
+    mine.record(ints(2))
+    assert counted(other) == counted(of([1, 2, 3_000_000]))
+
+
+@given(some)
+def test_merging_with_nothing_changes_nothing(values: list[int]) -> None:
+    """An empty histogram is neutral, from either side."""
+    histogram, empty = of(values), Histogram()
+    before = counted(histogram)
+    histogram.merge(Histogram())
+    empty.merge(histogram)
+    assert counted(histogram) == counted(empty) == before
+
+
+def test_zeros_can_be_counted_without_an_array() -> None:
+    """Many zeros cost one call and equal zeros recorded one by one."""
+    histogram = of([0, 5])
+    histogram.record_zeros(3)
+    histogram.record_zeros(0)
+    assert counted(histogram) == {0: 4, 5: 1}
+    assert histogram.total == 5
+
+
+def test_values_at_ranks_are_interpolated() -> None:
+    """A rank between two samples lies between their values, in proportion."""
+    histogram = of([10, 20, 20, 100])
+    assert within(histogram, [0, 0.5, 1, 2, 2.25, 3]) == [10, 15, 20, 20, 40, 100]
+
+
+def test_memory_follows_the_range_not_the_samples() -> None:
+    """Counts cover the buckets in use: a million samples near 1 s take a few kB, the whole range a few hundred."""
+    near = Histogram()
+    for _ in range(10):
+        near.record(np.random.default_rng(1).integers(900_000, 1_100_000, 100_000))
+    assert near.total == 1_000_000
+    assert near.counts.nbytes < 16_000
+    assert of([0, LARGEST]).counts.nbytes < 400_000
+
+
+# --- the wire format
+
+
+@given(some)
+@settings(deadline=None, max_examples=50)
+def test_decoding_gives_back_every_count(values: list[int]) -> None:
+    """What was encoded is decoded without losing or moving a sample."""
+    histogram = of(values)
+    decoded = Histogram.decode(histogram.encode())
+    assert counted(decoded) == counted(histogram)
+    assert decoded.total == histogram.total
+
+
+@given(some)
+@settings(deadline=None, max_examples=30)
+def test_the_library_reads_what_is_encoded(values: list[int]) -> None:
+    """Any HdrHistogram implementation finds the same count and, to 0.1%, the same extremes and median."""
+    library = HdrHistogram.decode(of(values).encode())
+    assert library.get_total_count() == len(values)
+    assert library.get_max_value() == pytest.approx(max(values), rel=0.001)
+    assert library.get_min_value() == pytest.approx(min(values), rel=0.001)
+    median = sorted(values)[(len(values) + 1) // 2 - 1]
+    assert library.get_value_at_percentile(50) == pytest.approx(median, rel=0.001)
+
+
+@given(some)
+@settings(deadline=None, max_examples=30)
+def test_what_the_library_wrote_is_read(values: list[int]) -> None:
+    """A histogram written by the library itself is decoded to the same buckets."""
+    library = HdrHistogram(1, LARGEST, 3)
+    for number in values:
+        library.record_value(number)
+    assert counted(Histogram.decode(library.encode().decode())) == counted(of(values))
+
+
+def test_empty_histogram_survives() -> None:
+    """Nothing recorded is nothing decoded."""
+    assert Histogram.decode(Histogram().encode()).total == 0
+
+
+def test_huge_counts_survive() -> None:
+    """Counts beyond 32 bits are kept."""
+    histogram = Histogram()
+    histogram.record_zeros(10**12)
+    histogram.record(ints(7, 3_000_000))
+    assert counted(Histogram.decode(histogram.encode())) == counted(histogram)
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "AAAA", "HISTFAAAABx42pNpmSzMwMDABMSMQMwMxHoMDAwA", "ü"])
+def test_text_that_is_no_histogram_is_refused(text: str) -> None:
+    """A damaged baseline is a ValueError that says so, not a crash of the library."""
+    with pytest.raises(ValueError, match="histogram"):
+        Histogram.decode(text)
+
+
+def test_every_damage_is_refused_or_harmless() -> None:
+    """An encoded histogram with a changed or missing character never raises anything but ValueError."""
+    text = of([1, 500, 70_000]).encode()
+    refused = 0
+    for position in range(len(text)):
+        changed = "A" if text[position] != "A" else "B"
+        for damaged in (text[:position], text[:position] + changed + text[position + 1 :]):
+            try:
+                Histogram.decode(damaged)
+            except ValueError:
+                refused += 1
+    assert refused > len(text)
+
+
+def test_another_precision_is_refused() -> None:
+    """A histogram of 2 digits cannot be merged with ours, so it is not read."""
+    library = HdrHistogram(1, 100_000, 2)
+    library.record_value(5)
+    with pytest.raises(ValueError, match="2 significant digits"):
+        Histogram.decode(library.encode().decode())

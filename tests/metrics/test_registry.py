@@ -1,0 +1,373 @@
+"""Series by tags, scopes by group, everything bounded: what a run of any length and any script keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from ciload.metrics.metric import BUILTIN, Kind, Metric
+from ciload.metrics.registry import MOST_SERIES, MetricConflictError, Registry, Scope
+from ciload.metrics.series import HttpSeries, Tags
+from ciload.metrics.sinks import CounterSink, RateSink, TrendSink
+from ciload.metrics.snapshot import Snapshot
+
+OTHER = "(other)"
+
+
+def record(scope: Scope, name: str, *, status: int = 200, tags: Tags = (), ms: float = 10.0) -> HttpSeries:
+    """One request on a kept-alive connection, as the client records it."""
+    key = (name, "GET", status, 1000 + status if status >= 400 else 0, tags)
+    series = scope.http.get(key) or scope.http_series(key, "")
+    series.sending.append(0.0)
+    series.waiting.append(ms / 1e3)
+    series.receiving.append(0.0)
+    series.bytes_sent += 100
+    series.bytes_received += 1_000
+    return series
+
+
+def count(snapshot: Snapshot, name: str = "http_reqs", tags: Mapping[str, str] | None = None) -> float:
+    sink = snapshot.select(name, tags)
+    assert sink is None or isinstance(sink, CounterSink)
+    return sink.total if sink else 0
+
+
+def rate(snapshot: Snapshot, name: str, tags: Mapping[str, str] | None = None) -> tuple[int, int]:
+    sink = snapshot.select(name, tags)
+    assert isinstance(sink, RateSink)
+    return sink.passes, sink.total
+
+
+# --- HTTP series
+
+
+def test_a_request_fills_every_http_metric() -> None:
+    """One request gives a sample of each phase, a count, a failure rate and its bytes."""
+    registry = Registry()
+    record(Scope(registry, "browse"), "/a", ms=250)
+    snapshot = registry.snapshot()
+    assert count(snapshot) == 1
+    assert rate(snapshot, "http_req_failed") == (0, 1)
+    assert (count(snapshot, "data_sent"), count(snapshot, "data_received")) == (100, 1_000)
+    assert snapshot.trend("http_req_duration").largest == pytest.approx(250)
+    for phase in ("blocked", "looking_up", "connecting", "tls_handshaking", "sending", "receiving"):
+        sink = snapshot.trend(f"http_req_{phase}")
+        assert (sink.count, sink.largest) == (1, 0)
+    assert snapshot.trend("http_req_waiting").sum == pytest.approx(250)
+
+
+def test_duration_is_sending_waiting_and_receiving() -> None:
+    """Connecting does not count as duration; it is measured next to it."""
+    registry = Registry()
+    series = record(Scope(registry), "/a", ms=100)
+    series.sending[0], series.receiving[0] = 0.02, 0.03
+    for phase in (series.blocked, series.looking_up, series.connecting):
+        phase.append(5.0)
+    snapshot = registry.snapshot()
+    assert snapshot.trend("http_req_duration").sum == pytest.approx(150)
+    assert snapshot.trend("http_req_blocked").sum == pytest.approx(5_000)
+
+
+def test_connection_times_are_zero_for_reused_connections() -> None:
+    """Of ten requests on one connection, nine connected in 0 ms."""
+    registry = Registry()
+    scope = Scope(registry)
+    for _ in range(10):
+        series = record(scope, "/a")
+    series.connecting.append(0.008)
+    connecting = registry.snapshot().trend("http_req_connecting")
+    assert connecting.count == 10
+    assert connecting.mean == pytest.approx(0.8)
+    assert connecting.percentiles([50]) == [0]
+
+
+def test_folding_between_a_dial_and_the_next_request_keeps_the_counts() -> None:
+    """Folding at any time gives as many connection samples as requests."""
+    registry = Registry()
+    scope = Scope(registry)
+    for number in range(5):
+        series = record(scope, "/a")
+        if number % 2:
+            series.connecting.append(0.008)
+        registry.fold()
+    assert registry.snapshot().trend("http_req_connecting").count == 5
+
+
+def test_unsent_request_is_a_failure_without_times() -> None:
+    """A refused connection counts as a failed request and gives no duration that would flatter the run."""
+    registry = Registry()
+    scope = Scope(registry)
+    scope.http_series(("/a", "GET", 0, 1212, ()), "dial: connection refused").unsent += 3
+    snapshot = registry.snapshot()
+    assert count(snapshot) == 3
+    assert rate(snapshot, "http_req_failed") == (3, 3)
+    assert snapshot.trend("http_req_duration").empty
+    assert count(snapshot, "data_sent") == 0
+    assert snapshot.request_errors.entries[("GET /a", "dial: connection refused")].count == 3
+
+
+def test_series_are_told_apart_by_their_tags() -> None:
+    """Name, status, scenario, group and custom tags each select; no tags select everything."""
+    registry = Registry()
+    browse, pay = Scope(registry, "browse"), Scope(registry, "pay").within("checkout").within("card")
+    record(browse, "/a")
+    record(browse, "/b", status=404)
+    record(pay, "/a", tags=(("team", "x"),))
+    record(pay, "/a")
+    snapshot = registry.snapshot()
+    for tags, wanted in (
+        ({}, 4),
+        ({"name": "/a"}, 3),
+        ({"name": "/b"}, 1),
+        ({"status": "404"}, 1),
+        ({"status": "404", "name": "/a"}, 0),
+        ({"expected_response": "true"}, 3),
+        ({"error_code": "1404"}, 1),
+        ({"scenario": "pay"}, 2),
+        ({"group": "::checkout::card"}, 2),
+        ({"group": "::checkout"}, 0),
+        ({"team": "x"}, 1),
+        ({"team": "y"}, 0),
+        ({"method": "GET"}, 4),
+    ):
+        assert count(snapshot, tags=tags) == wanted, tags
+    assert snapshot.select("http_reqs", {"name": "/none"}) is None
+    assert snapshot.select("no_such_metric") is None
+    assert snapshot.trend("no_such_metric").empty
+
+
+def test_order_of_tags_does_not_matter() -> None:
+    """The same tags in another order are the same series."""
+    registry = Registry()
+    scope = Scope(registry)
+    assert record(scope, "/a", tags=(("x", "1"), ("y", "2"))) is record(scope, "/a", tags=(("y", "2"), ("x", "1")))
+    assert len(registry.http) == 1
+
+
+def test_empty_tags_are_no_tags() -> None:
+    """A tag without a value, such as the group outside of groups, is absent."""
+    registry = Registry()
+    record(Scope(registry), "/a", tags=(("team", ""),))
+    (tags,) = registry.http
+    assert dict(tags) == {"name": "/a", "method": "GET", "status": "200", "expected_response": "true"}
+
+
+def test_request_without_a_name_does_not_break_the_results() -> None:
+    """A request that was made for "" is reported like any other."""
+    registry = Registry()
+    scope = Scope(registry)
+    scope.http_series(("", "GET", 0, 1020, ()), "invalid URL").unsent += 1
+    snapshot = registry.snapshot()
+    assert rate(snapshot, "http_req_failed") == (1, 1)
+    assert [entry.count for entry in snapshot.request_errors.entries.values()] == [1]
+
+
+def test_failures_are_listed_by_request_and_reason() -> None:
+    """The error table says which request met what, how often."""
+    registry = Registry()
+    scope = Scope(registry)
+    for status in (200, 500, 500, 404):
+        record(scope, "/a", status=status)
+    record(scope, "/b", status=500)
+    entries = registry.snapshot().request_errors.entries
+    assert {key: entry.count for key, entry in entries.items()} == {
+        ("GET /a", "HTTP 500"): 2,
+        ("GET /a", "HTTP 404"): 1,
+        ("GET /b", "HTTP 500"): 1,
+    }
+
+
+def test_fold_tells_what_the_last_second_brought() -> None:
+    """The timeline gets requests, failures, bytes and percentiles of what finished since the last fold."""
+    registry = Registry()
+    scope = Scope(registry)
+    for ms in (10, 20, 30):
+        record(scope, "/a", ms=ms)
+    record(scope, "/b", status=500, ms=40)
+    scope.http_series(("/c", "GET", 0, 1212, ()), "refused").unsent += 1
+    second = registry.fold()
+    assert (second.requests, second.failed, second.bytes_received) == (5, 2, 4_000)
+    assert second.p50_ms == pytest.approx(25)
+    assert second.p95_ms == pytest.approx(38.5)
+    quiet = registry.fold()
+    assert (quiet.requests, quiet.failed, quiet.bytes_received, quiet.p50_ms, quiet.p95_ms) == (0, 0, 0, None, None)
+    record(scope, "/a", ms=70)
+    assert registry.fold().p50_ms == pytest.approx(70)
+    assert count(registry.snapshot()) == 6
+
+
+def test_a_second_of_nothing_but_refusals_has_no_percentiles() -> None:
+    """Without a single response there is no response time."""
+    registry = Registry()
+    Scope(registry).http_series(("/c", "GET", 0, 1212, ()), "refused").unsent += 2
+    second = registry.fold()
+    assert (second.requests, second.failed, second.p50_ms) == (2, 2, None)
+
+
+def test_snapshots_can_be_taken_again_and_again() -> None:
+    """A snapshot counts nothing twice."""
+    registry = Registry()
+    scope = Scope(registry)
+    for wanted in (1, 2, 3):
+        record(scope, "/a", status=500)
+        snapshot = registry.snapshot()
+        assert count(snapshot) == wanted
+        assert rate(snapshot, "http_req_failed") == (wanted, wanted)
+        assert [entry.count for entry in snapshot.request_errors.entries.values()] == [wanted]
+
+
+# --- bounds
+
+
+def test_series_beyond_a_thousand_become_other() -> None:
+    """A script whose URLs never repeat fills a thousand series, then one; no request is lost, and it is said."""
+    registry = Registry()
+    scope = Scope(registry, "browse")
+    for number in range(MOST_SERIES):
+        record(scope, f"/item/{number}")
+    assert not registry.snapshot().overflowed
+    for number in range(5 * MOST_SERIES):
+        record(scope, f"/other/{number}", status=500 if number % 5 == 0 else 200)
+    record(scope, "/item/7")
+    snapshot = registry.snapshot()
+    assert snapshot.overflowed
+    assert len(registry.http) == MOST_SERIES + 2
+    assert len(scope.http) <= MOST_SERIES + 2
+    assert count(snapshot) == 6 * MOST_SERIES + 1
+    assert count(snapshot, tags={"name": OTHER, "status": "200", "scenario": "browse"}) == 4 * MOST_SERIES
+    assert count(snapshot, tags={"name": OTHER, "status": "500"}) == MOST_SERIES
+    assert count(snapshot, tags={"name": "/item/7"}) == 2
+    assert rate(snapshot, "http_req_failed", {"name": OTHER}) == (MOST_SERIES, 5 * MOST_SERIES)
+    assert snapshot.request_errors.entries[(f"GET {OTHER}", "HTTP 500")].count == MOST_SERIES
+
+
+def test_tags_that_make_no_new_series_do_not_grow_memory() -> None:
+    """Tags that a request's own facts replace, or empty ones, do not fill the caches."""
+    registry = Registry()
+    scope = Scope(registry)
+    for number in range(2 * MOST_SERIES):
+        record(scope, "/a", tags=(("status", str(number)),))
+        record(scope, "/a", tags=((f"tag{number}", ""),))
+    assert len(registry.http) == 1
+    assert len(scope.http) <= MOST_SERIES
+
+
+def test_checks_beyond_the_bound_become_other() -> None:
+    """Check names made of data end in one "(other)"; every result still counts."""
+    registry = Registry()
+    scope = Scope(registry, "browse")
+    for number in range(MOST_SERIES + 500):
+        scope.check_sink(f"item {number} is there").add(number % 2)
+    scope.check_sink("item 7 is there").add(1)
+    snapshot = registry.snapshot()
+    assert snapshot.overflowed
+    assert rate(snapshot, "checks") == (MOST_SERIES // 2 + 250 + 1, MOST_SERIES + 501)
+    assert rate(snapshot, "checks", {"check": OTHER, "scenario": "browse"}) == (250, 500)
+    assert rate(snapshot, "checks", {"check": "item 7 is there"}) == (2, 2)
+    assert len(registry.sinks) == MOST_SERIES + 1
+    assert len(scope.checks) == MOST_SERIES
+
+
+def test_custom_tags_beyond_the_bound_are_dropped() -> None:
+    """Tags made of data are dropped at the bound; the samples are not."""
+    registry = Registry()
+    scope = Scope(registry, "browse")
+    sold = Metric("sold", Kind.COUNTER)
+    for number in range(MOST_SERIES + 500):
+        scope.sink(sold, {"item": str(number)}).add(1)
+    snapshot = registry.snapshot()
+    assert snapshot.overflowed
+    assert count(snapshot, "sold") == MOST_SERIES + 500
+    assert count(snapshot, "sold", {"item": "3"}) == 1
+    assert len(registry.sinks) == MOST_SERIES + 1
+
+
+def test_builtin_metrics_work_in_a_full_registry() -> None:
+    """A script that has used up all series still gets its iterations counted."""
+    registry = Registry()
+    scope = Scope(registry, "browse")
+    for number in range(MOST_SERIES):
+        record(scope, f"/{number}")
+    for _ in range(3):
+        scope.sink(BUILTIN["iterations"]).add(1)
+        scope.sink(BUILTIN["iteration_duration"]).add(5)
+    snapshot = registry.snapshot()
+    assert count(snapshot, "iterations", {"scenario": "browse"}) == 3
+    assert snapshot.trend("iteration_duration").count == 3
+
+
+def test_groups_beyond_a_thousand_become_other() -> None:
+    """Group names made of data end in one "(other)" group; its samples are all there."""
+    registry = Registry()
+    scope = Scope(registry, "browse")
+    for number in range(MOST_SERIES + 300):
+        record(scope.within(f"user {number}"), "/a")
+    assert registry.scopes <= MOST_SERIES + 1
+    snapshot = registry.snapshot()
+    assert snapshot.overflowed
+    assert count(snapshot) == MOST_SERIES + 300
+    assert scope.within("user 0").group == "::user 0"
+    assert scope.within("user 999999") is scope.within("user 888888")
+    assert scope.within("user 999999").group == f"::{OTHER}"
+
+
+def test_scopes_of_a_group_are_found_again() -> None:
+    """Entering a group again is the same scope; groups inside know the way to them."""
+    scope = Scope(Registry(), "browse")
+    inner = scope.within("a").within("b")
+    assert inner is scope.within("a").within("b")
+    assert (inner.group, inner.scenario) == ("::a::b", "browse")
+    assert scope.within("b") is not inner
+
+
+# --- metrics
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        (Metric("http_reqs", Kind.TREND, "ms"), "already a counter.*cannot also be a trend in ms"),
+        (Metric("http_req_duration", Kind.TREND, "s"), "already a trend in ms.*trend in s"),
+        (Metric("sold", Kind.GAUGE), "'sold' is already a counter"),
+    ],
+)
+def test_one_name_is_one_metric(metric: Metric, message: str) -> None:
+    """A name cannot be used for another kind or unit, whether when it is defined or when it is first used."""
+    registry = Registry()
+    registry.declare(Metric("sold", Kind.COUNTER))
+    with pytest.raises(MetricConflictError, match=message):
+        registry.declare(metric)
+    with pytest.raises(MetricConflictError, match=message):
+        Scope(registry).sink(metric)
+
+
+def test_declaring_a_metric_twice_is_fine() -> None:
+    """The same definition in two files is one metric."""
+    registry = Registry()
+    for _ in range(2):
+        registry.declare(Metric("sold", Kind.COUNTER))
+        registry.declare(Metric("http_reqs", Kind.COUNTER))
+    assert registry.snapshot().metrics["sold"] == Metric("sold", Kind.COUNTER)
+    assert registry.snapshot().select("sold") is None
+
+
+def test_registries_do_not_share_metrics() -> None:
+    """What one run defines is unknown in the next."""
+    Registry().declare(Metric("sold", Kind.COUNTER))
+    assert "sold" not in Registry().metrics
+    assert "sold" not in BUILTIN
+
+
+def test_custom_trend_is_folded_into_the_snapshot() -> None:
+    """Samples of a script's own metric are in the results with the tags of their place."""
+    registry = Registry()
+    scope = Scope(registry, "browse").within("login")
+    sink = scope.sink(Metric("rows", Kind.TREND), {"table": "users"})
+    for number in (1, 2, 3):
+        sink.add(number)
+    registry.fold()
+    sink.add(4)
+    rows = registry.snapshot().select("rows", {"table": "users", "group": "::login", "scenario": "browse"})
+    assert isinstance(rows, TrendSink)
+    assert (rows.count, rows.sum) == (4, 10)
