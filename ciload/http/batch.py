@@ -8,7 +8,6 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import fields
 from typing import TypeVar, overload
-from urllib.parse import urlsplit
 
 from ciload.http.client import request
 from ciload.http.request import Request
@@ -42,11 +41,9 @@ async def batch(
     session.pool.used = True
     named = list(requests.items()) if isinstance(requests, Mapping) else list(enumerate(requests))
     entries = [_entry(key, value) for key, value in named]
-    for each in entries:
-        session.client.check(each)
+    hosts = [session.client.check(each) for each in entries]
     limit, per_host = session.client.batch, session.client.batch_per_host
     everywhere = _limiter(limit, len(entries))
-    hosts = [urlsplit(each.url).netloc for each in entries]
     by_host = {host: _limiter(per_host, count) for host, count in _counts(hosts).items()}
     sends = [_send(each, everywhere, by_host[host]) for each, host in zip(entries, hosts, strict=True)]
     responses = await asyncio.gather(*sends)

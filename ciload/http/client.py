@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
-from urllib.parse import urljoin
 
 from ciload.durations import parse_duration
 from ciload.http.connection import Connection, Settings, sweep
@@ -24,7 +23,7 @@ DEFAULT_TIMEOUT_S = 60.0
 MOST_REDIRECTS = 10
 SWEEP_EVERY_S = 0.02  # how late a timeout may be noticed
 NO_TAGS: Tags = ()
-SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "www-authenticate"})
+OF_ONE_ORIGIN = frozenset({"authorization", "cookie", "host", "proxy-authorization", "www-authenticate"})
 BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding"})
 
 
@@ -49,8 +48,8 @@ class Client:
         self.dialer = Dialer(self.settings, verify=verify)
         self._sweeping: asyncio.TimerHandle | None = None
 
-    def check(self, entry: Request) -> None:
-        """See that a request can be sent at all.
+    def check(self, entry: Request) -> str:
+        """See that a request can be sent at all; answers its origin, "" when its URL leads nowhere.
 
         Raises:
             ValueError, TypeError: it cannot, whatever the target does.
@@ -59,8 +58,13 @@ class Client:
             encode_body(entry.json, entry.data, entry.content)
         if entry.timeout is not None:
             positive(entry.timeout)
-        with suppress(RequestFailedError):  # a URL that leads nowhere is a failed request, not a mistake
-            self.preparer.prepare((entry.method, entry.url, header_pairs(entry.headers) if entry.headers else ()))
+        if entry.tags:
+            frozen(entry.tags)
+        url = entry.url if entry.params is None else with_params(entry.url, entry.params)
+        try:
+            return self.preparer.prepare((entry.method, url, header_pairs(entry.headers))).origin_key
+        except RequestFailedError:  # a URL that leads nowhere is a failed request, not a mistake
+            return ""
 
     async def dial(self, prepared: Prepared, deadline: float) -> Connection:
         if self._sweeping is None:
@@ -123,17 +127,18 @@ async def request(
     if json is not None or data is not None or content is not None:
         body, content_type = encode_body(json, data, content)
     deadline = perf_counter() + (DEFAULT_TIMEOUT_S if timeout is None else positive(timeout))
+    labels = frozen(tags) if tags else NO_TAGS
     key = (method, url, header_pairs(headers) if headers else ())
     try:
         prepared = session.client.preparer.memory.get(key) or session.client.preparer.prepare(key)
     except RequestFailedError as failure:
-        return _unsent(session, method, url, name, tags, failure)
+        return _unsent(session, method, without_secrets(url), name, labels, failure)
     raw = prepared.bare
     if body is not None or session.jar:
         raw = prepared.encode(body, content_type, session.jar.header_for(prepared.target))
-    response = await exchange(session, session.client, prepared, raw, deadline, name, tags)
+    response = await exchange(session, session.client, prepared, raw, deadline, name, labels)
     if follow_redirects and response.has_redirect_location:
-        return await _follow(response, prepared, body, content_type, deadline, name, tags)
+        return await _follow(response, prepared, body, content_type, deadline, name, labels)
     return response
 
 
@@ -144,10 +149,12 @@ async def exchange(
     raw: bytes,
     deadline: float,
     name: str | None,
-    tags: Mapping[str, str] | None,
+    tags: Tags,
 ) -> Response:
     """One hop: take a connection, send, wait, record, give the connection back."""
     idle = session.pool.idle.get(prepared.origin_key)
+    if idle is None:
+        idle = session.pool.idle[prepared.origin_key] = []
     connection = idle.pop() if idle else None
     dialed = REUSED
     while True:
@@ -156,6 +163,7 @@ async def exchange(
                 connection = await client.dial(prepared, deadline)
             except RequestFailedError as failure:
                 return _unsent(session, prepared.method, prepared.target.url, name or prepared.name, tags, failure)
+            connection.idle = idle
             dialed = connection.dialed
         started = perf_counter()
         waiter = connection.send(raw, deadline, prepared.is_head)
@@ -184,8 +192,8 @@ async def exchange(
     if status >= 400:
         response.error_code = 1000 + status
 
-    key = (name or prepared.name, prepared.method, status, response.error_code, frozen(tags) if tags else NO_TAGS)
-    series = session.scope.http.get(key) or session.scope.http_series(key, response.error)
+    key = (name or prepared.name, prepared.method, status, response.error, tags)
+    series = session.scope.http.get(key) or session.scope.http_series(key, response.error_code)
     series.sending.append(sending)
     series.waiting.append(waiting)
     series.receiving.append(receiving)
@@ -194,12 +202,10 @@ async def exchange(
     if dialed is not REUSED:
         series.add_dial(dialed)
 
-    if not connection.reusable or not connection.sent_at:
-        connection.abort()
-    elif idle is not None:
+    if connection.reusable and connection.sent_at:
         idle.append(connection)
     else:
-        session.pool.put(prepared.origin_key, connection)
+        connection.abort()
     return response
 
 
@@ -220,11 +226,15 @@ def _look_closer(
     _decode(response, client, connection.truncated)
 
 
-def header_pairs(headers: HeaderTypes) -> HeaderPairs:
+def header_pairs(headers: HeaderTypes | None) -> HeaderPairs:
+    if not headers:
+        return ()
     return tuple(headers.items()) if isinstance(headers, Mapping) else tuple((name, value) for name, value in headers)
 
 
 def frozen(tags: Mapping[str, str]) -> Tags:
+    if not isinstance(tags, Mapping):
+        raise TypeError(f"tags are a mapping of names to values, not {type(tags).__name__}")
     return tuple((str(key), str(value)) for key, value in tags.items())
 
 
@@ -238,6 +248,7 @@ def positive(timeout: float | str) -> float:
 def _mark_failed(response: Response, failure: RequestFailedError) -> None:
     """Make it a response with status 0."""
     response.status_code = 0
+    response.head = NO_HEAD
     response.content = b""
     response.error = failure.text
     response.error_code = failure.code
@@ -248,19 +259,33 @@ def _decode(response: Response, client: Client, truncated: bool) -> None:
     response.truncated = truncated and not client.discard_bodies
     if response.head.encoding not in (b"gzip", b"x-gzip", b"deflate") or not response.content:
         return
-    # 32: zlib or gzip, told by the header. Some servers send "deflate" without the zlib header: -15.
-    bare = response.head.encoding == b"deflate" and response.content[0] & 0x0F != 8
-    inflater = zlib.decompressobj(-15 if bare else 32 + 15)
+    keep = client.settings.keep_bytes
     try:
-        response.content = inflater.decompress(response.content, client.settings.keep_bytes)
+        response.content = inflate(response.content, response.head.encoding, keep + 1, whole=not truncated)
     except zlib.error as error:
         _mark_failed(response, RequestFailedError(ErrorCode.DECOMPRESSION, f"decompression failed: {error}"))
-        return
-    if inflater.unconsumed_tail:
-        response.truncated = True
-    elif not inflater.eof and not truncated:
-        text = "decompression failed: the body ends too early"
-        _mark_failed(response, RequestFailedError(ErrorCode.DECOMPRESSION, text))
+    else:
+        response.truncated |= len(response.content) > keep
+        response.content = response.content[:keep]
+
+
+def inflate(data: bytes, encoding: bytes, most_bytes: int, *, whole: bool) -> bytes:
+    """At most `most_bytes` of what was compressed; a gzip body may have several members (RFC 1952 2.2).
+
+    Raises:
+        zlib.error: it is not what `encoding` says, or, when it should be `whole`, ends too early.
+    """
+    # 32: zlib or gzip, told by the header. Some servers send "deflate" without the zlib header: -15.
+    bits = -15 if encoding == b"deflate" and data[0] & 0x0F != 8 else 32 + 15
+    out: list[bytes] = []
+    while data and most_bytes > 0:
+        inflater = zlib.decompressobj(bits)
+        out.append(inflater.decompress(data, most_bytes))
+        most_bytes -= len(out[-1])
+        if most_bytes and not inflater.eof and whole:
+            raise zlib.error("the body ends too early")
+        data = inflater.unused_data
+    return b"".join(out)
 
 
 def _unsent(
@@ -268,15 +293,14 @@ def _unsent(
     method: str,
     url: str,
     name: str | None,
-    tags: Mapping[str, str] | None,
+    tags: Tags,
     failure: RequestFailedError,
 ) -> Response:
     """The response to a request that reached no connection: counted as failed, without any time."""
-    shown = without_secrets(url)
-    response = Response(0, NO_HEAD, b"", method, shown, REUSED, (0.0, 0.0, 0.0))
+    response = Response(0, NO_HEAD, b"", method, url, REUSED, (0.0, 0.0, 0.0))
     _mark_failed(response, failure)
-    key = (name or shown, method, 0, int(failure.code), frozen(tags) if tags else NO_TAGS)
-    series = session.scope.http.get(key) or session.scope.http_series(key, failure.text)
+    key = (name or url, method, 0, failure.text, tags)
+    series = session.scope.http.get(key) or session.scope.http_series(key, failure.code)
     series.unsent += 1
     return response
 
@@ -288,7 +312,7 @@ async def _follow(
     content_type: str | None,
     deadline: float,
     name: str | None,
-    tags: Mapping[str, str] | None,
+    tags: Tags,
 ) -> Response:
     """Go where a redirect points, as fetch and Go do; after the tenth, the redirect itself is the answer."""
     session = current.get()
@@ -301,15 +325,16 @@ async def _follow(
         if rewritten and method != "HEAD":
             method, body = "GET", None
             headers = tuple(pair for pair in headers if pair[0].lower() not in BODY_HEADERS)
-        url = urljoin(prepared.target.url, response.head.location)
+        location = response.head.location or ""
         try:
-            target = parse_target(url)
+            target = parse_target(location, prepared.target.url)
             if target.origin != prepared.target.origin:  # what was meant for one server is not another's to know
-                headers = tuple(pair for pair in headers if pair[0].lower() not in SECRET_HEADERS)
-            key = (method, url, headers)
-            prepared = session.client.preparer.memory.get(key) or session.client.preparer.prepare(key)
+                headers = tuple(pair for pair in headers if pair[0].lower() not in OF_ONE_ORIGIN)
+            elif prepared.target.authorization and not target.authorization:
+                target = replace(target, authorization=prepared.target.authorization)
+            prepared = Prepared(method, target, headers)
         except RequestFailedError as failure:
-            response = _unsent(session, method, url, name, tags, failure)
+            response = _unsent(session, method, without_secrets(location), name, tags, failure)
             break
         raw = prepared.encode(body, content_type, session.jar.header_for(prepared.target))
         response = await exchange(session, session.client, prepared, raw, deadline, name, tags)

@@ -21,6 +21,7 @@ MOST_HEADS = 512
 LARGEST_HEAD = 256 * 1024
 HIGH_WATER = 64 * 1024
 NEVER = float("inf")
+HEAD_END = b"\r\n\r\n"
 BODILESS = frozenset({204, 304})
 
 
@@ -89,7 +90,7 @@ class Connection(asyncio.Protocol):
         self.bytes_received += len(data)
         if not self.first_byte_at:
             self.first_byte_at = now
-            end = data.find(b"\r\n\r\n") + 4
+            end = data.find(HEAD_END) + 4
             head = self._settings.heads.get(data[:end])
             if head is not None and len(data) - end == head.body_bytes and not self._is_head:
                 self.head = head
@@ -105,8 +106,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._settings.open.discard(self)
         self.reusable = False
-        if self.idle is not None and self in self.idle:
-            self.idle.remove(self)
+        self._leave_pool()
         if self._waiter is not None:
             if self._in_body and exc is None and self.head.body_bytes is None and not self._chunked():
                 self._finish(perf_counter())  # a body that ends with the connection
@@ -128,7 +128,10 @@ class Connection(asyncio.Protocol):
         self.deadline = deadline
         self._waiter = waiter = self._loop.create_future()
         self.sent_at = -1.0
-        self.write(request)
+        try:
+            self.write(request)
+        except RuntimeError:  # uvloop has closed the connection and is about to say so
+            self._fail(from_loss(None, received=False))
         if self.sent_at:  # else pause_writing was called, and resume_writing will tell
             self.sent_at = perf_counter()
         return waiter
@@ -141,7 +144,12 @@ class Connection(asyncio.Protocol):
         """Drop the connection at once; nothing of it can be used again."""
         self.reusable = False
         self._waiter = None
+        self._leave_pool()
         self.transport.abort()
+
+    def _leave_pool(self) -> None:
+        if self.idle is not None and self in self.idle:
+            self.idle.remove(self)
 
     def give_up(self, failure: RequestFailedError) -> None:
         """End the exchange under way with a failure of our own making (a deadline, a broken response)."""
@@ -200,7 +208,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_body:  # else a trailer
-            self._pairs.append((name, value))
+            self._pairs.append((name, value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         if self._waiter is None:
@@ -211,11 +219,17 @@ class Connection(asyncio.Protocol):
         self.head = Head(status, self._reason, parser.get_http_version(), self._pairs, keep_alive=False)
         if self._in_body and (self._is_head or status in BODILESS):
             # llhttp would wait for the body that Content-Length announces and that never comes.
-            self.reusable = parser.should_keep_alive() and self._data.endswith(b"\r\n\r\n")
+            self.reusable = self.head.persistent and self._ends_with_the_head()
             self._finish(perf_counter())
 
+    def _ends_with_the_head(self) -> bool:
+        """Nothing follows the head, which would be taken for the next response. The head may have come in pieces."""
+        if self._chunked() and HEAD_END in self._data:
+            return self._data.index(HEAD_END) + len(HEAD_END) == len(self._data)  # the last chunk ends like a head
+        return HEAD_END.endswith(self._data[-len(HEAD_END) :])
+
     def on_body(self, body: bytes) -> None:
-        if self._waiter is None:
+        if self._waiter is None or not self._settings.keep_bytes:
             return
         room = self._settings.keep_bytes - self._kept
         if len(body) > room:
@@ -240,7 +254,7 @@ class Connection(asyncio.Protocol):
         data, head = self._data, self.head
         if head.body_bytes is None or len(data) != self.bytes_received or self.truncated:
             return
-        end = data.find(b"\r\n\r\n") + 4
+        end = data.find(HEAD_END) + 4
         if len(data) - end == head.body_bytes:
             heads = self._settings.heads
             if len(heads) >= MOST_HEADS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -77,8 +78,8 @@ def parse_set_cookie(line: str, target: Target, now: float) -> Cookie | None:
         given[key.strip().lower()] = text.strip()
     host = target.origin.host
     domain = given.get("domain", "").lstrip(".").lower()
-    # Without a public suffix list: a domain of one label ("com") is never a site of its own.
-    if domain and domain != host and not (host.endswith("." + domain) and "." in domain):
+    # Without a public suffix list: a domain of one label ("com") is never a site of its own, nor part of an address.
+    if domain and domain != host and not (host.endswith("." + domain) and "." in domain and host[-1:].isalpha()):
         return None
     path = given.get("path", "")
     if not path.startswith("/"):
@@ -87,11 +88,9 @@ def parse_set_cookie(line: str, target: Target, now: float) -> Cookie | None:
 
 
 def _expiry(given: dict[str, str], now: float) -> float | None:
-    try:
-        if "max-age" in given:
-            return now + int(given["max-age"])
-        if "expires" in given:
-            return parsedate_to_datetime(given["expires"]).timestamp()
-    except (ValueError, OverflowError):
-        pass
+    """Max-Age before Expires; either is ignored when it makes no sense."""
+    with suppress(KeyError, ValueError, OverflowError):
+        return now + int(given["max-age"])
+    with suppress(KeyError, ValueError, OverflowError):
+        return parsedate_to_datetime(given["expires"]).timestamp()
     return None

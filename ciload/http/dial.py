@@ -67,6 +67,8 @@ class Dialer:
                 found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             except OSError as error:
                 raise from_lookup(error) from None
+            except UnicodeError:  # no name at all: an empty or overlong label
+                raise RequestFailedError(ErrorCode.NO_SUCH_HOST, "lookup: no such host") from None
             addresses = [(socket.AddressFamily(family), address) for family, _, _, _, address in found]
             addresses.sort(key=lambda each: each[0] != socket.AF_INET)  # k6's policy preferIPv4
         else:

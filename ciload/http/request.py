@@ -18,7 +18,8 @@ HeaderPairs = tuple[tuple[str, HeaderValue], ...]
 USER_AGENT = f"ciload/{__version__}"
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})  # RFC 9110 9.2.2
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})  # these say Content-Length: 0 when there is no body
-OURS = frozenset({"content-length", "transfer-encoding"})  # what the framing depends on is not the script's to set
+# What the framing depends on is not the script's to set; Host has its place at the top.
+OURS = frozenset({"content-length", "transfer-encoding", "host"})
 MOST_PREPARED = 4_096
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
 
@@ -60,16 +61,17 @@ class Prepared:
         self.origin_key = f"{target.origin.scheme}://{target.origin.authority}"
         self.idempotent = method in IDEMPOTENT
         self.is_head = method == "HEAD"
-        lines = {name.lower(): (name, _header_text(name, value)) for name, value in headers}
-        lines = {lower: line for lower, line in lines.items() if lower not in OURS}
-        lines.setdefault("user-agent", ("user-agent", USER_AGENT))
-        if target.authorization:
-            lines.setdefault("authorization", ("authorization", target.authorization))
-        _, host = lines.pop("host", ("host", target.origin.authority))
-        self.has_content_type = "content-type" in lines
-        self.has_cookie = "cookie" in lines
+        lines = [(name, _header_text(name, value)) for name, value in headers]
+        given = {name.lower(): value for name, value in lines}
+        host = given.get("host", target.origin.authority)
+        if "user-agent" not in given:
+            lines.append(("user-agent", USER_AGENT))
+        if target.authorization and "authorization" not in given:
+            lines.append(("authorization", target.authorization))
+        self.has_content_type = "content-type" in given
+        self.has_cookie = "cookie" in given
         text = [f"{method} {target.request_target} HTTP/1.1\r\nhost: {host}\r\n"]
-        text += [f"{name}: {value}\r\n" for name, value in lines.values()]
+        text += [f"{name}: {value}\r\n" for name, value in lines if name.lower() not in OURS]
         self.head = "".join(text).encode("latin-1")
         self.bare = self.head + (b"content-length: 0\r\n\r\n" if method in WITH_BODY else b"\r\n")
 
@@ -134,7 +136,8 @@ class Preparer:
         prepared = Prepared(method.upper(), parse_target(url, self.base_url), headers)
         if len(self.memory) >= MOST_PREPARED:
             self.memory.clear()
-        self.memory[key] = prepared
+        if all(type(value) is str for _, value in headers):  # 1, 1.0 and True are one key, and three header values
+            self.memory[key] = prepared
         return prepared
 
 

@@ -53,11 +53,26 @@ class Head:
             elif lower == b"transfer-encoding":
                 chunked = True
             elif lower == b"location":
-                self.location = value.decode("latin-1")
+                self.location = _decode_location(value)
             elif lower == b"set-cookie":
                 self.set_cookies.append(value.decode("latin-1"))
         if chunked:
             self.body_bytes = None
+
+    @property
+    def persistent(self) -> bool:
+        """What the head alone says about the connection's future (RFC 9112 9.3)."""
+        values = b",".join(value for name, value in self.pairs if name.lower() == b"connection")
+        tokens = {token.strip().lower() for token in values.split(b",")}
+        return b"close" not in tokens and (self.http_version == "1.1" or b"keep-alive" in tokens)
+
+
+def _decode_location(value: bytes) -> str:
+    """Servers that do not encode their URLs mostly mean UTF-8."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 NO_HEAD = Head(0, "", "", [], keep_alive=False)
@@ -206,7 +221,7 @@ class Response:
     def text(self) -> str:
         try:
             return self.content.decode(self.encoding, errors="replace")
-        except LookupError:  # a charset nobody knows
+        except (LookupError, UnicodeError):  # a charset nobody knows, or one that is none for texts
             return self.content.decode("utf-8", errors="replace")
 
     def json(self, **options: Any) -> Any:

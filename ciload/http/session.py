@@ -25,13 +25,6 @@ class Pool:
         self.idle: dict[str, list[Connection]] = {}
         self.used = False
 
-    def put(self, origin: str, connection: Connection) -> None:
-        resting = self.idle.get(origin)
-        if resting is None:
-            resting = self.idle[origin] = []
-        connection.idle = resting
-        resting.append(connection)
-
     def close(self) -> None:
         for resting in self.idle.values():
             for connection in list(resting):

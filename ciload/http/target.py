@@ -60,17 +60,18 @@ def parse_target(url: str, base_url: str = "") -> Target:
         joined = urljoin(base_url, url) if base_url else url
         parts = urlsplit(joined.strip())
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise RequestFailedError(ErrorCode.INVALID_URL, f"invalid URL: {error}") from None
+    except ValueError:
+        raise RequestFailedError(ErrorCode.INVALID_URL, f"invalid URL {without_secrets(url)!r}") from None
     if not parts.scheme and not base_url:
         raise RequestFailedError(
             ErrorCode.INVALID_URL, f"invalid URL {without_secrets(url)!r}: relative, and no --base-url is set"
         )
     if parts.scheme not in DEFAULT_PORTS:
         raise RequestFailedError(ErrorCode.UNKNOWN, f"unsupported protocol scheme {parts.scheme!r}")
+    host = _ascii_host(host or "")
     if not host or any(character.isspace() or not character.isprintable() for character in host):
         raise RequestFailedError(ErrorCode.INVALID_URL, f"invalid URL {without_secrets(url)!r}: no host")
-    origin = Origin(parts.scheme, _ascii_host(host), DEFAULT_PORTS[parts.scheme] if port is None else port)
+    origin = Origin(parts.scheme, host, DEFAULT_PORTS[parts.scheme] if port is None else port)
     path = quote(parts.path or "/", safe=SAFE_PATH)
     query = f"?{quote(parts.query, safe=SAFE_QUERY)}" if parts.query else ""
     name = f"{origin.scheme}://{origin.authority}{path}"
@@ -93,17 +94,22 @@ def _ascii_host(host: str) -> str:
 
 
 def without_secrets(url: str) -> str:
-    """A URL that may be printed: no userinfo, no query, no fragment."""
+    """A URL, or what was meant to be one, that may be printed: no userinfo, no query, no fragment."""
     rest = url.split("#", 1)[0].split("?", 1)[0]
     scheme, separator, after = rest.partition("//")
     authority, slash, path = after.partition("/")
-    return scheme + separator + authority.rpartition("@")[2] + slash + path if separator else rest
+    host = authority.rpartition("@")[2]
+    port = host.rpartition(":")[2]
+    if separator and (":" not in host or port.isdigit() or port.endswith("]")):
+        return scheme + separator + host + slash + path
+    # No URL: perhaps a password with a slash in it, or no scheme. What follows the last "@" is surely no secret.
+    return rest.rpartition("@")[2]
 
 
 def with_params(url: str, params: Params) -> str:
     """`url` with `params` appended to its query. Lists repeat the key, None gives an empty value."""
     before, hash_mark, fragment = url.partition("#")
-    separator = "&" if "?" in before else "?"
+    separator = "" if before.endswith(("?", "&")) else "&" if "?" in before else "?"
     encoded = encode_form(params)
     return before + (separator + encoded if encoded else "") + hash_mark + fragment
 

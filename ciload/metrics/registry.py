@@ -15,7 +15,7 @@ from ciload.metrics.snapshot import Second, Snapshot
 
 MOST_SERIES = 1_000
 
-HttpKey = tuple[str, str, int, int, Tags]
+HttpKey = tuple[str, str, int, str, Tags]
 
 
 class MetricConflictError(ValueError):
@@ -106,7 +106,7 @@ def _request_error(series: HttpSeries) -> tuple[str, str, str, int]:
     tags = dict(series.tags)
     reqs = series.sinks["http_reqs"]
     message = series.error or f"HTTP {tags['status']}"
-    return f"{tags['method']} {tags['name']}", message, "", int(getattr(reqs, "total", 0))
+    return f"{tags['method']} {tags.get('name', '')}", message, "", int(getattr(reqs, "total", 0))
 
 
 class Scope:
@@ -146,9 +146,9 @@ class Scope:
         tags = {"scenario": self.scenario, "group": self.group} | dict(extra)
         return tuple(sorted((key, value) for key, value in tags.items() if value))
 
-    def http_series(self, key: HttpKey, error: str) -> HttpSeries:
-        """Find or make the series for (name, method, status, error_code, tags); `self.http` caches the answer."""
-        name, method, status, error_code, extra = key
+    def http_series(self, key: HttpKey, error_code: int) -> HttpSeries:
+        """Find or make the series for (name, method, status, error, tags); `self.http` caches the answer."""
+        name, method, status, error, extra = key
         failed = not 200 <= status < 400  # k6's default of expected statuses
         registry = self.registry
         facts = {
@@ -156,7 +156,8 @@ class Scope:
             "method": method,
             "status": str(status),
             "expected_response": "false" if failed else "true",
-            "error_code": str(error_code) if error_code else "",
+            "error": error,
+            "error_code": str(int(error_code)) if error_code else "",
         }
         tags = self.tags(dict(extra) | facts)
         series = registry.http.get(tags)

@@ -10,15 +10,18 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate, pairwise, takewhile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from statistics import fmean, median
+from typing import TypeVar
 
 import numpy as np
 
 from ciload.metrics.metric import Kind
 from ciload.reports.format import format_against, format_share, format_value
 from ciload.result.document import Check, Endpoint, ErrorRow, Outcome, RunResult, ThresholdResult, TimelineRow
+
+T = TypeVar("T")
 
 KIB = 1024
 TABLE_BUDGET = 150 * KIB  # for each of four
@@ -45,11 +48,11 @@ def markdown_summary(result: RunResult) -> str:
     """The whole summary."""
     parts = [
         _headline(result),
-        _bullets(f"⚠️ {prose(warning)}" for warning in result.verdict.warnings),
-        _table("Thresholds", THRESHOLD, map(_threshold, sorted(result.thresholds, key=_passed))),
-        _table("Endpoints", ENDPOINT, map(_endpoint, sorted(result.endpoints, key=lambda each: -each.failed))),
-        _table("Checks", CHECK, map(_check, sorted(result.checks, key=_held))),
-        _table("Errors", ERROR, map(_error, result.errors)),
+        _bullets([f"⚠️ {prose(warning)}" for warning in result.verdict.warnings]),
+        _table("Thresholds", THRESHOLD, _threshold, sorted(result.thresholds, key=_passed)),
+        _table("Endpoints", ENDPOINT, _endpoint, sorted(result.endpoints, key=lambda each: -each.failed)),
+        _table("Checks", CHECK, _check, sorted(result.checks, key=_held)),
+        _table("Errors", ERROR, _error, result.errors),
         _charts(result.timeline),
         _fold("About this run", _about(result)),
         _tracebacks([error for error in result.errors if error.detail]),
@@ -69,7 +72,7 @@ def _headline(result: RunResult) -> str:
         return f"## ✅ Passed: {name}\n\n{why.get(number, f'All {number} thresholds hold.')}\n\n{_figures(result)}"
     reasons = [f"exit code {each.code}: {prose(each.reason)}" for each in verdict.failures]
     first, *others = reasons or [f"exit code {verdict.exit_code}"]
-    also = _bullets(f"also {each}" for each in others)
+    also = _bullets([f"also {each}" for each in others])
     return "\n\n".join(filter(None, [f"## ❌ Failed: {name}", f"Failed with {first}", also, _figures(result)]))
 
 
@@ -230,7 +233,7 @@ def _about(result: RunResult) -> str:
         "Machine": code(f"{machine.cpu}, {machine.cores} cores, {format_value(machine.memory_bytes, 'bytes')}"),
         "System": code(f"{machine.os} {machine.machine}, Python {machine.python}, ciload {machine.ciload}"),
     }
-    table = _table("", ("", ""), [(name, fact) for name, fact in facts.items() if fact])
+    table = _table("", ("", ""), tuple, [(name, fact) for name, fact in facts.items() if fact])
     options = json.dumps(result.options, indent=2, ensure_ascii=False, default=str)
     return f"{table}\n\n{_block(options, OPTIONS_BUDGET, 'json')}"
 
@@ -242,7 +245,7 @@ def _tracebacks(errors: Sequence[ErrorRow]) -> str:
         f"{_count(each.count)} x {code(each.message, LONGEST_PROSE)}\n\n{_block(each.detail, TRACEBACK_BUDGET)}"
         for each in errors
     ]
-    kept, note = _cut(blocks, TRACEBACKS_BUDGET)
+    kept, note = _cut(blocks, len(blocks), TRACEBACKS_BUDGET)
     return _fold("Tracebacks", "\n\n".join([*kept, *note]))
 
 
@@ -253,23 +256,24 @@ def code(text: str, most: int = LONGEST_NAME) -> str:
     """`text` in a code span, as it is: safe in a table's cell, and never a link or a mention."""
     shown = _one_line(text, most) or "(empty)"
     # A backtick ends a code span, a bar ends a cell even in one, and how backslashes mix with bars is anyone's guess.
-    return f"<code>{MARKUP.sub(_entity, shown)}</code>" if CODE_ENDS.search(shown) else f"`{shown}`"
+    return f"<code>{_escaped(shown, MARKUP)}</code>" if CODE_ENDS.search(shown) else f"`{shown}`"
 
 
 def prose(text: str) -> str:
     """`text` as part of a line, as it is: safe anywhere but at the line's start."""
-    # GitHub looks for @people and #issues after it has resolved entities, so these need something between.
-    line = MENTION.sub(rf"\g<0>{ZERO_WIDTH_SPACE}", _one_line(text, LONGEST_PROSE))
-    return MARKUP_IN_PROSE.sub(_entity, line)
+    return _escaped(_one_line(text, LONGEST_PROSE), MARKUP_IN_PROSE)
 
 
-def _entity(match: re.Match[str]) -> str:
-    return f"&#{ord(match[0])};"
+def _escaped(line: str, markup: re.Pattern[str]) -> str:
+    # GitHub looks for @people, #issues and mail addresses after it has resolved entities: something must be between.
+    apart = MENTION.sub(rf"\g<0>{ZERO_WIDTH_SPACE}", line)
+    return markup.sub(lambda match: f"&#{ord(match[0])};", apart)
 
 
 def _one_line(text: str, most: int) -> str:
-    line = " ".join("".join(map(_visible, text)).split())
-    return line if len(line) <= most else line[: most - 1] + "…"
+    start = text[: 4 * most]  # of megabytes nobody needs the rest, and there may be thousands of them
+    line = " ".join("".join(map(_visible, start)).split())
+    return line if len(line) <= most and start == text else line[: most - 1] + "…"
 
 
 def _visible(character: str) -> str:
@@ -278,11 +282,11 @@ def _visible(character: str) -> str:
     return " " if category in ("Cc", "Zl", "Zp") else "\ufffd" if category in ("Cf", "Cs") else character
 
 
-def _table(title: str, columns: Row, rows: Iterable[Row]) -> str:
-    """A table under a heading, "" without rows. A column's ">" aligns it to the right."""
+def _table(title: str, columns: Row, row_of: Callable[[T], Row], items: Sequence[T]) -> str:
+    """A table under a heading, "" without items. A column's ">" aligns it to the right."""
     names = [column.removeprefix(">") for column in columns]
     head = [_row(names), _row(["--:" if column[:1] == ">" else ":--" for column in columns])]
-    lines, note = _cut([_row(row) for row in rows], TABLE_BUDGET)
+    lines, note = _cut((_row(row_of(item)) for item in items), len(items), TABLE_BUDGET)
     if not lines:
         return ""
     parts = [f"### {title}"] if title else []
@@ -296,21 +300,26 @@ def _row(cells: Row) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _bullets(lines: Iterable[str]) -> str:
-    kept, note = _cut([f"- {line}" for line in lines], LIST_BUDGET)
-    return "\n".join([*kept, *(f"- {line}" for line in note)])
+def _bullets(lines: Sequence[str]) -> str:
+    kept, note = _cut(lines, len(lines), LIST_BUDGET)
+    return "\n".join(f"- {line}" for line in [*kept, *note])
 
 
-def _cut(items: Sequence[str], budget: int) -> tuple[Sequence[str], Sequence[str]]:
-    """The items that fit, and a note on how many did not."""
-    sizes = accumulate(len(item.encode()) + 2 for item in items)
-    kept = items[: sum(1 for _ in takewhile(lambda size: size <= budget, sizes))]
-    return kept, [f"… and {len(items) - len(kept):,} more"] if len(kept) < len(items) else []
+def _cut(items: Iterable[str], total: int, budget: int) -> tuple[list[str], list[str]]:
+    """The first of `total` items, as many as fit, and a note on how many did not."""
+    kept: list[str] = []
+    for item in items:
+        budget -= len(item.encode()) + 2
+        if budget < 0:
+            return kept, [f"… and {total - len(kept):,} more"]
+        kept.append(item)
+    return kept, []
 
 
 def _block(text: str, budget: int, language: str = "") -> str:
     """A code block that no backticks inside it can end."""
-    kept, note = _cut(["".join(map(_visible, line[:LONGEST_LINE])) for line in text.split("\n")], budget)
+    split = text.split("\n")
+    kept, note = _cut(("".join(map(_visible, line[:LONGEST_LINE])) for line in split), len(split), budget)
     lines = "\n".join([*kept, *(f"{line} lines" for line in note)])
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", lines))])
     return f"{fence}{language}\n{lines}\n{fence}"

@@ -136,6 +136,12 @@ class Server:
     def targets(self) -> list[str]:
         return [request.target for request in self.requests]
 
+    async def connections_ended(self) -> None:
+        """Wait until there is no connection here any more, and clients have had time to see it."""
+        while self._writers:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.002)
+
     def stop_listening(self) -> None:
         """Refuse new connections; those that are open stay."""
         self._server.close()

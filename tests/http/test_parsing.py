@@ -217,6 +217,8 @@ SURPLUS: dict[str, tuple[str, bytes, bytes, bytes]] = {  # method, response, its
     "after chunks": ("GET", CHUNKED + b"5\r\nfirst\r\n0\r\n\r\n", b"first", b"6\r\nsecond\r\n0\r\n\r\n"),
     "body after HEAD": ("HEAD", HEAD_ONLY, b"", b"hello"),
     "response-like body after HEAD": ("HEAD", HEAD_ONLY, b"", response(b"", status="500 Oops")),
+    "body after HEAD, no length": ("HEAD", b"HTTP/1.1 200 OK\r\n\r\n", b"", b"hello"),
+    "chunks after HEAD": ("HEAD", CHUNKED, b"", b"5\r\nhello\r\n0\r\n\r\n"),
     "body after 204": ("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", b"", b"hello"),
     "body after 304": ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", b"", b"hello"),
 }

@@ -245,7 +245,7 @@ async def test_timeout_covers_all_hops() -> None:
         started = perf_counter()
         answer = await http.get(server.url, timeout=0.2)
         assert (answer.status_code, answer.error_code) == (0, 1050)
-        assert 0.2 <= perf_counter() - started < 0.7
+        assert 0.19 < perf_counter() - started < 0.7
         failed, total = vu.failed()
         assert (failed, total) == (1, len(answer.history) + 1)
 

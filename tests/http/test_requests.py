@@ -367,6 +367,15 @@ async def test_tags_are_added_to_the_samples() -> None:
         assert vu.snapshot().trend("http_req_waiting", {"team": "a"}).count == 1
 
 
+@pytest.mark.parametrize("tags", [["a"], "team", 5])
+async def test_tags_must_be_a_mapping(tags: Any) -> None:
+    """Tags of another type are refused before anything is sent, not after."""
+    async with Server(OK) as server, virtual_user():
+        with pytest.raises(TypeError):
+            await http.get(server.url, tags=tags)
+    assert server.connections == 0
+
+
 async def test_many_different_requests_stay_in_bounded_memory() -> None:
     """A script that never asks for the same URL twice does not make the memory of requests grow without end."""
     async with virtual_user() as vu:

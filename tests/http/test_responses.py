@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from encodings.aliases import aliases
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ciload import http
 from ciload.http import HTTPStatusError, RequestError, Response
+from ciload.http.response import REUSED, Head
 from tests.http.server import End, Server, free_port, response
 from tests.http.vu import virtual_user
 
@@ -34,6 +39,13 @@ async def test_headers_ignore_case_and_join_repeats() -> None:
         headers["absent"]
 
 
+async def test_white_space_around_header_values_is_dropped() -> None:
+    """Blanks and tabs before and after a value are not part of it (RFC 9110 5.5)."""
+    answer = await got(b"HTTP/1.1 200 OK\r\nX-A: \t a b \t \r\nContent-Length:2 \r\n\r\nok")
+    assert dict(answer.headers) == {"x-a": "a b", "content-length": "2"}
+    assert answer.text == "ok"
+
+
 @pytest.mark.parametrize(
     ("content_type", "body", "text"),
     [
@@ -43,6 +55,9 @@ async def test_headers_ignore_case_and_join_repeats() -> None:
         ("text/html", "ü".encode(), "ü"),
         ("", "ü".encode(), "ü"),
         ("text/html; charset=klingon", "ü".encode(), "ü"),
+        ("text/html; charset=rot13", "ü".encode(), "ü"),  # codecs of Python's that are no charsets
+        ("text/html; charset=idna", "ü".encode(), "ü"),
+        ("text/html; charset=undefined", "ü".encode(), "ü"),
         ("text/html", b"a\xffb", "a\ufffdb"),
         ("application/json", "ü".encode(), "ü"),
     ],
@@ -50,6 +65,19 @@ async def test_headers_ignore_case_and_join_repeats() -> None:
 async def test_text_follows_the_charset(content_type: str, body: bytes, text: str) -> None:
     """The charset of the Content-Type decodes the text; what cannot be decoded is replaced, never raised."""
     assert (await got(response(body, f"Content-Type: {content_type}"))).text == text
+
+
+# What a server might put behind "charset": anything, and every codec that Python has.
+codecs = sorted(set(aliases.values()) - {"unicode_escape"})  # that one warns about the text of the page
+charsets = st.one_of(st.text(st.characters(max_codepoint=0xFF), max_size=30), st.sampled_from(codecs).map("={}".format))
+
+
+@given(charsets, st.binary(max_size=20))
+def test_text_never_raises(charset: str, body: bytes) -> None:
+    """Whatever a server writes into its Content-Type, there is a text."""
+    pairs = [(b"Content-Type", f"text/html; charset{charset}".encode("latin-1"))]
+    answer = Response(200, Head(200, "OK", "1.1", pairs, True), body, "GET", "http://h/", REUSED, (0, 0, 0))
+    assert isinstance(answer.text, str)
 
 
 async def test_json_is_parsed() -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ciload.errors import ExitCode
 from ciload.reports.junit import junit_xml
 from ciload.result.document import Check, Failure, RunResult, ScenarioResult, ThresholdResult, Verdict
-from tests.reports.results import check, endpoint, error, hostile, judged, result, threshold, verdict
+from tests.reports.results import NASTY, check, endpoint, error, hostile, judged, result, threshold, verdict
 
+EVERYTHING = "".join(NASTY)
 STOPS = [
     Failure(code=ExitCode.INTERRUPTED, reason="interrupted by SIGTERM"),
     Failure(code=ExitCode.ABORTED, reason="the script called abort()"),
@@ -212,6 +213,7 @@ def test_failure_without_a_reason_is_still_one() -> None:
 
 
 @given(judged_by=thresholds, checked=checks, name=hostile, scenario=hostile, reason=hostile, message=hostile)
+@example([threshold(metric=EVERYTHING)], [check(EVERYTHING, EVERYTHING)], *[EVERYTHING] * 4)
 def test_nothing_breaks_out_of_the_xml(
     judged_by: list[ThresholdResult], checked: list[Check], name: str, scenario: str, reason: str, message: str
 ) -> None:

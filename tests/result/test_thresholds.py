@@ -94,7 +94,7 @@ def test_tags_select_and_merge() -> None:
     registry = Registry()
     scope = Scope(registry, "default")
     for status, count in ((200, 3), (201, 2), (500, 1)):
-        scope.http_series(("http://a/users", "GET", status, 0, ()), "").unsent += count
+        scope.http_series(("http://a/users", "GET", status, "", ()), 0).unsent += count
     data = registry.snapshot()
     expected = {"{status:200}": 3.0, "{name:http://a/users,expected_response:true}": 5.0, "{status:'500'}": 1.0}
     for selector, value in expected.items():
