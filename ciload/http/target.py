@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 # Characters that may stand in a request target as they are; "%" because it may already be encoded.
 SAFE_PATH = "/%:@!$&'()*+,;=~-._"
 SAFE_QUERY = SAFE_PATH + "?"
+
+HOST_AND_PORT = re.compile(r"(\[[^\[\]/@]*\]|[^:\[\]]*)(:\d*)?")
 
 Primitive = str | int | float | bool | None
 Params = Mapping[str, Primitive | Sequence[Primitive]] | Sequence[tuple[str, Primitive]]
@@ -99,8 +102,7 @@ def without_secrets(url: str) -> str:
     scheme, separator, after = rest.partition("//")
     authority, slash, path = after.partition("/")
     host = authority.rpartition("@")[2]
-    port = host.rpartition(":")[2]
-    if separator and (":" not in host or port.isdigit() or port.endswith("]")):
+    if separator and HOST_AND_PORT.fullmatch(host):
         return scheme + separator + host + slash + path
     # No URL: perhaps a password with a slash in it, or no scheme. What follows the last "@" is surely no secret.
     return rest.rpartition("@")[2]

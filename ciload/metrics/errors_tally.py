@@ -27,7 +27,7 @@ class ErrorTally:
         key = (source, message)
         entry = self.entries.get(key)
         if entry is None and len(self.entries) >= MOST_KINDS:
-            key, detail = (source, OTHER), ""
+            key, detail = (source if len(self.entries) < 2 * MOST_KINDS - 1 else OTHER, OTHER), ""
             entry = self.entries.get(key)
         if entry is None:
             self.entries[key] = ErrorEntry(count, detail)

@@ -170,6 +170,8 @@ class Scope:
             return series
         if series is None:
             series = registry.http[tags] = HttpSeries(tags, failed, error)
+        if len(self.http) >= MOST_SERIES:  # several keys may mean one series, so the cache has a bound of its own
+            self.http.clear()
         self.http[key] = series
         return series
 

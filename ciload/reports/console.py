@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ciload.metrics.metric import Kind
-from ciload.reports.format import format_against, format_value
+from ciload.reports.format import format_against, format_share, format_value
 from ciload.result.document import Distribution, MetricResult, Outcome, RunResult
 
 WIDTH = 200  # a narrow terminal wraps better than a table that cuts its own columns, and a log does not wrap at all
@@ -79,7 +79,7 @@ def _checks(result: RunResult) -> Iterable[Part]:
     if not result.checks:
         return
     passes, total = sum(c.passes for c in result.checks), sum(c.passes + c.fails for c in result.checks)
-    yield _heading("CHECKS", f"  {_share(passes, total)}  {passes} of {total}")
+    yield _heading("CHECKS", f"  {format_share(passes, total)}  {passes} of {total}")
     table = _grid(("", "", ""), right_from=1)
     for each in result.checks:
         good = each.fails == 0
@@ -89,18 +89,9 @@ def _checks(result: RunResult) -> Iterable[Part]:
             Text("  ✓" if good else "  ✗", style="green" if good else "bold red"),
             Text(name),
             f"{each.passes} of {count}",
-            "" if good else _share(each.passes, count),
+            "" if good else format_share(each.passes, count),
         )
     yield table
-
-
-def _share(part: int, whole: int) -> str:
-    """A percentage that reads 100% only when it is."""
-    percent = 100 * part / whole if whole else 0.0
-    text = f"{percent:.2f}"
-    if (text == "100.00" and part < whole) or (text == "0.00" and part > 0):
-        text = ">99.99" if part < whole and percent > 50 else "<0.01"
-    return text.removesuffix(".00") + "%"
 
 
 def _endpoints(result: RunResult) -> Iterable[Part]:
@@ -111,7 +102,7 @@ def _endpoints(result: RunResult) -> Iterable[Part]:
     for each in result.endpoints[:MOST_ENDPOINTS]:
         d = each.duration
         times = [format_value(v, "ms") for v in (d.avg, d.med, d.p95, d.p99, d.max)] if d else ["-"] * 5
-        failed = Text(_share(each.failed, each.requests), style="red" if each.failed else "")
+        failed = Text(format_share(each.failed, each.requests), style="red" if each.failed else "")
         table.add_row("", Text(each.method), Text(each.name), str(each.requests), f"{each.rate:.1f}", failed, *times)
     yield table
     more = len(result.endpoints) - MOST_ENDPOINTS
@@ -156,7 +147,7 @@ def _plain(metric: MetricResult) -> str:
         return f"{format_value(metric.count or 0, metric.unit)}{rate}"
     if metric.kind is Kind.RATE:
         passes, fails = metric.passes or 0, metric.fails or 0
-        return f"{_share(passes, passes + fails)}  {passes} of {passes + fails}"
+        return f"{format_share(passes, passes + fails)}  {passes} of {passes + fails}"
     low, high = format_value(metric.min or 0, metric.unit), format_value(metric.max or 0, metric.unit)
     return f"{format_value(metric.value or 0, metric.unit)}  min={low}  max={high}"
 

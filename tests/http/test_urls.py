@@ -36,6 +36,7 @@ def parsed(url: str, base_url: str = "") -> Target | None:
 @example("http://h:99999999999999999999/", "")
 @example("http://\u2100/", "")
 @example("http://\uff0f/", "")
+@example("http://\u00af/", "")  # IDNA makes a blank of it
 def test_request_line_is_one_line(url: str, base_url: str) -> None:
     """No URL can put a blank or a line break into the request line or the Host header."""
     target = parsed(url, base_url)

@@ -17,8 +17,8 @@ OTHER = "(other)"
 
 def record(scope: Scope, name: str, *, status: int = 200, tags: Tags = (), ms: float = 10.0) -> HttpSeries:
     """One request on a kept-alive connection, as the client records it."""
-    key = (name, "GET", status, 1000 + status if status >= 400 else 0, tags)
-    series = scope.http.get(key) or scope.http_series(key, "")
+    key = (name, "GET", status, "", tags)
+    series = scope.http.get(key) or scope.http_series(key, 1000 + status if status >= 400 else 0)
     series.sending.append(0.0)
     series.waiting.append(ms / 1e3)
     series.receiving.append(0.0)
@@ -98,7 +98,7 @@ def test_unsent_request_is_a_failure_without_times() -> None:
     """A refused connection counts as a failed request and gives no duration that would flatter the run."""
     registry = Registry()
     scope = Scope(registry)
-    scope.http_series(("/a", "GET", 0, 1212, ()), "dial: connection refused").unsent += 3
+    scope.http_series(("/a", "GET", 0, "dial: connection refused", ()), 1212).unsent += 3
     snapshot = registry.snapshot()
     assert count(snapshot) == 3
     assert rate(snapshot, "http_req_failed") == (3, 3)
@@ -157,7 +157,7 @@ def test_request_without_a_name_does_not_break_the_results() -> None:
     """A request that was made for "" is reported like any other."""
     registry = Registry()
     scope = Scope(registry)
-    scope.http_series(("", "GET", 0, 1020, ()), "invalid URL").unsent += 1
+    scope.http_series(("", "GET", 0, "invalid URL", ()), 1020).unsent += 1
     snapshot = registry.snapshot()
     assert rate(snapshot, "http_req_failed") == (1, 1)
     assert [entry.count for entry in snapshot.request_errors.entries.values()] == [1]
@@ -185,7 +185,7 @@ def test_fold_tells_what_the_last_second_brought() -> None:
     for ms in (10, 20, 30):
         record(scope, "/a", ms=ms)
     record(scope, "/b", status=500, ms=40)
-    scope.http_series(("/c", "GET", 0, 1212, ()), "refused").unsent += 1
+    scope.http_series(("/c", "GET", 0, "refused", ()), 1212).unsent += 1
     second = registry.fold()
     assert (second.requests, second.failed, second.bytes_received) == (5, 2, 4_000)
     assert second.p50_ms == pytest.approx(25)
@@ -200,7 +200,7 @@ def test_fold_tells_what_the_last_second_brought() -> None:
 def test_a_second_of_nothing_but_refusals_has_no_percentiles() -> None:
     """Without a single response there is no response time."""
     registry = Registry()
-    Scope(registry).http_series(("/c", "GET", 0, 1212, ()), "refused").unsent += 2
+    Scope(registry).http_series(("/c", "GET", 0, "refused", ()), 1212).unsent += 2
     second = registry.fold()
     assert (second.requests, second.failed, second.p50_ms) == (2, 2, None)
 

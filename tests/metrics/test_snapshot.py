@@ -32,7 +32,7 @@ def measured(taken: list[tuple[str, str, int]]) -> Snapshot:
         scope = Scope(registry, where)
         if what == "http":
             status = 200 if number % 3 else 500
-            series = scope.http_series((f"/{where}", "GET", status, 0, ()), "")
+            series = scope.http_series((f"/{where}", "GET", status, "", ()), 0)
             for phase in (series.sending, series.waiting, series.receiving):
                 phase.append(number / 1e3)
         elif what == "check":

@@ -16,9 +16,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        primary_key=True, auto_created=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(primary_key=True, auto_created=True, serialize=False, verbose_name="ID"),
                 ),
                 ("name", models.CharField(max_length=200)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
