@@ -24,6 +24,8 @@ MOST_REDIRECTS = 10
 SWEEP_EVERY_S = 0.02  # how late a timeout may be noticed
 NO_TAGS: Tags = ()
 OF_ONE_ORIGIN = frozenset({"authorization", "cookie", "host", "proxy-authorization", "www-authenticate"})
+GZIP_MAGIC = b"\x1f\x8b"
+INFLATED_AT_ONCE = 4_096
 BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding"})
 
 
@@ -128,7 +130,10 @@ async def request(
         body, content_type = encode_body(json, data, content)
     deadline = perf_counter() + (DEFAULT_TIMEOUT_S if timeout is None else positive(timeout))
     labels = frozen(tags) if tags else NO_TAGS
-    key = (method, url, header_pairs(headers) if headers else ())
+    if tags and name is None:
+        name = tags.get("name")  # k6's way to say it
+    # A dict is told by its class: the question whether something is a Mapping takes longer than all else here.
+    key = (method, url, tuple(headers.items()) if headers.__class__ is dict else header_pairs(headers))
     try:
         prepared = session.client.preparer.memory.get(key) or session.client.preparer.prepare(key)
     except RequestFailedError as failure:
@@ -211,8 +216,8 @@ async def exchange(
 
 def _went_stale(connection: Connection, prepared: Prepared) -> bool:
     """The server closed an idle connection just as it was used again: ask once more on a fresh one (RFC 9112 9.3.1)."""
-    lost = isinstance(connection.failure, ConnectionLostError)
-    return lost and prepared.idempotent and not connection.first_byte_at
+    lost = isinstance(connection.failure, ConnectionLostError) and not connection.first_byte_at
+    return lost and (prepared.idempotent or connection.sent_at < 0)
 
 
 def _look_closer(
@@ -277,14 +282,18 @@ def inflate(data: bytes, encoding: bytes, most_bytes: int, *, whole: bool) -> by
     """
     # 32: zlib or gzip, told by the header. Some servers send "deflate" without the zlib header: -15.
     bits = -15 if encoding == b"deflate" and data[0] & 0x0F != 8 else 32 + 15
-    out: list[bytes] = []
-    while data and most_bytes > 0:
+    rest, out = memoryview(data), [b""]
+    while most_bytes > 0 and (out == [b""] or rest[:2] == GZIP_MAGIC):
         inflater = zlib.decompressobj(bits)
-        out.append(inflater.decompress(data, most_bytes))
-        most_bytes -= len(out[-1])
-        if most_bytes and not inflater.eof and whole:
-            raise zlib.error("the body ends too early")
-        data = inflater.unused_data
+        while rest and most_bytes > 0 and not inflater.eof:
+            piece = rest[:INFLATED_AT_ONCE]  # zlib copies what it did not use, for every member
+            out.append(inflater.decompress(piece, most_bytes))
+            most_bytes -= len(out[-1])
+            rest = rest[len(piece) - len(inflater.unconsumed_tail) - len(inflater.unused_data) :]
+        if most_bytes and not inflater.eof:
+            if whole:
+                raise zlib.error("the body ends too early")
+            break
     return b"".join(out)
 
 

@@ -9,6 +9,7 @@ chunked or long bodies, HEAD, 1xx, 204, 304, garbage) takes the first way.
 from __future__ import annotations
 
 import asyncio
+import socket
 from time import perf_counter
 from typing import cast
 
@@ -46,18 +47,21 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_body", "_data", "_in_body", "_is_head", "_kept", "_loop", "_pairs", "_parser", "_reason", "_settings",
         "_waiter", "bytes_received", "content", "deadline", "dialed", "done_at", "failure", "first_byte_at", "head",
-        "idle", "reusable", "sent_at", "transport", "truncated", "write",
+        "idle", "reusable", "sent_at", "socket", "transport", "truncated",
     )  # fmt: skip
 
     bytes_received: int
     first_byte_at: float  # 0 until the first byte of the response has come
-    sent_at: float  # 0 while a long request is still being written
+    sent_at: float  # below 0 when nothing was sent, 0 while a long request is still being written
     done_at: float
     _is_head: bool
     _in_body: bool
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, settings: Settings, plain_socket: socket.socket | None) -> None:
         self._loop = loop
+        # Requests go straight to a socket that needs no encryption. uvloop would write at the end of its turn, after
+        # everything else that is ready, and that wait would be told as the server's.
+        self.socket = plain_socket
         self._settings = settings
         self._waiter: asyncio.Future[None] | None = None
         self.idle: list[Connection] | None = None  # the pool's list that this connection rests in
@@ -70,9 +74,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        # pause_writing/resume_writing then tell when a long request body has really left.
-        self.transport.set_write_buffer_limits(high=HIGH_WATER, low=0)
-        self.write = self.transport.write
+        # pause_writing and resume_writing then tell when a long request has really left: beside a plain socket as soon
+        # as the transport holds any of it.
+        self.transport.set_write_buffer_limits(high=HIGH_WATER if self.socket is None else 0, low=0)
         self._settings.open.add(self)
 
     def pause_writing(self) -> None:
@@ -128,13 +132,30 @@ class Connection(asyncio.Protocol):
         self.deadline = deadline
         self._waiter = waiter = self._loop.create_future()
         self.sent_at = -1.0
+        if self.socket is not None:
+            try:
+                sent = self.socket.send(request)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                self._fail(from_loss(error, received=False))
+                return waiter
+            if sent == len(request):
+                self.sent_at = perf_counter()
+                return waiter
+            request = request[sent:]
+        self._write(request)
+        return waiter
+
+    def _write(self, data: bytes) -> None:
+        """Leave it to the transport: encryption, and what the kernel had no room for."""
         try:
-            self.write(request)
+            self.transport.write(data)
         except RuntimeError:  # uvloop has closed the connection and is about to say so
             self._fail(from_loss(None, received=False))
+            return
         if self.sent_at:  # else pause_writing was called, and resume_writing will tell
             self.sent_at = perf_counter()
-        return waiter
 
     @property
     def busy(self) -> bool:

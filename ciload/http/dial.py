@@ -82,7 +82,10 @@ class Dialer:
         tls, server = (self._tls_context(), origin.host) if origin.secure else (None, None)
         try:
             _, connection = await loop.create_connection(
-                lambda: Connection(loop, self._settings), sock=sock, ssl=tls, server_hostname=server
+                lambda: Connection(loop, self._settings, None if origin.secure else sock),
+                sock=sock,
+                ssl=tls,
+                server_hostname=server,
             )
         except OSError as error:  # ssl.SSLError is one
             sock.close()

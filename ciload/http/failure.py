@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import ssl
 from enum import IntEnum
@@ -54,7 +55,11 @@ def from_dial(error: OSError) -> RequestFailedError:
         return RequestFailedError(ErrorCode.REFUSED, "dial: connection refused")
     if error.errno == errno.ETIMEDOUT:
         return RequestFailedError(ErrorCode.DIAL_TIMEOUT, "dial: i/o timeout")
-    return RequestFailedError(ErrorCode.DIAL, f"dial: {error.strerror or error}")
+    if error.errno == errno.ECONNRESET:
+        return RequestFailedError(ErrorCode.RESET, "dial: connection reset by peer")
+    # Not strerror of the exception: asyncio puts the address there.
+    reason = os.strerror(error.errno) if error.errno else type(error).__name__
+    return RequestFailedError(ErrorCode.DIAL, f"dial: {reason.lower()}")
 
 
 # X509_V_ERR_* of OpenSSL: the certificate is for another name or address.

@@ -104,8 +104,8 @@ def without_secrets(url: str) -> str:
     host = authority.rpartition("@")[2]
     if separator and HOST_AND_PORT.fullmatch(host):
         return scheme + separator + host + slash + path
-    # No URL: perhaps a password with a slash in it, or no scheme. What follows the last "@" is surely no secret.
-    return rest.rpartition("@")[2]
+    # No URL: perhaps a password with a "/" or "?" in it, or no scheme. What follows the last "@" is surely no secret.
+    return url.rpartition("@")[2].split("#", 1)[0].split("?", 1)[0]
 
 
 def with_params(url: str, params: Params) -> str:

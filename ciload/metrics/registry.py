@@ -163,7 +163,7 @@ class Scope:
         series = registry.http.get(tags)
         if series is None and registry.full():
             registry.overflowed = True
-            tags = self.tags(facts | {"name": OTHER})
+            tags = self.tags(facts | {"name": OTHER} | ({"error": OTHER} if error else {}))
             series = registry.http.get(tags)
             if series is None:
                 series = registry.http[tags] = HttpSeries(tags, failed, error)

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 USER = "guide"
@@ -35,7 +36,7 @@ def postgresql() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def unprivileged(folder: Path) -> dict[str, int]:
+def unprivileged(folder: Path) -> dict[str, Any]:
     """PostgreSQL refuses to run as root: then it runs as `postgres`, which its package creates."""
     if os.getuid() != 0:
         return {}
@@ -45,7 +46,7 @@ def unprivileged(folder: Path) -> dict[str, int]:
     return {"user": account.pw_uid, "group": account.pw_gid}
 
 
-def control(program: str, *arguments: str, **as_user: int) -> None:
+def control(program: str, *arguments: str, **as_user: Any) -> None:
     subprocess.run(
         [find(program), *arguments],
         check=True,
@@ -53,7 +54,7 @@ def control(program: str, *arguments: str, **as_user: int) -> None:
         stdout=subprocess.DEVNULL,
         cwd="/",
         timeout=60,
-        **as_user,  # type: ignore[arg-type]
+        **as_user,
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 import struct
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import Literal
 
 GREEDY_BYTES = 64 * 1024
+AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: close with a RST
 
 
 class End(Enum):
@@ -208,8 +210,7 @@ class Server:
                 await writer.wait_closed()
         elif how is End.RESET:
             await asyncio.sleep(0.01)  # a RST may overtake bytes that the client has not read yet
-            linger = struct.pack("ii", 1, 0)
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
             writer.transport.abort()
         elif how is End.HALF_CLOSE:
             writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -219,6 +220,34 @@ class Server:
             while await reader.read(GREEDY_BYTES):
                 pass
             self.closed.set()
+
+
+class HangingUp:
+    """Ends every connection at once, from a thread of its own: before, while or after the client writes."""
+
+    def __init__(self, how: End) -> None:
+        self._how = how
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._run)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._stopping = False
+
+    def __enter__(self) -> HangingUp:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping = True
+        socket.create_connection(self._listener.getsockname()).close()
+        self._thread.join()
+        self._listener.close()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            connection, _ = self._listener.accept()
+            if self._how is End.RESET:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+            connection.close()
 
 
 def in_turn(*answers: Answer) -> Answerer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import gzip
+import os
 import socket
 import sys
 from contextlib import suppress
@@ -18,7 +19,7 @@ from ciload import http
 from ciload.http.connection import LARGEST_HEAD
 from ciload.http.dial import Address
 from ciload.http.failure import ErrorCode, from_dial, from_lookup, from_loss
-from tests.http.server import Answer, End, Pause, Server, Step, free_port, in_turn, pieces, response
+from tests.http.server import Answer, End, HangingUp, Pause, Server, Step, free_port, in_turn, pieces, response
 from tests.http.vu import VirtualUser, run, virtual_user
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +73,14 @@ def test_lookup_errors_have_their_codes(number: int, code: int) -> None:
 def test_dial_errors_have_their_codes(number: int, code: int) -> None:
     """Refused, timed out and unreachable are different numbers."""
     assert from_dial(OSError(number, "why")).code == code
+
+
+@pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNRESET])
+def test_dial_errors_say_what_happened(number: int) -> None:
+    """The text is the system's words for the error, the same for every address; asyncio's own names the address."""
+    text = from_dial(OSError(number, "Connect call failed ('192.0.2.1', 80)")).text
+    assert os.strerror(number).lower() in text.lower()
+    assert "192.0.2.1" not in text
 
 
 @pytest.mark.parametrize(
@@ -155,6 +164,8 @@ async def test_url_that_cannot_be_requested(url: str, code: int) -> None:
         "http://ann:hunter2@/x",  # no host
         "http://ann:hun/ter2@host/",  # a slash that should have been encoded
         "http://ann:hunter2@host:port/",
+        "http://ann:hunter2?x@host/",  # nor were these encoded
+        "http://ann:hunter2#x@host/",
         "ann:hunter2@host/x",  # the scheme forgotten
         "//ann:hunter2@host/x",
         "ftp://ann:hunter2@host/x",
@@ -195,6 +206,18 @@ async def test_reset_is_1220(partial: bytes) -> None:
     async with Server([partial, End.RESET] if partial else [End.RESET]) as server, virtual_user() as vu:
         answer = await http.get(server.url)
         assert_failed(answer, vu, 1220, "connection reset by the server")
+
+
+@pytest.mark.parametrize("how", [End.CLOSE, End.RESET])
+async def test_server_that_hangs_up_on_accept(how: End) -> None:
+    """A connection that is over before the request is written is a failed request, however the race ends."""
+    with HangingUp(how) as server:
+        async with virtual_user() as vu:
+            for number in range(1, 51):
+                answer = await http.post(server.url, content=b"x" * (1 if number % 2 else 1_000_000))
+                assert (answer.status_code, answer.content) == (0, b"")
+                assert answer.error_code in ((1000, 1201, 1220) if how is End.CLOSE else (1201, 1210, 1220))
+                assert vu.failed() == (number, number)
 
 
 @pytest.mark.parametrize(

@@ -356,9 +356,10 @@ async def test_requests_are_measured_under_their_url_without_query() -> None:
 
 async def test_tags_are_added_to_the_samples() -> None:
     """Tags of a request select its samples; the facts of the request cannot be faked by a tag."""
+    numbered: Any = {"team": "b", "n": 5}
     async with Server(OK) as server, virtual_user() as vu:
         await http.get(server.url, tags={"team": "a", "status": "999"})
-        await http.get(server.url, tags={"team": "b", "n": 5})
+        await http.get(server.url, tags=numbered)
         await http.get(server.url)
         assert vu.count(team="a", status="200", method="GET") == 1
         assert vu.count(n="5", scenario="default") == 1

@@ -242,6 +242,20 @@ def test_series_beyond_a_thousand_become_other() -> None:
     assert snapshot.request_errors.entries[(f"GET {OTHER}", "HTTP 500")].count == MOST_SERIES
 
 
+def test_errors_that_never_repeat_stay_bounded() -> None:
+    """Messages that contain a URL, for URLs that never repeat, do not make series without end."""
+    registry = Registry()
+    scope = Scope(registry, "browse")
+    for number in range(3 * MOST_SERIES):
+        key = (f"/item/{number}", "GET", 0, f"invalid URL '/item/{number}'", ())
+        (scope.http.get(key) or scope.http_series(key, 1020)).unsent += 1
+    snapshot = registry.snapshot()
+    assert snapshot.overflowed
+    assert len(registry.http) < MOST_SERIES + 10
+    assert count(snapshot) == 3 * MOST_SERIES
+    assert count(snapshot, tags={"name": OTHER, "error_code": "1020"}) == 2 * MOST_SERIES
+
+
 def test_tags_that_make_no_new_series_do_not_grow_memory() -> None:
     """Tags that a request's own facts replace, or empty ones, do not fill the caches."""
     registry = Registry()
