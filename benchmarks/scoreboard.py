@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
         "--scenario", action="append", choices=list(SCENARIOS), help="which load; repeat for several (default: all)"
     )
     result.add_argument("--rounds", type=positive, default=5, help="times each generator runs (default: 5)")
-    result.add_argument("--seconds", type=positive, help="length of one run (default: 5; 10 for memory)")
+    result.add_argument("--seconds", type=positive, help="length of one run in seconds (default: 10)")
     result.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to FILE")
     return result
 

@@ -75,8 +75,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 def fingerprint() -> Environment:
     """This machine, as far as it decides how fast things are."""
-    import psutil
-
     return Environment(
         ciload=__version__,
         python=platform.python_version(),
@@ -84,8 +82,15 @@ def fingerprint() -> Environment:
         machine=platform.machine(),
         cpu=_cpu_model(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        memory_bytes=psutil.virtual_memory().total,
+        memory_bytes=_memory_bytes(),
     )
+
+
+def _memory_bytes() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows, and systems that do not tell
+        return 0
 
 
 def _cpu_model() -> str:

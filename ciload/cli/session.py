@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ from ciload.script.loader import Script, load_script
 
 def run_command(path: Path | None, config: Path | None, env: Sequence[str], flags: Mapping[str, Any]) -> int:
     """Do the run; every outcome ends here as an exit code and, unless it was a usage error, as reports."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the engine takes over, it ends like SIGINT
     try:
         if path is None:
             raise UsageError("which script? usage: ciload run SCRIPT [options]; `ciload run --help` shows one")

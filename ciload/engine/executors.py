@@ -12,8 +12,8 @@ from ciload.options.plan import Scenario
 class Rule(Protocol):
     """Permission to start iterations. `left` counts the ones that were due and have not been started."""
 
-    def for_vu(self) -> Callable[[], bool]:
-        """A function that one virtual user asks before each iteration; false ends it."""
+    def for_vu(self) -> Callable[[], float | None]:
+        """A function that one virtual user asks before each iteration: it starts now, or None ends the user."""
 
     @property
     def left(self) -> int: ...
@@ -25,9 +25,9 @@ class WhileTimeLasts:
     def __init__(self, clock: Callable[[], float], ends_at: float) -> None:
         self._clock, self._ends_at = clock, ends_at
 
-    def for_vu(self) -> Callable[[], bool]:
+    def for_vu(self) -> Callable[[], float | None]:
         clock, ends_at = self._clock, self._ends_at
-        return lambda: clock() < ends_at
+        return lambda: now if (now := clock()) < ends_at else None
 
     @property
     def left(self) -> int:
@@ -44,16 +44,17 @@ class WhileAnyAreLeft:
         self._pots, self._clock, self._ends_at = pots, clock, ends_at
         self._turns = repeat(0) if shared else iter(range(len(pots)))
 
-    def for_vu(self) -> Callable[[], bool]:
+    def for_vu(self) -> Callable[[], float | None]:
         pot = next(self._turns)
 
-        def may_start() -> bool:
-            if self._pots[pot] == 0 or self._clock() >= self._ends_at:
-                return False
+        def next_start() -> float | None:
+            now = self._clock()
+            if self._pots[pot] == 0 or now >= self._ends_at:
+                return None
             self._pots[pot] -= 1
-            return True
+            return now
 
-        return may_start
+        return next_start
 
     @property
     def left(self) -> int:

@@ -40,15 +40,14 @@ class Crew:
         session = Session(self.client, self.scope)
         current.set(session)
         vu = VU(number, session)
-        call, arguments, may_start = function.call, function.arguments(vu=vu, data=data), rule.for_vu()
+        call, arguments, next_start = function.call, function.arguments(vu=vu, data=data), rule.for_vu()
         control, clock, jar, pool = self.control, self.clock, session.jar, session.pool
         durations, completed = self._durations, self.completed
         self.active += 1
         try:
             # The stop is asked for here as well as by the ticker, which a script that blocks keeps waiting.
-            while control.stop is None and may_start():
+            while control.stop is None and (started := next_start()) is not None:
                 pool.used = False
-                started = clock()
                 try:
                     await call(*arguments)
                 except (Exception, ScriptBlockedError) as error:  # noqa: BLE001  # whatever the script raises counts

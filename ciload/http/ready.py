@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import anyio
-import httpx
 
 from ciload.errors import TargetNotReadyError
 from ciload.http.target import without_secrets
@@ -20,6 +19,8 @@ async def wait_until_ready(url: str, timeout_s: float, verify: bool) -> None:
     Raises:
         TargetNotReadyError: it did not within `timeout_s`; says what it did instead.
     """
+    import httpx  # late: a run that waits for nothing should not wait for this
+
     ends_at = time.monotonic() + timeout_s
     last = "no answer"
     async with httpx.AsyncClient(verify=verify, follow_redirects=True, trust_env=False) as client:
