@@ -2,7 +2,7 @@
 
     python -m benchmarks.latency
 
-The server notes, for each request, the time from reading it to writing the answer. Delays come from a fixed seed: in one
+The server notes, for each request, the time from reading it to writing the answer. Delays have a fixed seed: in one
 run spread over milliseconds with a long tail, in another there are none. The load is far from saturating anything.
 Percentiles must agree within 3% or 0.3 ms, whichever is more.
 """
