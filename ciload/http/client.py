@@ -11,6 +11,7 @@ from typing import Any
 
 from ciload.durations import parse_duration
 from ciload.http.connection import Connection, Settings, sweep
+from ciload.http.decoding import ENCODINGS, inflate
 from ciload.http.dial import Dialer
 from ciload.http.failure import ConnectionLostError, ErrorCode, RequestFailedError
 from ciload.http.request import HeaderPairs, HeaderTypes, Prepared, Preparer, Request, encode_body
@@ -24,8 +25,6 @@ MOST_REDIRECTS = 10
 SWEEP_EVERY_S = 0.02  # how late a timeout may be noticed
 NO_TAGS: Tags = ()
 OF_ONE_ORIGIN = frozenset({"authorization", "cookie", "host", "proxy-authorization", "www-authenticate"})
-GZIP_MAGIC = b"\x1f\x8b"
-INFLATED_AT_ONCE = 4_096
 BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding"})
 
 
@@ -262,7 +261,7 @@ def _mark_failed(response: Response, failure: RequestFailedError) -> None:
 def _decode(response: Response, client: Client, truncated: bool) -> None:
     """Undo gzip or deflate (RFC 9110 8.4.1) within the bound on kept bodies."""
     response.truncated = truncated and not client.discard_bodies
-    if response.head.encoding not in (b"gzip", b"x-gzip", b"deflate") or not response.content:
+    if response.head.encoding not in ENCODINGS or not response.content:
         return
     keep = client.settings.keep_bytes
     try:
@@ -272,29 +271,6 @@ def _decode(response: Response, client: Client, truncated: bool) -> None:
     else:
         response.truncated |= len(response.content) > keep
         response.content = response.content[:keep]
-
-
-def inflate(data: bytes, encoding: bytes, most_bytes: int, *, whole: bool) -> bytes:
-    """At most `most_bytes` of what was compressed; a gzip body may have several members (RFC 1952 2.2).
-
-    Raises:
-        zlib.error: it is not what `encoding` says, or, when it should be `whole`, ends too early.
-    """
-    # 32: zlib or gzip, told by the header. Some servers send "deflate" without the zlib header: -15.
-    bits = -15 if encoding == b"deflate" and data[0] & 0x0F != 8 else 32 + 15
-    rest, out = memoryview(data), [b""]
-    while most_bytes > 0 and (out == [b""] or rest[:2] == GZIP_MAGIC):
-        inflater = zlib.decompressobj(bits)
-        while rest and most_bytes > 0 and not inflater.eof:
-            piece = rest[:INFLATED_AT_ONCE]  # zlib copies what it did not use, for every member
-            out.append(inflater.decompress(piece, most_bytes))
-            most_bytes -= len(out[-1])
-            rest = rest[len(piece) - len(inflater.unconsumed_tail) - len(inflater.unused_data) :]
-        if most_bytes and not inflater.eof:
-            if whole:
-                raise zlib.error("the body ends too early")
-            break
-    return b"".join(out)
 
 
 def _unsent(

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ciload.metrics.metric import Kind
 from ciload.reports.format import format_against, format_share, format_value
-from ciload.result.document import Distribution, MetricResult, Outcome, RunResult
+from ciload.reports.values import metric_values, trend_values
+from ciload.result.document import Outcome, RunResult
 
 WIDTH = 200  # a narrow terminal wraps better than a table that cuts its own columns, and a log does not wrap at all
 MOST_ENDPOINTS = 30
@@ -125,31 +125,9 @@ def _metric_rows(result: RunResult) -> Iterable[tuple[str, Sequence[str]]]:
     for name, metric in result.metrics.items():
         if name in HIDDEN:
             continue
-        if metric.kind is Kind.TREND and metric.trend is not None:
-            yield name, _trend(metric.trend, metric.unit)
-            if name == "http_req_duration" and result.expected_duration is not None:
-                yield "  { expected_response:true }", _trend(result.expected_duration, metric.unit)
-        else:
-            yield name, [_plain(metric)]
-
-
-def _trend(trend: Distribution, unit: str) -> list[str]:
-    values = (
-        ("avg", trend.avg), ("min", trend.min), ("med", trend.med), ("max", trend.max),
-        ("p(90)", trend.p90), ("p(95)", trend.p95),
-    )  # fmt: skip
-    return [f"{name}={format_value(value, unit)}" for name, value in values]
-
-
-def _plain(metric: MetricResult) -> str:
-    if metric.kind is Kind.COUNTER:
-        rate = f"  {format_value(metric.rate, metric.unit)}/s" if metric.rate is not None else ""
-        return f"{format_value(metric.count or 0, metric.unit)}{rate}"
-    if metric.kind is Kind.RATE:
-        passes, fails = metric.passes or 0, metric.fails or 0
-        return f"{format_share(passes, passes + fails)}  {passes} of {passes + fails}"
-    low, high = format_value(metric.min or 0, metric.unit), format_value(metric.max or 0, metric.unit)
-    return f"{format_value(metric.value or 0, metric.unit)}  min={low}  max={high}"
+        yield name, metric_values(metric)
+        if name == "http_req_duration" and result.expected_duration is not None:
+            yield "  { expected_response:true }", trend_values(result.expected_duration, metric.unit)
 
 
 def _errors(result: RunResult) -> Iterable[Part]:
