@@ -1,0 +1,53 @@
+"""The summary at the end of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ciload.reports.console import console_summary
+from tests.reports.results import check, endpoint, error, result, threshold
+
+
+def lines_of(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_a_failed_limit_never_reads_as_kept() -> None:
+    """200.0004 ms against `<200` is not shown as 200ms."""
+    failed = threshold(200.0004, metric="List", limit=200, passed=False)
+    text = console_summary(result(thresholds=[failed]), [], color=False)
+    assert "✗ List p(95)<200 200.0004ms" in lines_of(text)
+
+
+def test_a_threshold_without_data_says_so() -> None:
+    """The word is shown, not a number."""
+    none = threshold(None, metric="List", limit=200)
+    assert "✗ List p(95)<200 no data" in lines_of(console_summary(result(thresholds=[none]), [], color=False))
+
+
+def test_checks_endpoints_and_errors_have_their_counts() -> None:
+    """Everything a person looks for first is there, with numbers."""
+    full = result(
+        checks=[check(name="is up", passes=9, fails=1)],
+        endpoints=[endpoint(name="http://a/users", method="GET")],
+        errors=[error(source="GET http://a/users", message="dial: connection refused", count=7)],
+    )
+    text = lines_of(console_summary(full, [Path("out/result.json")], color=False))
+    assert "✗ is up 9 of 10 90%" in text
+    assert any(line.startswith("GET http://a/users ") for line in text)
+    assert "7x GET http://a/users: dial: connection refused" in text
+    assert "reports in out/: result.json" in text
+
+
+def test_colours_only_when_asked_for() -> None:
+    """Logs stay free of escape sequences."""
+    assert "\x1b[" not in console_summary(result(), [], color=False)
+    assert "\x1b[" in console_summary(result(), [], color=True)
+
+
+def test_a_thousand_endpoints_do_not_flood_the_log() -> None:
+    """The rest is in the file, and the summary says how much that is."""
+    many = result(endpoints=[endpoint(name=f"http://a/{number}") for number in range(1000)])
+    text = console_summary(many, [], color=False)
+    assert "and 970 more in result.json" in text
+    assert len(text.splitlines()) < 100
