@@ -190,6 +190,7 @@ async def exchange(
         head.status_code, head, connection.content, prepared.method, prepared.target.url, dialed,
         (sending, waiting, receiving),
     )  # fmt: skip
+    connection.content = b""  # the script's from here on; an idle connection must not keep it
     if connection.failure is not None or head.encoding or head.set_cookies or connection.truncated:
         _look_closer(response, connection, session, client, prepared)
     status = response.status_code

@@ -219,6 +219,8 @@ class Connection(asyncio.Protocol):
             if self._waiter is not None and not self._in_body and self.bytes_received > LARGEST_HEAD:
                 text = f"response headers larger than {LARGEST_HEAD // 1024} KiB"
                 self.give_up(RequestFailedError(ErrorCode.UNKNOWN, text))
+        if self._waiter is None:  # thousands of idle connections must not each keep their last response
+            del self._parser, self._data, self._body, self._pairs
 
     def on_message_begin(self) -> None:
         if self._waiter is None:  # a second response that nobody asked for
