@@ -39,8 +39,9 @@ unit: $(VENV)/ready $(VENV)/system
 demo: $(VENV)/ready  ## the guide's last script against its Django API
 	$(BIN)/python examples/guide/demo.py $(GUIDE_ARGS)
 
-bench: $(VENV)/ready  ## the scoreboard against k6, k9-load, Locust and wrk
+bench: $(VENV)/ready  ## the scoreboard against k6, k9-load, Locust and wrk; is latency told truthfully?
 	$(BIN)/python -m benchmarks.scoreboard $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.latency
 
 schema: $(VENV)/ready  ## write the published JSON Schema of result.json anew
 	$(BIN)/python -c 'import json; from ciload.result.document import json_schema; print(json.dumps(json_schema(), indent=1))' > docs/result-1.schema.json
