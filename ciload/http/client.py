@@ -161,24 +161,24 @@ async def exchange(
         idle = session.pool.idle[prepared.origin_key] = []
     connection = idle.pop() if idle else None
     dialed = REUSED
-    while True:
-        if connection is None:
-            try:
+    try:
+        while True:
+            if connection is None:
                 connection = await client.dial(prepared, deadline)
-            except RequestFailedError as failure:
-                return _unsent(session, prepared.method, prepared.target.url, name or prepared.name, tags, failure)
-            connection.idle = idle
-            dialed = connection.dialed
-        started = perf_counter()
-        waiter = connection.send(raw, deadline, prepared.is_head)
-        try:
-            await waiter
-        except BaseException:  # the iteration is being interrupted: the response may still be on its way
-            connection.abort()
-            raise
-        if connection.failure is None or dialed is not REUSED or not _went_stale(connection, prepared):
-            break
-        connection = None
+                connection.idle = idle
+                dialed = connection.dialed
+            started = perf_counter()
+            waiter = connection.send(raw, deadline, prepared.is_head)
+            try:
+                await waiter
+            except BaseException:  # the iteration is being interrupted: the response may still be on its way
+                connection.abort()
+                raise
+            if connection.failure is None or not _went_stale(connection, prepared, reused=dialed is REUSED):
+                break
+            connection = None
+    except RequestFailedError as failure:
+        return _unsent(session, prepared.method, prepared.target.url, name or prepared.name, tags, failure)
     session.pool.used = True
 
     first, sent = connection.first_byte_at or connection.done_at, connection.sent_at
@@ -214,10 +214,20 @@ async def exchange(
     return response
 
 
-def _went_stale(connection: Connection, prepared: Prepared) -> bool:
-    """The server closed an idle connection just as it was used again: ask once more on a fresh one (RFC 9112 9.3.1)."""
+def _went_stale(connection: Connection, prepared: Prepared, *, reused: bool) -> bool:
+    """The server closed an idle connection just as it was used again: ask once more on a fresh one (RFC 9112 9.3.1).
+
+    Raises:
+        RequestFailedError: a fresh connection took nothing of the request.
+    """
+    assert connection.failure is not None
+    nothing_sent = connection.sent_at < 0
     lost = isinstance(connection.failure, ConnectionLostError) and not connection.first_byte_at
-    return lost and (prepared.idempotent or connection.sent_at < 0)
+    if reused and lost and (prepared.idempotent or nothing_sent):
+        return True
+    if nothing_sent:
+        raise connection.failure
+    return False
 
 
 def _look_closer(
