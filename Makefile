@@ -4,17 +4,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 GUIDE_ARGS ?=
 
-.PHONY: help test lint types unit demo bench schema clean
+.PHONY: help install test lint types unit demo bench schema clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-# The wheel, not the source tree, is what gets tested: end-to-end tests run the installed console script.
 $(VENV)/ready: pyproject.toml
+	@# Debian's python3 comes without the means to make a virtual environment.
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || scripts/install-system-packages python3-venv:-
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[dev,guide]'
+	$(BIN)/pip install --quiet '.[dev,guide]'
 	touch $@
+
+# The wheel, not the source tree, is what runs: end-to-end tests, demo and benchmarks use the installed console script.
+install: $(VENV)/ready
+	rm -rf dist
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/pip install --quiet --no-deps --force-reinstall dist/*.whl
 
 $(VENV)/system: scripts/install-system-packages
 	scripts/install-system-packages postgresql:initdb openssl:openssl
@@ -30,20 +37,17 @@ types: $(VENV)/ready
 	$(BIN)/mypy --python-version 3.11
 	$(BIN)/mypy --python-version 3.14
 
-unit: $(VENV)/ready $(VENV)/system
-	rm -rf dist
-	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
-	$(BIN)/pip install --quiet --no-deps --force-reinstall dist/*.whl
+unit: install $(VENV)/system
 	$(BIN)/pytest
 
-demo: $(VENV)/ready  ## the guide's last script against its Django API
+demo: install  ## the guide's last script against its Django API
 	$(BIN)/python examples/guide/demo.py $(GUIDE_ARGS)
 
-bench: $(VENV)/ready  ## the scoreboard against k6, k9-load, Locust and wrk; is latency told truthfully?
+bench: install  ## the scoreboard against k6, k9-load, Locust and wrk; is latency told truthfully?
 	$(BIN)/python -m benchmarks.scoreboard $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.latency
 
-schema: $(VENV)/ready  ## write the published JSON Schema of result.json anew
+schema: install  ## write the published JSON Schema of result.json anew
 	$(BIN)/python -c 'import json; from ciload.result.document import json_schema; print(json.dumps(json_schema(), indent=1))' > docs/result-1.schema.json
 
 clean:

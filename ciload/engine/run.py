@@ -108,16 +108,31 @@ class Run:
         outcome.started_at = time.time()
         try:
             data = await self._stage("setup", client, self.script.setup, None)
-            if not outcome.stops and self.control.stop is None:
+            self._note_stop()
+            if not outcome.stops:
+                self._check_copies(data)
+            if not outcome.stops:
                 await self._load(client, data)
-            if self.control.stop is not None:
-                outcome.stops.append(self.control.stop)
-            if not (outcome.stops and self.script.setup and outcome.load_s == 0):  # a setup that failed left nothing
+                self._note_stop()
+            if outcome.load_s or not self.script.setup:  # a setup that failed left nothing to tear down
                 await self._stage("teardown", client, self.script.teardown, data)
+                self._note_stop()
         finally:
             client.close()
         self._collect()
         return outcome
+
+    def _note_stop(self) -> None:
+        """A signal or an abort may come at any time, and counts when it came."""
+        if self.control.stop is not None and self.control.stop not in self.outcome.stops:
+            self.outcome.stops.append(self.control.stop)
+
+    def _check_copies(self, data: Any) -> None:
+        try:
+            deepcopy(data)
+        except Exception as error:  # noqa: BLE001  # whatever the script's objects raise
+            reason = f"setup() returned what cannot be copied for each virtual user: {one_line(error)}"
+            self.outcome.stops.append(Stop(ExitCode.SCRIPT_ERROR, reason))
 
     # --- setup and teardown
 
@@ -136,28 +151,31 @@ class Run:
                 background.start_soon(self._keep_watch, background.cancel_scope if name == "setup" else None)
                 self.watchdog.stop_by = time.monotonic() + timeout_s
                 with anyio.move_on_after(timeout_s):
-                    result = await self._call(name, function, VU(0, session), data)
-                    finished = True
+                    result, finished = await self._call(name, function, VU(0, session), data)
                 background.cancel_scope.cancel()
         finally:
             current.reset(token)
             session.pool.close()
             setattr(self.outcome, f"{name}_s", self.clock() - started)
-        if not finished and self.control.stop is None:
+        if not finished and (self.control.stop is None or name == "teardown"):
             code = ExitCode.SETUP_TIMEOUT if name == "setup" else ExitCode.TEARDOWN_TIMEOUT
             reason = f"{name}() did not finish within {timeout_s:g} s; --{name}-timeout sets the limit"
             self.outcome.stops.append(Stop(code, reason))
         return result
 
-    async def _call(self, name: str, function: Function, vu: VU, data: Any) -> Any:
+    async def _call(self, name: str, function: Function, vu: VU, data: Any) -> tuple[Any, bool]:
+        """What the function returned, and whether it came to an end of its own."""
         try:
-            return await function.call(*function.arguments(vu=vu, data=data))
+            return await function.call(*function.arguments(vu=vu, data=data)), True
         except Abort as order:
             self.control.abort(str(order))
-        except (Exception, ScriptBlockedError) as error:  # noqa: BLE001  # whatever the script raises is reported
+        except ScriptBlockedError as error:  # it did not even let its timeout happen
+            record_script_error(Scope(self.aside), error)
+            return None, False
+        except Exception as error:  # noqa: BLE001  # whatever the script raises is reported
             record_script_error(Scope(self.aside), error)
             self.outcome.stops.append(Stop(ExitCode.SCRIPT_ERROR, f"{name}() raised {one_line(error)}"))
-        return None
+        return None, True
 
     async def _keep_watch(self, scope: anyio.CancelScope | None) -> None:
         """Heartbeats for the watchdog outside the load; cancels `scope` when the run must stop."""

@@ -179,6 +179,7 @@ def test_a_signal_gets_through_to_a_script_that_blocks(ciload: Ciload) -> None:
     [
         ("options = {'setup_timeout': '1s'}\nasync def setup(): await sleep(9)\n" + OK, 100),
         ("options = {'teardown_timeout': '1s'}\nasync def teardown(): await sleep(9)\n" + OK, 101),
+        ("import time\noptions = {'setup_timeout': '1s'}\nasync def setup(): time.sleep(60)\n" + OK, 100),
         ("async def setup(): raise ValueError\n" + OK, 107),
         ("async def teardown(): raise ValueError\n" + OK, 107),
         (OK + "    abort('enough')\n", 108),

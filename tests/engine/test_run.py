@@ -154,6 +154,45 @@ def test_teardown_that_takes_too_long_is_a_failure_of_its_own(run_virtually: Run
     assert run.total("iterations") == 5
 
 
+def test_data_that_cannot_be_copied_is_a_script_error(run_virtually: Runner) -> None:
+    """Exit code 107 and no load: virtual users would share what they must not."""
+
+    async def setup() -> object:
+        return (each for each in "abc")
+
+    run = run_virtually(one_second, setup=setup, duration="5s")
+    [stop] = run.outcome.stops
+    assert stop.code == ExitCode.SCRIPT_ERROR
+    assert "cannot be copied for each virtual user" in stop.reason
+    assert run.outcome.timeline == []
+
+
+def test_an_abort_in_teardown_counts(run_virtually: Runner) -> None:
+    """Exit code 108, although the load was over."""
+
+    async def teardown(data: object) -> None:
+        abort("leftovers")
+
+    run = run_virtually(one_second, teardown=teardown, duration="5s")
+    assert [stop.code for stop in run.outcome.stops] == [ExitCode.ABORTED]
+    assert run.total("iterations") == 5
+
+
+def test_an_abort_in_setup_ends_the_run(run_virtually: Runner) -> None:
+    """Exit code 108, once, without load and teardown."""
+    calls: list[str] = []
+
+    async def setup() -> None:
+        abort("no target")
+
+    async def teardown(data: object) -> None:
+        calls.append("teardown")
+
+    run = run_virtually(one_second, setup=setup, teardown=teardown, duration="5s")
+    assert [stop.code for stop in run.outcome.stops] == [ExitCode.ABORTED]
+    assert (run.outcome.timeline, calls) == ([], [])
+
+
 def test_an_exception_in_setup_is_a_script_error(run_virtually: Runner) -> None:
     """Exit code 107, and the traceback is kept."""
 
