@@ -6,11 +6,12 @@ means and where the reports are, and stops the API again. Arguments go to `ciloa
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(os.path.relpath(Path(__file__).parent))
 LISTENING = "listening on "
 THRESHOLDS_FAILED = 99
 
