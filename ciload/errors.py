@@ -4,17 +4,15 @@
     ├── UsageError              2    a bad flag, a missing file
     ├── TargetNotReadyError     98   --wait-for gave up
     ├── OptionsError            104  everything wrong with the options, at once
-    └── ScriptError             107  the script raised where it must not
-        ├── SetupTimeoutError   100
-        ├── TeardownTimeoutError 101
-        └── AbortedError        108  the script called abort()
+    └── ScriptError             107  the script could not be loaded
 
-What a target does wrong is data (a sample with an error), never one of these. Anything else that reaches
-the top is a bug in ciload and shows its traceback.
+What a target does wrong is data (a sample with an error), and how a run ends is part of its result (a failure with an
+exit code); neither is one of these. Anything else that reaches the top is a bug in ciload and shows its traceback.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -62,6 +60,12 @@ class Complaint:
         return f"{self.where}: {self.message}" + (f"; {self.hint}" if self.hint else "")
 
 
+def place(file: object, lines: Mapping[tuple[str, ...], int], keys: tuple[str, ...]) -> str:
+    """`file:line` of the innermost of nested `keys` whose line is known, else the file alone."""
+    line = next((lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in lines), None)
+    return f"{file}:{line}" if line else str(file)
+
+
 class OptionsError(CiloadError):
     """All complaints about the options of a run, so that they can be mended in one go."""
 
@@ -76,15 +80,3 @@ class ScriptError(CiloadError):
     """The user's script raised; the message ends with the traceback of the script's own frames."""
 
     exit_code = ExitCode.SCRIPT_ERROR
-
-
-class SetupTimeoutError(ScriptError):
-    exit_code = ExitCode.SETUP_TIMEOUT
-
-
-class TeardownTimeoutError(ScriptError):
-    exit_code = ExitCode.TEARDOWN_TIMEOUT
-
-
-class AbortedError(ScriptError):
-    exit_code = ExitCode.ABORTED

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from ciload.errors import Complaint, OptionsError, UsageError
+from ciload.errors import Complaint, OptionsError, UsageError, place
 
 PREFIX = "CILOAD_"
 NOT_OPTIONS = frozenset({"CILOAD_CONFIG", "CILOAD_SCRIPT"})  # these say what to read, not how to run it
@@ -87,12 +87,8 @@ def from_file(path: Path | None) -> Source:
         raise OptionsError([Complaint(str(path), "expected options as `name: value` lines")])
     lines: dict[tuple[str, ...], int] = {}
     _collect(node, (), lines)
-
-    def where(keys: tuple[str, ...]) -> str:
-        line = next((lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in lines), None)
-        return f"{path}:{line}" if line else str(path)
-
-    return Source({snake_case(key): value for key, value in values.items()}, where)
+    spelled = {snake_case(key): value for key, value in values.items()}
+    return Source(spelled, lambda keys: place(path, lines, keys))
 
 
 def _first_line(error: yaml.YAMLError) -> str:

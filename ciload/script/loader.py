@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ciload.errors import Complaint, OptionsError, ScriptError, UsageError
+from ciload.errors import Complaint, OptionsError, ScriptError, UsageError, place
 from ciload.http.session import Session, current
 from ciload.metrics.registry import Registry, Scope
 from ciload.script.failures import script_traceback
@@ -44,8 +44,7 @@ class Script:
 
     def where(self, *keys: str) -> str:
         """`file:line` of an option, as near as the script tells."""
-        line = next((self.lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in self.lines), None)
-        return f"{self.path}:{line}" if line else str(self.path)
+        return place(self.path, self.lines, keys)
 
 
 def load_script(path: Path, registry: Registry) -> Script:
