@@ -79,8 +79,8 @@ def from_file(path: Path | None) -> Source:
         values, node = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise OptionsError([Complaint(place, f"not YAML: {_first_line(error)}")]) from None
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise OptionsError([Complaint(where, f"not YAML: {_first_line(error)}")]) from None
     if values is None:
         values = {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
