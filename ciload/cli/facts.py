@@ -14,12 +14,10 @@ from ciload.engine.health import Health
 from ciload.engine.run import Moment, Outcome
 from ciload.errors import CiloadError
 from ciload.http.target import without_secrets
-from ciload.options.model import Options
+from ciload.options.model import URL_OPTIONS, Options
 from ciload.options.plan import Plan
 from ciload.result.build import Facts
 from ciload.result.document import Failure, Generator, Load, ScenarioResult, TimelineRow
-
-URL_OPTIONS = ("base_url", "wait_for")
 
 
 def facts_of_run(path: Path, environment: Mapping[str, str], plan: Plan, outcome: Outcome) -> Facts:

@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from ciload.script.loader import Script, load_script
 
 def run_command(path: Path | None, config: Path | None, env: Sequence[str], flags: Mapping[str, Any]) -> int:
     """Do the run; every outcome ends here as an exit code and, unless it was a usage error, as reports."""
+    _prepare_process()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the engine takes over, it ends like SIGINT
     try:
         if path is None:
@@ -47,6 +50,17 @@ def run_command(path: Path | None, config: Path | None, env: Sequence[str], flag
     except KeyboardInterrupt:
         _say("interrupted before the run started")
         return ExitCode.INTERRUPTED
+
+
+def _prepare_process() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a check mark must not crash a terminal that has none
+    with suppress(ImportError, ValueError, OSError):  # Windows has no such limit
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection is an open file
 
 
 def _run(path: Path, config: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> int:
@@ -71,8 +85,7 @@ def _run(path: Path, config: Path | None, environment: Mapping[str, str], flags:
     result = build_result(outcome.snapshot, facts_of_run(path, environment, plan, outcome))
     files = write_reports(folder, result)
     if not plan.options.quiet:
-        sys.stdout.write(console_summary(result, files, color=_wants_color()))
-        sys.stdout.flush()
+        _print(console_summary(result, files, color=_wants_color()))
     return result.verdict.exit_code
 
 
@@ -106,6 +119,14 @@ def _execute(plan: Plan, script: Script, registry: Registry) -> Outcome:
         outcome = run.outcome
         uvloop = sys.platform != "win32"
         return anyio.run(run.execute, backend_options={"use_uvloop": uvloop})
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `ciload run … | head`: nobody reads on, and the exit code is still the verdict's
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _wants_color() -> bool:

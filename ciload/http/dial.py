@@ -110,7 +110,11 @@ async def _connect(addresses: list[Address]) -> socket.socket:
     loop = asyncio.get_running_loop()
     failure: RequestFailedError | None = None
     for family, address in addresses:
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:  # too many open files, or a family that this machine does not have
+            failure = from_dial(error)
+            continue
         try:
             sock.setblocking(False)
             with contextlib.suppress(OSError):

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ciload.errors import Complaint, OptionsError
 from ciload.metrics.metric import Metric
-from ciload.options.model import LOAD_OPTIONS, Options
+from ciload.options.model import LOAD_OPTIONS, URL_OPTIONS, Options
 from ciload.options.sources import Source
 from ciload.result.thresholds import Threshold, parse_threshold
 
@@ -91,7 +91,9 @@ def _complaint(details: Any, owner: Mapping[str, Source]) -> Complaint:
     path = tuple(str(part) for part in details["loc"])
     message = str(details["msg"]).removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
-    return Complaint(owner[path[0]].where(path), f"{'.'.join(path)}: {message}", f"got {_shown(details['input'])}")
+    # A URL may hold a password, and what does not parse cannot be shown without it.
+    hint = "" if path[0] in URL_OPTIONS else f"got {_shown(details['input'])}"
+    return Complaint(owner[path[0]].where(path), f"{'.'.join(path)}: {message}", hint)
 
 
 def _shown(value: object) -> str:

@@ -58,7 +58,6 @@ def load_script(path: Path, registry: Registry) -> Script:
     if not path.is_file():
         raise UsageError(f"{path}: no such script" + _nearby(path))
     module = _run_top_level(path, registry)
-    source = path.read_text(encoding="utf-8")
     complaints: list[Complaint] = []
     default = _function(module, "default", INJECTED, path, complaints)
     setup = _function(module, "setup", ("vu",), path, complaints)
@@ -72,7 +71,7 @@ def load_script(path: Path, registry: Registry) -> Script:
         complaints.append(Complaint(str(path), "`options` must be a dict with text keys"))
     if complaints or default is None:
         raise OptionsError(complaints)
-    return Script(path, default, setup, teardown, options, option_lines(source))
+    return Script(path, default, setup, teardown, options, option_lines(path.read_bytes()))
 
 
 def _nearby(path: Path) -> str:
@@ -120,7 +119,7 @@ def _function(
     return Function(function, tuple(each.name for each in parameters if each.name in injected))
 
 
-def option_lines(source: str) -> dict[tuple[str, ...], int]:
+def option_lines(source: bytes) -> dict[tuple[str, ...], int]:
     """Lines of the keys of the dict literal that the script assigns to `options`, by their path."""
     lines: dict[tuple[str, ...], int] = {}
     for statement in ast.parse(source).body:

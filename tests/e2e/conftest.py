@@ -124,6 +124,7 @@ class Handler(BaseHTTPRequestHandler):
 
 class QuietServer(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 256  # all virtual users connect at once
 
     def handle_error(self, *_: object) -> None:
         """A client that goes away in mid-answer is nothing to print about."""

@@ -63,6 +63,8 @@ def test_a_script_that_fails_to_load_still_leaves_reports(ciload: Ciload) -> Non
         (["-d", "soon"], 104, "--duration: duration: 'soon' is not a duration"),
         (["-d", "0.5s"], 104, "--duration: duration: input should be greater than or equal to 1"),
         (["-i", "2", "-u", "5"], 104, "2 iterations cannot keep 5 virtual users busy"),
+        (["--base-url", "localhost:8000"], 104, "--base-url: base_url: not a URL like http://localhost:8000"),
+        (["--wait-for", "http://me:hushhush@:x"], 104, "--wait-for: wait_for: not a URL like http://localhost:8000"),
         (["-e", "NOVALUE"], 2, "write -e KEY=VALUE"),
         (["--config", "nowhere.yaml"], 2, "nowhere.yaml: cannot read the configuration"),
     ],
@@ -71,6 +73,7 @@ def test_arguments_that_make_no_sense(ciload: Ciload, arguments: list[str], code
     """Wrong usage is 2, a wrong value is 104; both say which argument."""
     run = ciload.run(OK, *arguments)
     assert (run.code, message in run.stderr) == (code, True), run.stderr
+    assert "hushhush" not in run.all_text()
 
 
 def test_a_missing_script_is_wrong_usage(ciload: Ciload) -> None:

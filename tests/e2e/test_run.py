@@ -147,6 +147,50 @@ def test_logs_have_no_colours_and_go_to_stderr(ciload: Ciload, server: str) -> N
     assert "ENDPOINTS" in run.stdout
 
 
+def test_a_terminal_without_check_marks_is_no_reason_to_crash(ciload: Ciload, server: str) -> None:
+    """What the terminal's encoding lacks is replaced."""
+    run = ciload.run(GET, "--base-url", server, PYTHONIOENCODING="ascii")
+    assert (run.code, "PASSED" in run.stdout) == (0, True)
+
+
+def test_a_reader_that_goes_away_does_not_change_the_verdict(ciload: Ciload, server: str) -> None:
+    """`ciload run … | head -1` still leaves with the run's exit code, and without a traceback."""
+    process = ciload.start(GET, "--base-url", server)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(timeout=60), "Traceback" in errors, "BrokenPipe" in errors) == (0, False, False)
+
+
+def test_open_files_are_no_limit_below_the_hard_one(ciload: Ciload, server: str) -> None:
+    """More virtual users than the soft limit allows: it is raised, as each of them needs a connection."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        process = ciload.start(GET, "--base-url", server, "-u", "100", "-i", "100")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    run = ciload.finish(process)
+    assert (run.code, run.result["metrics"]["http_req_failed"]["rate"]) == (0, 0.0)
+
+
+def test_a_script_in_another_encoding(ciload: Ciload, server: str) -> None:
+    """Python's rules for source files hold."""
+    process = ciload.start(GET, "--base-url", server, "-i", "1")
+    ciload.finish(process)
+    (ciload.folder / "load.py").write_bytes(b"# coding: latin-1\nname = '\xe9'\noptions = {'vsu': 1}\n" + GET.encode())
+    import subprocess
+
+    from tests.e2e.conftest import CILOAD
+
+    done = subprocess.run([CILOAD, "run", "load.py"], cwd=ciload.folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, "load.py:3: unknown option 'vsu'" in done.stderr) == (104, True), done.stderr
+
+
 def test_an_earlier_report_is_never_left_behind(ciload: Ciload, server: str) -> None:
     """A run that dies at its options must not leave another run's green reports for CI to pick up."""
     assert ciload.run(GET, "--base-url", server).code == 0
