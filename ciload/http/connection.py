@@ -45,9 +45,9 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_body", "_data", "_in_body", "_is_head", "_kept", "_loop", "_pairs", "_parser", "_reason", "_settings",
-        "_waiter", "bytes_received", "content", "deadline", "dialed", "done_at", "failure", "first_byte_at", "head",
-        "idle", "reusable", "sent_at", "socket", "transport", "truncated",
+        "_between_messages", "_body", "_data", "_in_body", "_is_head", "_kept", "_loop", "_pairs", "_parser",
+        "_reason", "_settings", "_waiter", "bytes_received", "content", "deadline", "dialed", "done_at", "failure",
+        "first_byte_at", "head", "idle", "reusable", "sent_at", "socket", "transport", "truncated",
     )  # fmt: skip
 
     bytes_received: int
@@ -64,6 +64,7 @@ class Connection(asyncio.Protocol):
         self.socket = plain_socket
         self._settings = settings
         self._waiter: asyncio.Future[None] | None = None
+        self._parser: httptools.HttpResponseParser | None = None
         self.idle: list[Connection] | None = None  # the pool's list that this connection rests in
         self.dialed: Dialed = REUSED
         self.deadline = NEVER
@@ -112,7 +113,7 @@ class Connection(asyncio.Protocol):
         self.reusable = False
         self._leave_pool()
         if self._waiter is not None:
-            if self._in_body and exc is None and self.head.body_bytes is None and not self._chunked():
+            if self._in_body and exc is None and self.head.body_bytes is None and not self.head.chunked:
                 self._finish(perf_counter())  # a body that ends with the connection
             else:
                 self._fail(from_loss(exc, received=bool(self.bytes_received)))
@@ -192,19 +193,18 @@ class Connection(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    def _chunked(self) -> bool:
-        return any(name.lower() == b"transfer-encoding" for name, _ in self.head.pairs)
-
     # --- httptools
 
     def _parse(self, data: bytes) -> None:
         if self.bytes_received == len(data):
-            # A fresh parser per response: llhttp cannot be told to skip the body of the HEAD before.
-            self._parser = httptools.HttpResponseParser(self)
+            if self._parser is None:
+                self._parser = httptools.HttpResponseParser(self)
             self._pairs: list[tuple[bytes, bytes]] = []
             self._body: list[bytes] = []
             self._kept = 0
-            self._reason = ""
+            self._reason = b""
+            self._between_messages = False
+        assert self._parser is not None
         self._data = data
         try:
             self._parser.feed_data(data)
@@ -219,24 +219,28 @@ class Connection(asyncio.Protocol):
             if self._waiter is not None and not self._in_body and self.bytes_received > LARGEST_HEAD:
                 text = f"response headers larger than {LARGEST_HEAD // 1024} KiB"
                 self.give_up(RequestFailedError(ErrorCode.UNKNOWN, text))
-        if self._waiter is None:  # thousands of idle connections must not each keep their last response
-            del self._parser, self._data, self._body, self._pairs
+        if self._waiter is None:
+            # Thousands of idle connections must not each keep their last response.
+            del self._data, self._body, self._pairs
+            if not self._between_messages:  # llhttp still waits for the body of a HEAD, which does not come
+                self._parser = None
 
     def on_message_begin(self) -> None:
         if self._waiter is None:  # a second response that nobody asked for
             self.reusable = False
 
     def on_status(self, status: bytes) -> None:
-        self._reason += status.decode("latin-1")
+        self._reason += status
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_body:  # else a trailer
-            self._pairs.append((name, value.strip(b" \t")))
+            self._pairs.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self._waiter is None:
             return
         parser = self._parser
+        assert parser is not None
         status = parser.get_status_code()
         self._in_body = status >= 200
         self.head = Head(status, self._reason, parser.get_http_version(), self._pairs, keep_alive=False)
@@ -247,7 +251,7 @@ class Connection(asyncio.Protocol):
 
     def _ends_with_the_head(self) -> bool:
         """Nothing follows the head, which would be taken for the next response. The head may have come in pieces."""
-        if self._chunked() and HEAD_END in self._data:
+        if self.head.chunked and HEAD_END in self._data:
             return self._data.index(HEAD_END) + len(HEAD_END) == len(self._data)  # the last chunk ends like a head
         return HEAD_END.endswith(self._data[-len(HEAD_END) :])
 
@@ -265,10 +269,12 @@ class Connection(asyncio.Protocol):
         if self._waiter is None:
             return
         if not self._in_body:  # 1xx: the real response follows
-            self._pairs, self._reason = [], ""
+            self._pairs, self._reason = [], b""
             return
         # Only here does llhttp know whether the connection goes on.
+        assert self._parser is not None
         self.reusable = self.head.keep_alive = self._parser.should_keep_alive()
+        self._between_messages = True
         self._remember()
         self._finish(perf_counter())
 

@@ -25,17 +25,24 @@ class RequestError(HTTPStatusError):
     """`raise_for_status()` met a request that got no response at all."""
 
 
-class Head:
-    """A parsed status line and header block. Immutable, and shared by all responses with these very bytes."""
+BLANKS = b" \t"  # llhttp leaves those behind a value
+DECISIVE = frozenset({b"content-length", b"content-encoding", b"transfer-encoding", b"location", b"set-cookie"})
 
-    __slots__ = ("body_bytes", "encoding", "http_version", "keep_alive", "location", "pairs", "reason", "set_cookies",
-                 "status_code")  # fmt: skip
+
+class Head:
+    """A parsed status line and header block. Immutable, and shared by all responses with these very bytes.
+
+    Of the headers, only those that decide what happens next are read at once.
+    """
+
+    __slots__ = ("_reason", "body_bytes", "chunked", "encoding", "http_version", "keep_alive", "location", "pairs",
+                 "set_cookies", "status_code")  # fmt: skip
 
     def __init__(
-        self, status_code: int, reason: str, http_version: str, pairs: list[tuple[bytes, bytes]], keep_alive: bool
+        self, status_code: int, reason: bytes, http_version: str, pairs: list[tuple[bytes, bytes]], keep_alive: bool
     ) -> None:
         self.status_code = status_code
-        self.reason = reason
+        self._reason = reason
         self.http_version = http_version
         self.pairs = pairs
         self.keep_alive = keep_alive
@@ -43,21 +50,29 @@ class Head:
         self.encoding = b""
         self.location: str | None = None
         self.set_cookies: list[str] = []
-        chunked = False
+        self.chunked = False
         for name, value in pairs:
             lower = name.lower()
-            if lower == b"content-length":
-                self.body_bytes = int(value) if value.isdigit() else None
-            elif lower == b"content-encoding":
-                self.encoding = value.lower()
-            elif lower == b"transfer-encoding":
-                chunked = True
-            elif lower == b"location":
-                self.location = _decode_location(value)
-            elif lower == b"set-cookie":
-                self.set_cookies.append(value.decode("latin-1"))
-        if chunked:
+            if lower in DECISIVE:
+                self._read(lower, value.strip(BLANKS))
+        if self.chunked:
             self.body_bytes = None
+
+    def _read(self, name: bytes, value: bytes) -> None:
+        if name == b"content-length":
+            self.body_bytes = int(value) if value.isdigit() else None
+        elif name == b"content-encoding":
+            self.encoding = value.lower()
+        elif name == b"transfer-encoding":
+            self.chunked = True
+        elif name == b"location":
+            self.location = _decode_location(value)
+        else:
+            self.set_cookies.append(value.decode("latin-1"))
+
+    @property
+    def reason(self) -> str:
+        return self._reason.decode("latin-1")
 
     @property
     def persistent(self) -> bool:
@@ -75,7 +90,7 @@ def _decode_location(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-NO_HEAD = Head(0, "", "", [], keep_alive=False)
+NO_HEAD = Head(0, b"", "", [], keep_alive=False)
 
 
 class Headers(Mapping[str, str]):
@@ -87,7 +102,7 @@ class Headers(Mapping[str, str]):
         self.raw = raw
         self._joined: dict[str, str] = {}
         for name, value in raw:
-            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            key, text = name.decode("latin-1").lower(), value.strip(BLANKS).decode("latin-1")
             self._joined[key] = f"{self._joined[key]}, {text}" if key in self._joined else text
 
     def __getitem__(self, name: str) -> str:
@@ -104,7 +119,7 @@ class Headers(Mapping[str, str]):
 
     def get_list(self, name: str) -> list[str]:
         key = name.lower().encode("latin-1")
-        return [value.decode("latin-1") for found, value in self.raw if found.lower() == key]
+        return [value.strip(BLANKS).decode("latin-1") for found, value in self.raw if found.lower() == key]
 
     def __repr__(self) -> str:
         return f"Headers({self._joined!r})"

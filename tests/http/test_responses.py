@@ -76,7 +76,7 @@ charsets = st.one_of(st.text(st.characters(max_codepoint=0xFF), max_size=30), st
 def test_text_never_raises(charset: str, body: bytes) -> None:
     """Whatever a server writes into its Content-Type, there is a text."""
     pairs = [(b"Content-Type", f"text/html; charset{charset}".encode("latin-1"))]
-    answer = Response(200, Head(200, "OK", "1.1", pairs, True), body, "GET", "http://h/", REUSED, (0, 0, 0))
+    answer = Response(200, Head(200, b"OK", "1.1", pairs, True), body, "GET", "http://h/", REUSED, (0, 0, 0))
     assert isinstance(answer.text, str)
 
 
