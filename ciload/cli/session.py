@@ -48,7 +48,7 @@ def run_command(path: Path | None, config: Path | None, env: Sequence[str], flag
         _say(f"error: {error}" if not isinstance(error, OptionsError) else _listed(error))
         return error.exit_code
     except KeyboardInterrupt:
-        _say("interrupted before the run started")
+        _say("interrupted outside of the run: no reports")
         return ExitCode.INTERRUPTED
 
 

@@ -42,7 +42,6 @@ class Client:
         batch_per_host: int = 6,
     ) -> None:
         self.settings = Settings(0 if discard_bodies else max_body_kept)
-        self.discard_bodies = discard_bodies
         self.batch = batch  # requests of one http.batch() at once; 0: no limit
         self.batch_per_host = batch_per_host
         self.preparer = Preparer(base_url)
@@ -271,7 +270,7 @@ def _mark_failed(response: Response, failure: RequestFailedError) -> None:
 
 def _decode(response: Response, client: Client, truncated: bool) -> None:
     """Undo gzip or deflate (RFC 9110 8.4.1) within the bound on kept bodies."""
-    response.truncated = truncated and not client.discard_bodies
+    response.truncated = truncated
     if response.head.encoding not in ENCODINGS or not response.content:
         return
     keep = client.settings.keep_bytes

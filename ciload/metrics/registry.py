@@ -55,18 +55,16 @@ class Registry:
     def sink(self, metric: Metric, tags: Tags) -> Sink | None:
         """The sink of one series; None when it would be a new one and there are too many already."""
         sink = self.sinks.get((metric.name, tags))
-        if sink is None and not self.full():
-            self.declare(metric)
-            sink = self.sinks[(metric.name, tags)] = new_sink(metric.kind, metric.unit)
-        return sink
+        return self._new_sink(metric, tags) if sink is None and not self.full() else sink
 
     def sink_anyway(self, metric: Metric, tags: Tags) -> Sink:
         """The sink of a series that must exist although there are too many: the "(other)" of its kind."""
         self.overflowed = True
-        sink = self.sinks.get((metric.name, tags))
-        if sink is None:
-            self.declare(metric)
-            sink = self.sinks[(metric.name, tags)] = new_sink(metric.kind, metric.unit)
+        return self.sinks.get((metric.name, tags)) or self._new_sink(metric, tags)
+
+    def _new_sink(self, metric: Metric, tags: Tags) -> Sink:
+        self.declare(metric)
+        sink = self.sinks[(metric.name, tags)] = new_sink(metric.kind, metric.unit)
         return sink
 
     def fold(self) -> Second:

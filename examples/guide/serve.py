@@ -53,7 +53,7 @@ def require_packages() -> None:
     """Leave with a hint if a package of the guide is missing."""
     needs = (*NEEDS, "psycopg") if os.environ.get("DATABASE_URL") else NEEDS
     if missing := [name for name in needs if importlib.util.find_spec(name) is None]:
-        sys.exit(f"The guide's API needs {', '.join(missing)}: pip install 'ciload[guide]'")
+        sys.exit(f"The guide's API needs {', '.join(missing)}: pip install '.[guide]' in the repository")
 
 
 def prepare_database() -> tuple[str, str]:
