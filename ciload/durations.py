@@ -16,7 +16,10 @@ def parse_duration(value: float | str) -> float:
     Raises:
         ValueError: not a duration, negative, or longer than a year.
     """
-    seconds = _from_text(value.strip()) if isinstance(value, str) else float(value)
+    try:
+        seconds = _from_text(value.strip()) if isinstance(value, str) else float(value)
+    except (TypeError, OverflowError):  # files hold lists and huge numbers as well
+        seconds = math.nan
     if isinstance(value, bool) or not math.isfinite(seconds) or not 0 <= seconds <= LONGEST_S:
         raise ValueError(f"{value!r} is not a duration between 0 and a year")
     return seconds

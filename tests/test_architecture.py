@@ -11,7 +11,7 @@ ROOT = Path(ciload.__file__).parent
 # From the top of the house to the bottom: a folder may import from itself and from what stands below it.
 MAY_IMPORT = {
     "cli": {"options", "script", "engine", "reports", "ci", "http", "result", "metrics"},
-    "engine": {"options", "script", "http", "metrics"},
+    "engine": {"options", "script", "http", "result", "metrics"},
     "script": {"http", "metrics"},
     "options": {"result", "metrics"},
     "reports": {"result", "metrics"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -11,38 +11,72 @@ from uuid import uuid4
 
 from ciload.ci.identity import fingerprint, identify_ci, identify_git
 from ciload.engine.health import Health
-from ciload.engine.run import Moment, Outcome
+from ciload.engine.view import Moment, Outcome
 from ciload.errors import CiloadError
 from ciload.http.target import without_secrets
+from ciload.metrics.snapshot import Snapshot
 from ciload.options.model import URL_OPTIONS, Options
 from ciload.options.plan import Plan
+from ciload.options.scenarios import ConstantArrivalRate, RampingArrivalRate
 from ciload.result.build import Facts
-from ciload.result.document import Failure, Generator, Load, ScenarioResult, TimelineRow
+from ciload.result.document import Failure, Generator, Load, ScenarioResult, TimelineRow, WorkerResult
 
 
 def facts_of_run(path: Path, environment: Mapping[str, str], plan: Plan, outcome: Outcome) -> Facts:
-    iterations = outcome.snapshot.select("iterations")
+    warmup = outcome.warmup
     return _facts(
         path,
         environment,
         options=_public(plan.options),
         allow_script_errors=plan.options.allow_script_errors,
-        scenarios=[ScenarioResult(**scenario.model_dump()) for scenario in plan.scenarios],
+        scenarios=[_scenario(name, plan, outcome) for name in plan.scenarios],
         thresholds=plan.thresholds,
+        windows=outcome.windows,
         stops=[Failure(code=stop.code, reason=stop.reason) for stop in outcome.stops],
         load=Load(
             started_at=datetime.fromtimestamp(outcome.started_at, UTC).isoformat(timespec="milliseconds"),
             setup_s=outcome.setup_s,
             load_s=outcome.load_s,
             teardown_s=outcome.teardown_s,
-            iterations=int(getattr(iterations, "total", 0)),
+            iterations=_total(outcome.snapshot, "iterations"),
             iterations_interrupted=outcome.interrupted,
-            setup_requests=outcome.setup_requests,
+            setup_requests=_total(outcome.aside, "http_reqs"),
             vus_max=max((moment.vus for moment in outcome.timeline), default=0),
+            warmup_s=plan.options.warmup,
+            warmup_iterations=_total(warmup, "iterations"),
+            warmup_requests=_total(warmup, "http_reqs"),
+            warmup_script_errors=_total(warmup, "script_errors"),
         ),
-        timeline=[_row(moment) for moment in outcome.timeline if moment.span_s > 0],
+        timeline=_rows(outcome.timeline),
         generator=_generator(outcome.health),
+        warnings=plan.warnings,
     )
+
+
+def _total(snapshot: Snapshot, name: str, tags: Mapping[str, str] | None = None) -> int:
+    return int(getattr(snapshot.select(name, tags), "total", 0))
+
+
+def _scenario(name: str, plan: Plan, outcome: Outcome) -> ScenarioResult:
+    scenario, snapshot, tags = plan.scenarios[name], outcome.snapshot, {"scenario": name}
+    facts: dict[str, Any] = {
+        "name": name, "executor": scenario.executor, "plan": scenario.model_dump(mode="json", exclude_none=True),
+        "vus": scenario.most_vus, "start_s": scenario.start_time, "duration_s": scenario.length_s,
+        "graceful_stop_s": scenario.graceful_stop or 0.0,
+        "iterations": _total(snapshot, "iterations", tags), "dropped": _total(snapshot, "dropped_iterations", tags),
+    }  # fmt: skip
+    if isinstance(scenario, ConstantArrivalRate | RampingArrivalRate):
+        delay = snapshot.trend("iteration_start_delay", tags)
+        planned = delay.count + facts["dropped"]
+        begins_s = max(0.0, plan.options.warmup - scenario.start_time)
+        measured_s = max(0.0, min(scenario.length_s, outcome.load_s + begins_s) - begins_s)
+        facts |= {"planned": planned, "late": _total(snapshot, "late_iterations", tags)}
+        if measured_s:
+            facts |= {"planned_per_s": planned / measured_s, "achieved_per_s": delay.count / measured_s}
+        if delay.count:
+            p50, p99 = delay.percentiles([50, 99])
+            facts |= {"start_delay_p50": p50, "start_delay_p99": p99, "start_delay_max": delay.largest}
+    return ScenarioResult(**facts)
 
 
 def facts_of_failure(path: Path, environment: Mapping[str, str], error: CiloadError) -> Facts:
@@ -81,27 +115,42 @@ def _public(options: Options) -> dict[str, Any]:
     return values | {name: without_secrets(values[name]) for name in URL_OPTIONS}
 
 
-def _row(moment: Moment) -> TimelineRow:
-    brought, span_s = moment.brought, moment.span_s
-    return TimelineRow(
-        at_s=round(moment.at_s, 3),
-        vus=moment.vus,
-        iterations=moment.iterations,
-        requests_per_s=brought.requests / span_s,
-        failed_per_s=brought.failed / span_s,
-        bytes_per_s=brought.bytes_received / span_s,
-        p50=brought.p50_ms,
-        p95=brought.p95_ms,
-    )
+def _rows(timeline: Sequence[Moment]) -> list[TimelineRow]:
+    return [
+        TimelineRow(
+            at_s=round(moment.at_s, 3),
+            vus=moment.vus,
+            iterations=moment.iterations,
+            requests_per_s=moment.requests_per_s,
+            failed_per_s=moment.failed_per_s,
+            bytes_per_s=moment.bytes_per_s,
+            p50=moment.p50_ms,
+            p95=moment.p95_ms,
+        )
+        for moment in timeline
+    ]
 
 
 def _generator(health: Health) -> Generator:
-    p50, p99 = (0.0, 0.0) if health.lag.empty else health.lag.percentiles([50, 99])
+    lag = health.lag
+    p50, p99 = (0.0, 0.0) if lag.empty else lag.percentiles([50, 99])
     return Generator(
-        cpu_share=health.cpu_share,
-        cpu_s=health.cpu_s,
+        cpu_share=health.busiest,
+        cpu_s=sum(worker.cpu_s for worker in health.workers),
         loop_lag_p50=p50,
         loop_lag_p99=p99,
-        loop_lag_max=0.0 if health.lag.empty else health.lag.largest,
+        loop_lag_max=0.0 if lag.empty else lag.largest,
+        workers=[
+            WorkerResult(
+                cpu_share=worker.cpu_share,
+                cpu_s=worker.cpu_s,
+                loop_lag_p99=0.0 if worker.lag.empty else worker.lag.percentiles([99])[0],
+                lost=worker.lost,
+            )
+            for worker in health.workers
+        ],
+        throttled_share=health.throttled_share,
+        stolen_share=health.stolen_share,
+        bottleneck=health.bottleneck(),
         warnings=health.warnings(),
     )

@@ -8,8 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ciload.engine.run import Moment, Observer
-from ciload.options.plan import Plan, Scenario
+from ciload.engine.view import Moment, Observer
+from ciload.options.plan import Plan
+from ciload.options.scenarios import (
+    ConstantArrivalRate,
+    ConstantVUs,
+    PerVUIterations,
+    RampingArrivalRate,
+    RampingVUs,
+    Scenario,
+    SharedIterations,
+)
 from ciload.reports.format import format_value
 from ciload.script.loader import Script
 
@@ -26,8 +35,7 @@ def progress_for(plan: Plan, script: Script) -> Iterator[Observer]:
     if plan.options.quiet:
         yield Silent()
         return
-    [scenario] = plan.scenarios
-    title = f"{script.path.name}: {describe(scenario)}"
+    title = f"{script.path.name}: {'; '.join(describe(name, each) for name, each in plan.scenarios.items())}"
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         from rich.console import Console
         from rich.live import Live
@@ -39,18 +47,44 @@ def progress_for(plan: Plan, script: Script) -> Iterator[Observer]:
             redirect_stdout=sys.stdout.isatty(),  # a script's print() must reach a pipe untouched
         )
         with live:
-            yield Display(scenario, title, live.update)
+            yield Display(plan, title, live.update)
         return
     sys.stderr.write(f"{title}\n")
-    yield Lines(scenario)
+    yield Lines(plan)
 
 
-def describe(scenario: Scenario) -> str:
-    users = f"{scenario.vus} virtual user{'s' * (scenario.vus != 1)}"
-    if scenario.iterations is None:
-        return f"{users} for {format_value(scenario.duration_s * 1e3, 'ms')}"
-    each = " each" if scenario.executor == "per-vu-iterations" else ""
-    return f"{users}, {scenario.iterations} iteration{'s' * (scenario.iterations != 1)}{each}"
+def describe(name: str, scenario: Scenario) -> str:
+    """What a scenario does, in a few words."""
+    label = "" if name == "default" else f"{name}: "
+    begin = f" from {_time(scenario.start_time)} on" if scenario.start_time else ""
+    return label + _load(scenario) + begin
+
+
+def _load(scenario: Scenario) -> str:
+    length = _time(scenario.length_s)
+    match scenario:
+        case ConstantVUs():
+            return f"{_many(scenario.vus, 'virtual user')} for {length}"
+        case RampingVUs():
+            return f"up to {_many(scenario.most_vus, 'virtual user')} in {length}"
+        case SharedIterations():
+            return f"{_many(scenario.vus, 'virtual user')}, {_many(scenario.iterations, 'iteration')}"
+        case PerVUIterations():
+            return f"{_many(scenario.vus, 'virtual user')}, {_many(scenario.iterations, 'iteration')} each"
+        case ConstantArrivalRate():
+            most = _many(scenario.most_vus, "virtual user")
+            return f"{scenario.peak_per_s:g} iterations/s for {length}, up to {most}"
+        case RampingArrivalRate():
+            most = _many(scenario.most_vus, "virtual user")
+            return f"up to {scenario.peak_per_s:g} iterations/s in {length}, up to {most}"
+
+
+def _time(seconds: float) -> str:
+    return format_value(seconds * 1e3, "ms")
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 class Silent:
@@ -64,37 +98,34 @@ class Silent:
 class Totals:
     """What the seconds so far add up to."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.scenario = scenario
-        self.failed = 0
+    def __init__(self, plan: Plan) -> None:
+        self.iterations_in_all = plan.iterations_in_all
+        self.length_s = plan.length_s
         self.latest: Moment | None = None
 
     def second(self, moment: Moment) -> None:
-        self.failed += moment.brought.failed
         self.latest = moment
 
     def share(self, elapsed_s: float) -> float:
         """How far the run is, from 0 to 1."""
-        if self.scenario.iterations is None:
-            return min(1.0, elapsed_s / self.scenario.duration_s)
-        return min(1.0, self.iterations / self.scenario.iterations)
-
-    @property
-    def iterations(self) -> int:
-        return self.latest.iterations if self.latest else 0
+        if self.iterations_in_all is None:
+            return min(1.0, elapsed_s / self.length_s)
+        return min(1.0, (self.latest.iterations if self.latest else 0) / self.iterations_in_all)
 
     def text(self) -> str:
         moment = self.latest
         if moment is None:
             return "starting"
-        p95 = "no response" if moment.brought.p95_ms is None else f"p95 {format_value(moment.brought.p95_ms, 'ms')}"
+        p95 = "no response" if moment.p95_ms is None else f"p95 {format_value(moment.p95_ms, 'ms')}"
         parts = [
             f"{moment.vus} VUs",
             f"{moment.iterations} iterations",
-            f"{moment.brought.requests / max(moment.span_s, 1e-9):.1f} req/s",
+            f"{moment.requests_per_s:.1f} req/s",
             p95,
-            f"{self.failed} failed",
+            f"{moment.failed} failed",
         ]
+        if moment.dropped:
+            parts.append(f"{moment.dropped} dropped")
         if moment.script_errors:
             parts.append(f"{moment.script_errors} script errors")
         return " · ".join(parts)
@@ -115,8 +146,8 @@ class Lines(Totals):
 class Display(Totals):
     """A bar with the current figures, redrawn in place."""
 
-    def __init__(self, scenario: Scenario, title: str, update: Update) -> None:
-        super().__init__(scenario)
+    def __init__(self, plan: Plan, title: str, update: Update) -> None:
+        super().__init__(plan)
         self.title = title
         self.update = update
         self.next_draw_s = 0.0

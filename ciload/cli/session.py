@@ -16,9 +16,12 @@ import anyio
 from ciload.cli.facts import facts_of_failure, facts_of_run
 from ciload.cli.progress import progress_for
 from ciload.engine.control import Control
-from ciload.engine.run import Outcome, Run
+from ciload.engine.machine import usable_cores
+from ciload.engine.run import Run
 from ciload.engine.signals import stop_on_signals
+from ciload.engine.view import Outcome
 from ciload.engine.watchdog import Watchdog
+from ciload.engine.workers import Workers, processes
 from ciload.errors import CiloadError, ExitCode, OptionsError, UsageError
 from ciload.http.ready import wait_until_ready
 from ciload.http.target import without_secrets
@@ -71,8 +74,8 @@ def _run(path: Path, config: Path | None, environment: Mapping[str, str], flags:
     try:
         file_source = from_file(config)
         script = load_script(path, registry)
-        sources += [from_script(script.options, script.where), file_source]
-        plan = make_plan(sources, registry.metrics)
+        sources += [from_script(script.options, script.path, script.lines), file_source]
+        plan = make_plan(sources, registry.metrics, script.complaint_about)
         folder = claim_folder(plan.options.out_dir)
         _wait(plan)
     except UsageError:
@@ -108,15 +111,17 @@ def _execute(plan: Plan, script: Script, registry: Registry) -> Outcome:
     control, said = Control(), set[str]()
 
     def report_block(where: str, seconds: float) -> None:
-        outcome.health.blocked[where] = max(seconds, outcome.health.blocked.get(where, 0.0))
+        run.outcome.health.block(where, seconds)
         if where not in said:
             said.add(where)
             _say(f"warning: {where} blocks all virtual users; use `await sleep()` and async clients")
 
     watchdog = Watchdog(script.path, report_block)
     with progress_for(plan, script) as progress, watchdog, stop_on_signals(control, watchdog):
-        run = Run(plan, script, registry, control, watchdog, progress)
-        outcome = run.outcome
+        workers = None
+        if (count := processes(plan, usable_cores())) > 1:
+            workers = Workers(plan, script.path, count, control, watchdog, report_block)
+        run = Run(plan, script, registry, control, watchdog, progress, workers)
         uvloop = sys.platform != "win32"
         return anyio.run(run.execute, backend_options={"use_uvloop": uvloop})
 

@@ -1,72 +1,223 @@
-"""When a virtual user may start an iteration. An executor is the rule alone; the loop that obeys it is in `vus.py`."""
+"""When virtual users may start iterations. Each executor is a short loop over a schedule or a count.
+
+Closed model: a virtual user asks for its next iteration when its last one has ended. Open model: it takes the next
+start of the schedule that nobody has taken, and waits for its time; a start that comes while nobody is free is dropped.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import repeat
-from typing import Protocol
+from collections.abc import Iterator
 
-from ciload.options.plan import Scenario
+import anyio
+from anyio.abc import TaskGroup
 
+from ciload.engine.schedules import Stage, constant_arrivals, ramping_arrivals, stints, vu_steps
+from ciload.engine.vus import LATE_S, Crew, Member, NextStart
+from ciload.options.scenarios import (
+    ConstantArrivalRate,
+    ConstantVUs,
+    PerVUIterations,
+    RampingArrivalRate,
+    RampingVUs,
+    SharedIterations,
+)
 
-class Rule(Protocol):
-    """Permission to start iterations. `left` counts the ones that were due and have not been started."""
-
-    def for_vu(self) -> Callable[[], float | None]:
-        """A function that one virtual user asks before each iteration: it starts now, or None ends the user."""
-
-    @property
-    def left(self) -> int: ...
-
-
-class WhileTimeLasts:
-    """constant-vus: start iterations until the time is over."""
-
-    def __init__(self, clock: Callable[[], float], ends_at: float) -> None:
-        self._clock, self._ends_at = clock, ends_at
-
-    def for_vu(self) -> Callable[[], float | None]:
-        clock, ends_at = self._clock, self._ends_at
-        return lambda: now if (now := clock()) < ends_at else None
-
-    @property
-    def left(self) -> int:
-        return 0
+GRAIN_S = 0.001  # of timers: who becomes free so shortly after a start was due has not missed it
 
 
-class WhileAnyAreLeft:
-    """Iterations to hand out, and a time after which none starts any more.
+async def run_scenario(crew: Crew, begins_at: float) -> None:
+    """All iterations of a scenario, from `begins_at` (on the crew's clock) until its graceful stop is over."""
+    scenario, clock = crew.scenario, crew.equipment.clock
+    await anyio.sleep(max(0.0, begins_at - clock()))
+    over_at = begins_at + scenario.length_s + (scenario.graceful_stop or 0.0)
+    with anyio.CancelScope(deadline=anyio.current_time() + over_at - clock()):
+        match scenario:
+            case ConstantVUs():
+                await _constant_vus(crew, begins_at)
+            case RampingVUs():
+                await _ramping_vus(crew, scenario, begins_at)
+            case SharedIterations() | PerVUIterations():
+                await _iterations(crew, scenario, begins_at)
+            case ConstantArrivalRate() | RampingArrivalRate():
+                await _arrivals(crew, scenario, begins_at)
 
-    shared-iterations has one pot for all virtual users, per-vu-iterations a pot for each.
+
+async def _constant_vus(crew: Crew, begins_at: float) -> None:
+    may_start = _until(crew, begins_at + crew.scenario.length_s)
+    async with anyio.create_task_group() as virtual_users:
+        for member in crew.members:
+            virtual_users.start_soon(crew.work, member, may_start)
+
+
+def _until(crew: Crew, ends_at: float) -> NextStart:
+    clock = crew.equipment.clock
+    return lambda: now if (now := clock()) < ends_at else None
+
+
+# --- ramping-vus
+
+
+async def _ramping_vus(crew: Crew, scenario: RampingVUs, begins_at: float) -> None:
+    stages = [Stage(stage.duration, stage.target) for stage in scenario.stages]
+    planned = stints(vu_steps(scenario.start_vus, stages), scenario.length_s)
+    async with anyio.create_task_group() as virtual_users:
+        for member in crew.members:
+            own = next(iter(planned[crew.segment.number(member.index) :]), [])
+            virtual_users.start_soon(_come_and_go, crew, member, own, begins_at, scenario.graceful_ramp_down)
+
+
+async def _come_and_go(
+    crew: Crew, member: Member, planned: list[tuple[float, float]], begins_at: float, ramp_down_s: float
+) -> None:
+    """One virtual user through its stints. An iteration that runs on after one has `ramp_down_s` to end."""
+    clock = crew.equipment.clock
+    for place, (on, off) in enumerate(planned):
+        await anyio.sleep(max(0.0, begins_at + on - clock()))
+        cut = off + ramp_down_s
+        for next_on, next_off in planned[place + 1 :]:  # called back before it had to go: it may go on
+            if next_on > cut:
+                break
+            cut = next_off + ramp_down_s
+        with anyio.CancelScope(deadline=anyio.current_time() + begins_at + cut - clock()):
+            await crew.work(member, _until(crew, begins_at + off))
+
+
+# --- shared-iterations, per-vu-iterations
+
+
+async def _iterations(crew: Crew, scenario: SharedIterations | PerVUIterations, begins_at: float) -> None:
+    """One pot of iterations for all virtual users, or a pot for each; what is left at the end was dropped."""
+    part = crew.segment.among(scenario.vus)
+    if part is None:
+        return
+    if isinstance(scenario, SharedIterations):
+        pots = [[part.share(scenario.iterations)]] * crew.hired
+    else:
+        pots = [[scenario.iterations] for _ in range(crew.hired)]
+    ends_at = begins_at + scenario.length_s
+    try:
+        async with anyio.create_task_group() as virtual_users:
+            for member in crew.members:
+                virtual_users.start_soon(crew.work, member, _from_pot(crew, pots[member.index], ends_at))
+    finally:
+        if crew.equipment.control.stop is None:
+            crew.book.dropped.total += sum(left for (left,) in {id(pot): pot for pot in pots}.values())
+
+
+def _from_pot(crew: Crew, pot: list[int], ends_at: float) -> NextStart:
+    clock = crew.equipment.clock
+
+    def next_start() -> float | None:
+        now = clock()
+        if pot[0] == 0 or now >= ends_at:
+            return None
+        pot[0] -= 1
+        return now
+
+    return next_start
+
+
+# --- constant-arrival-rate, ramping-arrival-rate
+
+
+async def _arrivals(crew: Crew, scenario: ConstantArrivalRate | RampingArrivalRate, begins_at: float) -> None:
+    part = crew.segment.among(scenario.most_vus)
+    if part is None:
+        return
+    if isinstance(scenario, ConstantArrivalRate):
+        starts = constant_arrivals(scenario.peak_per_s, scenario.length_s, part)
+    else:
+        unit_s = scenario.time_unit
+        stages = [Stage(stage.duration, stage.target / unit_s) for stage in scenario.stages]
+        starts = ramping_arrivals(scenario.start_rate / unit_s, stages, part)
+    arrivals = Arrivals(crew, starts, begins_at)
+    crew.drop_missed = arrivals.drop_missed
+    try:
+        async with anyio.create_task_group() as virtual_users:
+            arrivals.virtual_users = virtual_users
+            for member in list(crew.members):
+                virtual_users.start_soon(arrivals.serve, member)
+            if not crew.members:
+                arrivals.reinforce()
+    finally:
+        if crew.equipment.control.stop is None:
+            arrivals.drop_the_rest()
+
+
+class Arrivals:
+    """The starts of an open-model scenario, and the virtual users that wait for them.
+
+    One of these always waits for the next start, as long as the scenario may have more of them.
     """
 
-    def __init__(self, pots: list[int], shared: bool, clock: Callable[[], float], ends_at: float) -> None:
-        self._pots, self._clock, self._ends_at = pots, clock, ends_at
-        self._turns = repeat(0) if shared else iter(range(len(pots)))
+    virtual_users: TaskGroup
 
-    def for_vu(self) -> Callable[[], float | None]:
-        pot = next(self._turns)
+    def __init__(self, crew: Crew, starts: Iterator[tuple[int, float]], begins_at: float) -> None:
+        self._crew = crew
+        self._clock = crew.equipment.clock
+        self._starts = starts
+        self._begins_at = begins_at
+        self._next = next(starts, None)
+        self._waiting = 0
 
+    def reinforce(self) -> None:
+        """Let one more virtual user wait, if there may be one."""
+        if self._crew.hired < self._crew.most and self._next is not None:
+            self.virtual_users.start_soon(self._join)
+
+    async def _join(self) -> None:
+        member = await self._crew.hire() if self._crew.hired < self._crew.most else None
+        if member is not None:
+            await self.serve(member)
+
+    async def serve(self, member: Member) -> None:
         def next_start() -> float | None:
-            now = self._clock()
-            if self._pots[pot] == 0 or now >= self._ends_at:
+            start = self.take(self._clock())
+            if start is None:
                 return None
-            self._pots[pot] -= 1
-            return now
+            member.vu.iteration_in_test, due = start
+            return due
 
-        return next_start
+        await self._crew.work(member, next_start, self._wait)
 
-    @property
-    def left(self) -> int:
-        return sum(self._pots)
+    def take(self, now: float) -> tuple[int, float] | None:
+        """Number and due time of the next start, for a virtual user that is free now; None when there is none left."""
+        self.drop_missed(now)
+        start = self._next
+        if start is None:
+            return None
+        self._next = next(self._starts, None)
+        return start[0], self._begins_at + start[1]
 
+    def drop_missed(self, now: float) -> None:
+        """Give up the starts that came while nobody was free and nobody could be hired.
 
-def rule_for(scenario: Scenario, clock: Callable[[], float], started_at: float) -> Rule:
-    """The rule of a scenario that starts now."""
-    ends_at = started_at + scenario.duration_s
-    if scenario.executor == "constant-vus":
-        return WhileTimeLasts(clock, ends_at)
-    assert scenario.iterations is not None
-    if scenario.executor == "shared-iterations":
-        return WhileAnyAreLeft([scenario.iterations], True, clock, ends_at)
-    return WhileAnyAreLeft([scenario.iterations] * scenario.vus, False, clock, ends_at)
+        While somebody can be, a start that lies behind was held up by this process, and takes place late.
+        """
+        if self._waiting == 0 and self._crew.hired >= self._crew.most:
+            while self._next is not None and self._begins_at + self._next[1] < now - GRAIN_S:
+                self._drop()
+
+    def drop_the_rest(self) -> None:
+        while self._next is not None:
+            self._drop()
+
+    def _drop(self) -> None:
+        self._crew.book.dropped.total += 1
+        self._next = next(self._starts, None)
+
+    async def _wait(self, due: float) -> float:
+        self._waiting += 1
+        try:
+            if (ahead_s := due - self._clock()) > 0:
+                await anyio.sleep(ahead_s)
+        finally:
+            self._waiting -= 1
+        if self._waiting == 0:
+            self.reinforce()
+        late_s = max(0.0, self._clock() - due)
+        book = self._crew.book
+        book.delays.pending.append(late_s * 1e3)
+        if late_s > LATE_S:
+            book.late.total += 1
+        return late_s

@@ -1,55 +1,110 @@
-"""Was the generator itself the bottleneck? CPU share, lateness of the event loop, and scripts that block it."""
+"""Was the generator itself the bottleneck? Its CPU, its event loop, scripts that block it, a machine held up."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from ciload.engine.machine import Withheld
 from ciload.metrics.sinks import TrendSink
 
 BUSY = 0.9  # above this share of a core, the generator's own speed shapes the results
 LATE_MS = 50.0  # a loop this late at its 99th percentile adds to the latencies it reports
+WITHHELD = 0.05  # a machine that was held up for more of the time than this is no measure
 
 
 @dataclass(slots=True)
-class Health:
-    """The generator's condition over the load window; all of one process."""
+class WorkerHealth:
+    """One process over the load. `lost` says how it ended when it did not end by itself."""
 
-    cpu_started: float = 0.0
-    wall_started: float = 0.0
     cpu_s: float = 0.0
     wall_s: float = 0.0
     lag: TrendSink = field(default_factory=TrendSink)
-    blocked: dict[str, float] = field(default_factory=dict)  # where in the script → seconds without the event loop
+    lost: str = ""
 
-    def start(self) -> None:
-        self.cpu_started, self.wall_started = time.process_time(), time.perf_counter()
-
-    def end(self) -> None:
-        self.cpu_s = time.process_time() - self.cpu_started
-        self.wall_s = time.perf_counter() - self.wall_started
+    def add(self, cpu_s: float, wall_s: float, lag: TrendSink) -> None:
+        self.cpu_s += cpu_s
+        self.wall_s += wall_s
+        self.lag.merge(lag)
 
     @property
     def cpu_share(self) -> float:
         """CPU seconds per second; 1.0 is a whole core."""
         return self.cpu_s / self.wall_s if self.wall_s else 0.0
 
+
+@dataclass(slots=True)
+class Health:
+    """The generator's condition over the load window."""
+
+    workers: list[WorkerHealth] = field(default_factory=list)
+    blocked: dict[str, float] = field(default_factory=dict)  # where in the script → seconds without the event loop
+    withheld: Withheld = field(default_factory=Withheld)
+
+    @property
+    def lag(self) -> TrendSink:
+        """Of all processes together."""
+        together = TrendSink()
+        for worker in self.workers:
+            together.merge(worker.lag)
+        return together
+
+    @property
+    def wall_s(self) -> float:
+        return max((worker.wall_s for worker in self.workers), default=0.0)
+
+    @property
+    def throttled_share(self) -> float:
+        """Part of the time in which the container's CPU limit held us up."""
+        return self.withheld.throttled_s / self.wall_s if self.wall_s else 0.0
+
+    @property
+    def stolen_share(self) -> float:
+        """Part of the machine's CPU time that its host gave to others."""
+        return self.withheld.stolen_s / self.wall_s / self.withheld.cores if self.wall_s else 0.0
+
+    @property
+    def busiest(self) -> float:
+        return max((worker.cpu_share for worker in self.workers), default=0.0)
+
+    def block(self, where: str, seconds: float) -> None:
+        self.blocked[where] = max(seconds, self.blocked.get(where, 0.0))
+
+    def bottleneck(self) -> str:
+        """One sentence for when the generator, not the target, shaped the results: why, and what to do; else ""."""
+        found = list(self._reasons())
+        if not found:
+            return ""
+        reasons = ", ".join(reason for reason, _ in found)
+        return f"the generator was the bottleneck: {reasons}; {', or '.join(remedy for _, remedy in found)}"
+
+    def _reasons(self) -> Iterable[tuple[str, str]]:
+        lag_p99 = self.lag.percentiles([99])[0]
+        if self.throttled_share > WITHHELD:
+            yield (
+                f"the container's CPU limit stopped it for {self.throttled_share:.0%} of the time",
+                "raise the limit",
+            )
+        if self.stolen_share > WITHHELD:
+            yield (
+                f"the host gave {self.stolen_share:.0%} of the machine's CPU to others",
+                "use a runner that is not shared",
+            )
+        if self.busiest > BUSY:
+            of = f" in {sum(each.cpu_share > BUSY for each in self.workers)} workers" if len(self.workers) > 1 else ""
+            more = "use more cores" if len(self.workers) > 1 else "use --workers auto on a machine with more cores"
+            yield f"it used {self.busiest:.0%} of a core{of}, so latencies include its own queueing", more
+        elif lag_p99 > LATE_MS and not self.blocked:
+            yield (
+                f"its event loop was {lag_p99:.0f} ms late at the 99th percentile, which latencies include",
+                "look for slow code in the script or for other load on this machine",
+            )
+
     def warnings(self) -> list[str]:
         """What a reader must know before trusting the latencies, with the remedy."""
-        found = []
-        lag_p99 = self.lag.percentiles([99])[0]
-        if self.cpu_share > BUSY:
-            found.append(
-                f"the generator used {self.cpu_share:.0%} of a core: latencies include its own queueing; "
-                "use fewer virtual users, a pause between requests, or a faster machine"
-            )
-        elif lag_p99 > LATE_MS:
-            found.append(
-                f"the event loop was {lag_p99:.0f} ms late at its 99th percentile: something in the script or on "
-                "this machine holds it up, and latencies include that"
-            )
-        for where, seconds in self.blocked.items():
-            found.append(
-                f"{where} blocked all virtual users for {seconds:.1f} s: use `await sleep()` and async clients"
-            )
+        found = [self.bottleneck()] if self.bottleneck() else []
+        found += [
+            f"{where} blocked all virtual users for {seconds:.1f} s: use `await sleep()` and async clients"
+            for where, seconds in self.blocked.items()
+        ]
         return found

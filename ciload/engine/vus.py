@@ -2,69 +2,211 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import os
+from collections import ChainMap
+from collections.abc import Awaitable, Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, cast
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from ciload.engine.control import Control
-from ciload.engine.executors import Rule
+from ciload.engine.segment import Segment
 from ciload.http.client import Client
+from ciload.http.cookies import CookieJar
 from ciload.http.session import Session, current
 from ciload.metrics.metric import BUILTIN
-from ciload.metrics.registry import Scope
+from ciload.metrics.registry import Registry, Scope
+from ciload.metrics.series import Tags
 from ciload.metrics.sinks import CounterSink, TrendSink
+from ciload.options.scenarios import Scenario
 from ciload.script.failures import Abort, ScriptBlockedError, record_script_error
-from ciload.script.loader import Function
+from ciload.script.loader import Function, Script
 from ciload.script.vu import VU
+
+LATE_S = 0.05  # an iteration of the open model that starts later than this after it was due is counted as late
+
+# What a virtual user asks before each iteration: when the next one is due, None when there is none for it.
+NextStart = Callable[[], float | None]
+
+
+class Book:
+    """Where the samples of a scenario go: the series that every iteration writes to."""
+
+    __slots__ = ("completed", "delays", "dropped", "durations", "late", "scope")
+
+    def __init__(self, registry: Registry, scenario: str, tags: Tags) -> None:
+        self.scope = Scope(registry, scenario, tags=tags)
+        self.durations = cast(TrendSink, self.scope.sink(BUILTIN["iteration_duration"]))
+        self.completed = cast(CounterSink, self.scope.sink(BUILTIN["iterations"]))
+        self.delays = cast(TrendSink, self.scope.sink(BUILTIN["iteration_start_delay"]))
+        self.late = cast(CounterSink, self.scope.sink(BUILTIN["late_iterations"]))
+        self.dropped = cast(CounterSink, self.scope.sink(BUILTIN["dropped_iterations"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What all virtual users of a process share."""
+
+    client: Client
+    script: Script
+    control: Control
+    clock: Callable[[], float]
+    registry: Registry
+    aside: Registry  # for what vu_start() and vu_stop() measure, which is kept out of the results
+    data: Any  # what setup() returned
+    rest_s: float  # the shortest time between the starts of two iterations of a virtual user
+
+
+@dataclass(slots=True)
+class Member:
+    """A virtual user and what the engine keeps for it."""
+
+    index: int  # its place among the scenario's virtual users in this process, from 0
+    vu: VU
+    data: Any  # its own copy of what setup() returned
+    cookies: CookieJar | None = None  # what vu_start() left behind: every iteration begins with it
 
 
 class Crew:
-    """The virtual users of one scenario, and how many of them are at work."""
+    """The virtual users of one scenario in this process."""
 
-    def __init__(self, scope: Scope, client: Client, control: Control, clock: Callable[[], float]) -> None:
-        self.scope = scope
-        self.client = client
-        self.control = control
-        self.clock = clock
-        self.active = 0
+    def __init__(
+        self, name: str, scenario: Scenario, segment: Segment, ids_before: int, book: Book, equipment: Equipment
+    ) -> None:
+        self.name = name
+        self.scenario = scenario
+        self.segment = segment
+        self.book = book
+        self.equipment = equipment
+        self.most = segment.share(scenario.most_vus)
+        self.members: list[Member] = []
+        self.hired = 0
+        self.active = 0  # at work; in the open model, within an iteration
         self.interrupted = 0
-        durations, completed = scope.sink(BUILTIN["iteration_duration"]), scope.sink(BUILTIN["iterations"])
-        assert isinstance(durations, TrendSink)
-        assert isinstance(completed, CounterSink)
-        self._durations, self.completed = durations, completed
+        self._ids_before = ids_before
+        self._env = ChainMap(scenario.env, cast(dict[str, str], os.environ))
+        self._function = equipment.script.function(scenario.exec)
+        self._start_hook = equipment.script.hook("vu_start")
+        self._stop_hook = equipment.script.hook("vu_stop")
+        # In the open model: gives up the starts that came while nobody was free.
+        self.drop_missed: Callable[[float], None] | None = None
+        part = segment.among(scenario.most_vus) or segment
+        self._next_number = count(part.index, part.count).__next__
 
-    async def run(self, number: int, function: Function, data: Any, rule: Rule) -> None:
-        """One virtual user, from its first iteration to its last."""
-        session = Session(self.client, self.scope)
+    # --- a virtual user's beginning and end
+
+    async def prepare(self) -> None:
+        """Make the virtual users that the plan knows of, before the load begins."""
+        made = [self._make() for _ in range(self.segment.share(self.scenario.prepared_vus))]
+        if self._start_hook is None:
+            self.members += made
+            return
+        async with anyio.create_task_group() as starts:
+            for member in made:
+                starts.start_soon(self._start, member)
+
+    async def hire(self) -> Member | None:
+        """One more virtual user; None when its vu_start() raised."""
+        member = self._make()
+        return member if await self._start(member) else None
+
+    def _make(self) -> Member:
+        index, self.hired = self.hired, self.hired + 1
+        number = self._ids_before + self.segment.number(index) + 1
+        equipment = self.equipment
+        vu = VU(number, Session(equipment.client, self.book.scope), self.name, self._env)
+        return Member(index, vu, deepcopy(equipment.data))
+
+    async def _start(self, member: Member) -> bool:
+        """Its vu_start(), after which it is one of the crew; false when that raised."""
+        if self._start_hook is not None:
+            if not await self._call(self._start_hook, "::vu_start", member):
+                return False
+            jar = member.vu.session.jar
+            member.cookies = jar.copy() if jar else None
+        self.members.append(member)
+        return True
+
+    async def dismiss(self) -> None:
+        """Let all of them do their vu_stop() and close their connections."""
+        if self._stop_hook is not None:
+            async with anyio.create_task_group() as stops:
+                for member in self.members:
+                    stops.start_soon(self._call, self._stop_hook, "::vu_stop", member)
+
+    def close(self) -> None:
+        for member in self.members:
+            member.vu.session.pool.close()
+
+    async def _call(self, hook: Function, group: str, member: Member) -> bool:
+        session = member.vu.session
+        session.scope = Scope(self.equipment.aside, self.name, group)
         current.set(session)
-        vu = VU(number, session)
-        call, arguments, next_start = function.call, function.arguments(vu=vu, data=data), rule.for_vu()
-        control, clock, jar, pool = self.control, self.clock, session.jar, session.pool
-        durations, completed = self._durations, self.completed
-        self.active += 1
+        try:
+            await hook.call(*hook.arguments(vu=member.vu, data=member.data))
+        except Abort as order:
+            self.equipment.control.abort(str(order))
+        except (Exception, ScriptBlockedError) as error:  # noqa: BLE001  # whatever the script raises counts
+            record_script_error(Scope(self.equipment.registry, self.name, group), error)
+            return False
+        return True
+
+    # --- its work
+
+    async def work(
+        self, member: Member, next_start: NextStart, wait: Callable[[float], Awaitable[float]] | None = None
+    ) -> None:
+        """Iterations of one virtual user until there is none left for it.
+
+        Args:
+            member: the virtual user.
+            next_start: when its next iteration is due.
+            wait: in the open model, waits until then and answers how many seconds later it is.
+        """
+        equipment, vu, kept_cookies = self.equipment, member.vu, member.cookies
+        session, control, clock, rest_s = vu.session, equipment.control, equipment.clock, equipment.rest_s
+        jar, pool, next_number = session.jar, session.pool, self._next_number
+        call, arguments = self._function.call, self._function.arguments(vu=vu, data=member.data)
+        current.set(session)
+        running = False
+        self.active += wait is None
         try:
             # The stop is asked for here as well as by the ticker, which a script that blocks keeps waiting.
-            while control.stop is None and (started := next_start()) is not None:
+            while control.stop is None and (due := next_start()) is not None:
+                if wait is None:
+                    vu.iteration_in_test = next_number()
+                else:
+                    session.late = await wait(due)
+                    self.active += 1
+                book = self.book  # exchanged when the warm-up is over; an iteration stays with the one it began with
+                session.scope = book.scope.tagged(vu.own_tags) if vu.own_tags else book.scope
                 pool.used = False
+                running = True
                 try:
                     await call(*arguments)
                 except (Exception, ScriptBlockedError) as error:  # noqa: BLE001  # whatever the script raises counts
-                    record_script_error(self.scope, error)
+                    record_script_error(session.scope, error)
                 else:
-                    durations.pending.append((clock() - started) * 1e3)
-                    completed.total += 1
+                    book.durations.pending.append((clock() - due) * 1e3)
+                    book.completed.total += 1
+                running = False
+                if wait is not None:
+                    self.active -= 1
                 vu.iteration += 1
-                if jar:
-                    jar.clear()
-                if not pool.used:  # an iteration that waited for nothing must not keep the others from running
+                if jar or kept_cookies is not None:
+                    jar.return_to(kept_cookies)
+                if rest_s:
+                    await anyio.sleep(max(0.0, due + session.late + rest_s - clock()))
+                elif not pool.used:  # an iteration that waited for nothing must not keep the others from running
                     await checkpoint()
         except anyio.get_cancelled_exc_class():
-            self.interrupted += 1
+            self.interrupted += running
             raise
         except Abort as order:
-            self.control.abort(str(order))
+            control.abort(str(order))
         finally:
-            self.active -= 1
-            session.pool.close()
+            self.active -= running or wait is None

@@ -198,13 +198,13 @@ async def exchange(
 
     key = (name or prepared.name, prepared.method, status, response.error, tags)
     series = session.scope.http.get(key) or session.scope.http_series(key, response.error_code)
+    if session.late or dialed is not REUSED:
+        series.add_wait(session.late, dialed)
     series.sending.append(sending)
     series.waiting.append(waiting)
     series.receiving.append(receiving)
     series.bytes_sent += len(raw)
     series.bytes_received += connection.bytes_received
-    if dialed is not REUSED:
-        series.add_dial(dialed)
 
     if connection.reusable and connection.sent_at:
         idle.append(connection)

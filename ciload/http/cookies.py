@@ -43,8 +43,14 @@ class CookieJar:
     def __len__(self) -> int:
         return len(self._cookies)
 
-    def clear(self) -> None:
-        self._cookies.clear()
+    def copy(self) -> CookieJar:
+        jar = CookieJar()
+        jar._cookies.update(self._cookies)
+        return jar
+
+    def return_to(self, earlier: CookieJar | None) -> None:
+        """Forget everything but the cookies of an earlier copy."""
+        self._cookies = {} if earlier is None else dict(earlier._cookies)
 
     def store(self, lines: list[str], target: Target) -> None:
         """Take in the Set-Cookie lines of a response; what breaks the rules is ignored, as browsers do."""

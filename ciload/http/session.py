@@ -33,9 +33,13 @@ class Pool:
 
 
 class Session:
-    """The part of a virtual user that requests and samples need. A group makes a copy with another scope."""
+    """The part of a virtual user that requests and samples need. A group makes a copy with another scope.
 
-    __slots__ = ("client", "jar", "pool", "scope")
+    `late` is how many seconds after it was due the running iteration has started: its requests were due so much
+    earlier as well.
+    """
+
+    __slots__ = ("client", "jar", "late", "pool", "scope")
 
     def __init__(
         self, client: Client | None, scope: Scope, pool: Pool | None = None, jar: CookieJar | None = None
@@ -44,9 +48,12 @@ class Session:
         self.scope = scope
         self.pool = Pool() if pool is None else pool
         self.jar = CookieJar() if jar is None else jar
+        self.late = 0.0
 
     def within(self, group: str) -> Session:
-        return Session(self.client, self.scope.within(group), self.pool, self.jar)
+        inside = Session(self.client, self.scope.within(group), self.pool, self.jar)
+        inside.late = self.late
+        return inside
 
 
 class NoVirtualUserError(RuntimeError):

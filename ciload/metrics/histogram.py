@@ -60,6 +60,14 @@ class Histogram:
         if other.total:
             self._add(other.first, other.counts)
 
+    def minus(self, earlier: Histogram) -> Histogram:
+        """What was recorded since `earlier`, which is what this histogram once was."""
+        rest = Histogram()
+        rest.merge(self)
+        if earlier.total:
+            rest._add(earlier.first, -earlier.counts)
+        return rest
+
     def _add(self, first: int, counts: Ints) -> None:
         self._cover(first, first + len(counts))
         start = first - self.first

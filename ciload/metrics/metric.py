@@ -25,12 +25,15 @@ class Metric:
 # Names and meanings are k6's, so that thresholds and dashboards carry over. Differences, each on purpose:
 # http_req_duration has no 0 ms samples for requests that were never sent, data_sent and data_received count
 # HTTP bytes before TLS, and `iterations` leaves out iterations that raised (script_errors counts those).
+# Not k6's: http_req_response_time is from when a request was due (in the open model; else, when the script asked for
+# it) to its last byte, connecting included; late_iterations started more than 50 ms after they were due.
 BUILTIN: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("http_reqs", Kind.COUNTER),
         Metric("http_req_failed", Kind.RATE),
         Metric("http_req_duration", Kind.TREND, "ms"),
+        Metric("http_req_response_time", Kind.TREND, "ms"),
         Metric("http_req_blocked", Kind.TREND, "ms"),
         Metric("http_req_looking_up", Kind.TREND, "ms"),
         Metric("http_req_connecting", Kind.TREND, "ms"),
@@ -45,6 +48,8 @@ BUILTIN: dict[str, Metric] = {
         Metric("iterations", Kind.COUNTER),
         Metric("iteration_duration", Kind.TREND, "ms"),
         Metric("dropped_iterations", Kind.COUNTER),
+        Metric("late_iterations", Kind.COUNTER),
+        Metric("iteration_start_delay", Kind.TREND, "ms"),
         Metric("script_errors", Kind.COUNTER),
         Metric("vus", Kind.GAUGE),
         Metric("vus_max", Kind.GAUGE),

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-import numpy as np
-
 from ciload.metrics.errors_tally import OTHER, ErrorTally
 from ciload.metrics.metric import BUILTIN, Metric
 from ciload.metrics.series import HttpSeries, Tags
-from ciload.metrics.sinks import RateSink, Sink, TrendSink, new_sink
-from ciload.metrics.snapshot import Second, Snapshot
+from ciload.metrics.sinks import RateSink, Sink, new_sink
+from ciload.metrics.snapshot import Snapshot
 
 MOST_SERIES = 1_000
 
@@ -67,36 +65,24 @@ class Registry:
         sink = self.sinks[(metric.name, tags)] = new_sink(metric.kind, metric.unit)
         return sink
 
-    def fold(self) -> Second:
-        """Move waiting samples into their histograms; answers what arrived since the last fold."""
-        requests = failed = received = 0
-        durations = []
+    def take(self) -> Snapshot:
+        """Everything measured since it was last taken; the registry starts again from nothing."""
+        errors, self.errors = self.errors, ErrorTally()
+        marked_failed, self.marked_failed = self.marked_failed, {}
+        snapshot = Snapshot(dict(self.metrics), errors=errors, marked_failed=marked_failed, overflowed=self.overflowed)
         for series in self.http.values():
-            received += series.bytes_received
-            folded = series.fold()
-            if folded.requests:
-                requests += folded.requests
-                failed += folded.requests if series.failed else 0
-                durations.append(folded.durations_ms)
-        for sink in self.sinks.values():
-            if isinstance(sink, TrendSink):
-                sink.fold()
-        together = np.concatenate(durations) if durations else np.zeros(0)
-        p50, p95 = np.percentile(together, (50, 95)).tolist() if len(together) else (None, None)
-        return Second(requests=requests, failed=failed, bytes_received=received, p50_ms=p50, p95_ms=p95)
-
-    def snapshot(self) -> Snapshot:
-        """Everything measured so far. The sinks are shared with the registry, not copied."""
-        self.fold()
-        snapshot = Snapshot(dict(self.metrics), errors=self.errors, overflowed=self.overflowed)
-        snapshot.marked_failed = dict(self.marked_failed)
-        for series in self.http.values():
+            series.fold()
+            if not series.sinks:
+                continue
             for name, sink in series.sinks.items():
                 snapshot.series.setdefault(name, {})[series.tags] = sink
             if series.failed:
                 snapshot.request_errors.add(*_request_error(series))
+            series.sinks = {}
         for (name, tags), sink in self.sinks.items():
-            snapshot.series.setdefault(name, {})[tags] = sink
+            taken = sink.take()
+            if not taken.empty:
+                snapshot.series.setdefault(name, {})[tags] = taken
         return snapshot
 
 
@@ -108,40 +94,61 @@ def _request_error(series: HttpSeries) -> tuple[str, str, str, int]:
 
 
 class Scope:
-    """Where samples are taken: a scenario and a group path. Finds the series for them quickly.
+    """Where samples are taken: a scenario, a group path, tags. Finds the series for them quickly.
 
-    Shared by every virtual user of the scenario; holds caches and no state of any of them.
+    Shared by the virtual users that take samples there; holds caches and no state of any of them.
     """
 
-    __slots__ = ("_children", "checks", "custom", "group", "http", "registry", "scenario")
+    __slots__ = ("_base", "_children", "_own", "_tagged", "checks", "custom", "fixed", "group", "http", "registry")
 
-    def __init__(self, registry: Registry, scenario: str = "", group: str = "") -> None:
+    def __init__(self, registry: Registry, scenario: str = "", group: str = "", tags: Tags = ()) -> None:
         self.registry = registry
-        self.scenario = scenario
+        self.fixed: Tags = (*tags, ("scenario", scenario)) if scenario else tags
         self.group = group
         self.http: dict[HttpKey, HttpSeries] = {}
         self.checks: dict[str, RateSink] = {}
         self.custom: dict[str, Sink] = {}
         self._children: dict[str, Scope] = {}
+        self._tagged: dict[Tags, Scope] = {}
+        self._base = self  # the same place without a virtual user's tags
+        self._own: Tags = ()  # these tags
 
     def within(self, group: str) -> Scope:
         """The scope of a group inside this one."""
         child = self._children.get(group)
         if child is None:
-            if self.registry.scopes >= MOST_SERIES:
+            if self._base is not self:
+                child = self._base.within(group).tagged(self._own)
+            elif self.registry.scopes >= MOST_SERIES:
                 self.registry.overflowed = True
-                child = self._children.get(OTHER) or self._children.setdefault(OTHER, self._child(OTHER))
+                return self._children.get(OTHER) or self._children.setdefault(OTHER, self._child(OTHER))
             else:
-                child = self._children[group] = self._child(group)
+                child = self._child(group)
+            self._children[group] = child
         return child
 
     def _child(self, group: str) -> Scope:
         self.registry.scopes += 1
-        return Scope(self.registry, self.scenario, f"{self.group}::{group}")
+        return Scope(self.registry, group=f"{self.group}::{group}", tags=self.fixed)
+
+    def tagged(self, tags: Tags) -> Scope:
+        """The scope of a virtual user with tags of its own, in the same place."""
+        base = self._base
+        if not tags:
+            return base
+        scope = base._tagged.get(tags)
+        if scope is None:
+            if self.registry.scopes >= MOST_SERIES:
+                self.registry.overflowed = True
+                return base
+            self.registry.scopes += 1
+            scope = base._tagged[tags] = Scope(self.registry, group=self.group, tags=base.fixed + tags)
+            scope._base, scope._own = base, tags
+        return scope
 
     def tags(self, extra: Mapping[str, str] | Tags = ()) -> Tags:
-        """The tags of a sample taken here: scenario, group, and `extra`, which wins."""
-        tags = {"scenario": self.scenario, "group": self.group} | dict(extra)
+        """The tags of a sample taken here: of run, scenario, virtual user and group, and `extra`, which wins."""
+        tags = dict(self.fixed) | {"group": self.group} | dict(extra)
         return tuple(sorted((key, value) for key, value in tags.items() if value))
 
     def http_series(self, key: HttpKey, error_code: int) -> HttpSeries:
@@ -173,13 +180,14 @@ class Scope:
         self.http[key] = series
         return series
 
-    def check_sink(self, name: str) -> RateSink:
-        """Find or make the pass/fail counts of a check; `self.checks` caches the answer."""
+    def check_sink(self, name: str, tags: Mapping[str, str] | None = None) -> RateSink:
+        """Find or make the pass/fail counts of a check; `self.checks` caches the answer where there are no tags."""
         metric = BUILTIN["checks"]
-        sink = self.registry.sink(metric, self.tags({"check": name}))
+        more = {str(key): str(value) for key, value in (tags or {}).items()}
+        sink = self.registry.sink(metric, self.tags(more | {"check": name}))
         if sink is None:
             sink = self.registry.sink_anyway(metric, self.tags({"check": OTHER}))
-        else:
+        elif not tags:
             self.checks[name] = cast(RateSink, sink)
         return cast(RateSink, sink)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,20 +18,16 @@ SPARSE = ("blocked", "looking_up", "connecting", "tls_handshaking")
 DENSE = ("sending", "waiting", "receiving")
 
 
-class FoldedRequests(NamedTuple):
-    """What one fold moved: requests finished since the last one, and the durations of those that were sent."""
-
-    requests: int
-    durations_ms: npt.NDArray[np.float64]
-
-
 class HttpSeries:
     """Every built-in HTTP metric of one tag combination. Times wait in seconds, as the clock gives them.
 
     The status is a tag, so whether the requests of a series failed is one fact about the series, not a sample.
     """
 
-    __slots__ = (*SPARSE, *DENSE, "bytes_received", "bytes_sent", "error", "failed", "sinks", "tags", "unsent")
+    __slots__ = (
+        *SPARSE, *DENSE, "bytes_received", "bytes_sent", "error", "failed", "sinks", "tags", "unsent", "waited",
+        "waited_at",
+    )  # fmt: skip
 
     def __init__(self, tags: Tags, failed: bool, error: str) -> None:
         self.tags = tags
@@ -48,26 +43,43 @@ class HttpSeries:
         self.sending, self.waiting, self.receiving = array("d"), array("d"), array("d")
         self.blocked, self.looking_up = array("d"), array("d")
         self.connecting, self.tls_handshaking = array("d"), array("d")
+        # Time between when a request was due and when it could be sent, for those that had any: to which of the
+        # samples it belongs, and how long it was.
+        self.waited_at, self.waited = array("q"), array("d")
 
-    def add_dial(self, seconds: Iterable[float]) -> None:
-        """What opening the connection cost, in the order of SPARSE."""
-        for phase, value in zip(SPARSE, seconds, strict=True):
-            getattr(self, phase).append(value)
+    def add_wait(self, late: float, dial: Sequence[float]) -> None:
+        """What came before the request that is recorded next could be sent.
 
-    def fold(self) -> FoldedRequests:
-        """Move what waits into the sinks. Answers what moved, for the timeline."""
+        Args:
+            late: seconds since it was due.
+            dial: what opening the connection cost, in the order of SPARSE; zeros when there was one.
+        """
+        self.waited_at.append(len(self.waiting))
+        self.waited.append(late + dial[0])
+        if dial[0]:
+            for phase, value in zip(SPARSE, dial, strict=True):
+                getattr(self, phase).append(value)
+
+    def fold(self) -> None:
+        """Move what waits into the sinks."""
         sent = len(self.waiting)
         requests = sent + self.unsent
         if requests == 0:
-            return FoldedRequests(0, np.zeros(0))
+            return
         self._count(requests)
         phases = {phase: np.frombuffer(getattr(self, phase)) * 1e3 for phase in SPARSE + DENSE}
         durations = phases["sending"] + phases["waiting"] + phases["receiving"]
         self._trend("duration").add_many(durations)
+        self._trend("response_time").add_many(self._since_due(durations))
         for phase, values in phases.items():
             self._trend(phase).add_many(values, zeros=max(0, sent - len(values)))
         self._renew()
-        return FoldedRequests(requests, durations)
+
+    def _since_due(self, durations: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        if self.waited:
+            durations = durations.copy()
+            durations[np.frombuffer(self.waited_at, dtype=np.int64)] += np.frombuffer(self.waited) * 1e3
+        return durations
 
     def _count(self, requests: int) -> None:
         for name, amount in (

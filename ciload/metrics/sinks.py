@@ -1,8 +1,12 @@
-"""How samples of each kind of metric add up. Every sink merges with another of its kind, in any order."""
+"""How samples of each kind of metric add up. Every sink merges with another of its kind, in any order.
+
+All but gauges can also be subtracted: a sink `minus` what it once was holds the samples in between.
+"""
 
 from __future__ import annotations
 
 import math
+import time
 from array import array
 from collections.abc import Sequence
 
@@ -31,33 +35,49 @@ class CounterSink:
     def merge(self, other: CounterSink) -> None:
         self.total += other.total
 
+    def minus(self, earlier: CounterSink) -> CounterSink:
+        return CounterSink(self.total - earlier.total)
+
+    def take(self) -> CounterSink:
+        """What is in here, in a sink of its own; this one starts again from nothing. Every sink can do that."""
+        taken, self.total = CounterSink(self.total), 0
+        return taken
+
     @property
     def empty(self) -> bool:
         return self.total == 0
 
 
 class GaugeSink:
-    """The last value, and the range it moved in."""
+    """The last value, and the range it moved in. `at` tells which of two is the later one, between processes too."""
 
-    __slots__ = ("largest", "last", "smallest")
+    __slots__ = ("at", "largest", "last", "smallest")
     kind = Kind.GAUGE
 
     def __init__(self) -> None:
+        self.at = -math.inf
         self.last = math.nan
         self.smallest = math.inf
         self.largest = -math.inf
 
     def add(self, value: float) -> None:
+        self.at = time.monotonic()
         self.last = value
         self.smallest = min(self.smallest, value)
         self.largest = max(self.largest, value)
 
     def merge(self, other: GaugeSink) -> None:
         if not other.empty:
-            # Parts of one run have no order between them; the larger "last" keeps the merge commutative.
-            self.last = other.last if self.empty else max(self.last, other.last)
+            if self.empty or (self.at, self.last) < (other.at, other.last):
+                self.at, self.last = other.at, other.last
             self.smallest = min(self.smallest, other.smallest)
             self.largest = max(self.largest, other.largest)
+
+    def take(self) -> GaugeSink:
+        taken = GaugeSink()
+        taken.merge(self)
+        self.__init__()  # type: ignore[misc]  # as new
+        return taken
 
     @property
     def empty(self) -> bool:
@@ -81,6 +101,14 @@ class RateSink:
     def merge(self, other: RateSink) -> None:
         self.passes += other.passes
         self.total += other.total
+
+    def minus(self, earlier: RateSink) -> RateSink:
+        return RateSink(self.passes - earlier.passes, self.total - earlier.total)
+
+    def take(self) -> RateSink:
+        taken = RateSink(self.passes, self.total)
+        self.passes = self.total = 0
+        return taken
 
     @property
     def empty(self) -> bool:
@@ -141,6 +169,32 @@ class TrendSink:
         self.smallest = min(self.smallest, other.smallest)
         self.largest = max(self.largest, other.largest)
         self.clamped += other.clamped
+
+    def minus(self, earlier: TrendSink) -> TrendSink:
+        """Min and max are exact if `earlier` had not reached them yet, else as exact as percentiles."""
+        self.fold()
+        earlier.fold()
+        rest = TrendSink(self.top)
+        rest.histogram = self.histogram.minus(earlier.histogram)
+        if rest.histogram.total:
+            rest.sum = self.sum - earlier.sum
+            rest.clamped = self.clamped - earlier.clamped
+            rest.smallest, rest.largest = self.smallest, self.largest
+            low, high = rest.percentiles([0, 100])
+            # Where a clamped sample really was, the histogram does not know.
+            if not rest.clamped:
+                rest.smallest = self.smallest if self.smallest < earlier.smallest else low
+                rest.largest = self.largest if self.largest > earlier.largest else high
+        return rest
+
+    def take(self) -> TrendSink:
+        self.fold()
+        taken = TrendSink(self.top)
+        for name in TrendSink.__slots__:
+            value = getattr(taken, name)
+            setattr(taken, name, getattr(self, name))
+            setattr(self, name, value)
+        return taken
 
     @property
     def empty(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ciload.metrics.errors_tally import ErrorTally
@@ -10,16 +10,7 @@ from ciload.metrics.metric import Metric
 from ciload.metrics.series import Tags
 from ciload.metrics.sinks import Sink, TrendSink, new_sink
 
-
-@dataclass(frozen=True, slots=True)
-class Second:
-    """What one second of the run brought in. Percentiles are of the requests that finished in it."""
-
-    requests: int
-    failed: int
-    bytes_received: int
-    p50_ms: float | None
-    p95_ms: float | None
+Wanted = Mapping[str, str] | Callable[[Tags], bool]  # tags that a series must carry, or whether its tags will do
 
 
 @dataclass(slots=True)
@@ -36,11 +27,10 @@ class Snapshot:
     marked_failed: dict[str, None] = field(default_factory=dict)  # reasons given to fail_test()
     overflowed: bool = False
 
-    def select(self, name: str, tags: Mapping[str, str] | None = None) -> Sink | None:
+    def select(self, name: str, tags: Wanted | None = None) -> Sink | None:
         """The merge of all series of a metric that carry every one of `tags`; None when there is none."""
-        wanted = set((tags or {}).items())
-        matching = [sink for found, sink in self.series.get(name, {}).items() if wanted <= set(found)]
-        return self._merged(name, matching)
+        wanted = tags if callable(tags) else set((tags or {}).items()).issubset
+        return self._merged(name, [sink for found, sink in self.series.get(name, {}).items() if wanted(found)])
 
     def grouped(self, name: str, *keys: str) -> Iterator[tuple[tuple[str, ...], Sink]]:
         """The series of a metric merged by the values of the tags `keys` ("" where a tag is absent)."""
@@ -76,7 +66,7 @@ class Snapshot:
         self.marked_failed |= other.marked_failed
         self.overflowed |= other.overflowed
 
-    def trend(self, name: str, tags: Mapping[str, str] | None = None) -> TrendSink:
+    def trend(self, name: str, tags: Wanted | None = None) -> TrendSink:
         """Like `select` for a trend; an empty one when nothing was measured."""
         sink = self.select(name, tags)
         return sink if isinstance(sink, TrendSink) else TrendSink()

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 
-from ciload.durations import parse_duration
+from ciload.options.scenarios import Scenarios, Stages
+from ciload.options.values import Count, Duration, LoadDuration, OneOrMore, Pairs, WebAddress, split_rate
+from ciload.result.thresholds import Limit
 
-# Seconds; written as a number of seconds or as text with units.
-Duration = Annotated[float, BeforeValidator(parse_duration)]
-Count = Annotated[int, Field(ge=1)]
-# k6's bound as well: a shorter load says nothing about anything.
-LoadDuration = Annotated[Duration, Field(ge=1.0)]
+MOST_WORKERS = 256
 
 
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+def _rate(value: object) -> tuple[float, float]:
+    return split_rate(str(value))
 
 
-def _web_address(value: str) -> str:
+def _workers(value: object) -> object:
+    if value == "auto":
+        return value
     try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        number = int(str(value))
     except ValueError:
-        usable = False
-    if value and not usable:
-        raise ValueError("not a URL like http://localhost:8000")
-    return value
-
-
-WebAddress = Annotated[str, AfterValidator(_web_address)]
+        number = 0
+    if not 1 <= number <= MOST_WORKERS:
+        raise ValueError(f"{value!r} is neither a number from 1 to {MOST_WORKERS} nor auto")
+    return number
 
 
 class Options(BaseModel):
@@ -42,9 +37,20 @@ class Options(BaseModel):
     vus: Count | None = Field(None, description="virtual users")
     duration: LoadDuration | None = Field(None, description="how long to keep them busy")
     iterations: Count | None = Field(None, description="iterations in total, shared by all virtual users")
+    stages: Stages | None = Field(None, description="virtual users over time: straight lines to a target each")
+    rate: Annotated[tuple[float, float], BeforeValidator(_rate)] | None = Field(
+        None, description="iterations to start, and in how many seconds, whatever the target does"
+    )
+    scenarios: Scenarios | None = Field(None, min_length=1, description="several loads at once, by name")
     graceful_stop: Duration = Field(30.0, description="time for running iterations to end when the duration is over")
+    warmup: Duration = Field(0.0, description="how much of the load's beginning is not measured")
+    min_iteration_duration: Duration = Field(0.0, description="shorter iterations wait so long before the next one")
+    workers: Annotated[int | Literal["auto"], BeforeValidator(_workers)] = Field(
+        1, description="processes that share the load; auto: one for each core"
+    )
+    tags: Pairs = Field(default_factory=dict, description="tags of every sample")
     base_url: WebAddress = Field("", description="what relative URLs in the script are joined to")
-    thresholds: dict[str, Annotated[list[str], BeforeValidator(_as_list)]] = Field(
+    thresholds: dict[str, Annotated[list[Limit], OneOrMore]] = Field(
         default_factory=dict, description="limits that fail the run, by metric"
     )
     insecure_skip_tls_verify: bool = Field(False, description="accept any certificate")
@@ -54,8 +60,8 @@ class Options(BaseModel):
     )
     batch: Annotated[int, Field(ge=0)] = Field(20, description="requests of one http.batch at once; 0: no limit")
     batch_per_host: Annotated[int, Field(ge=0)] = Field(6, description="of these to one host; 0: no limit")
-    setup_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="time for setup()")
-    teardown_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="time for teardown()")
+    setup_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="time for setup() and vu_start()")
+    teardown_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="time for teardown() and vu_stop()")
     wait_for: WebAddress = Field("", description="URL that must answer with a status below 400 before the run starts")
     wait_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="how long to wait for it")
     allow_script_errors: bool = Field(False, description="exceptions in iterations do not fail the run")
@@ -64,4 +70,5 @@ class Options(BaseModel):
 
 
 URL_OPTIONS = ("base_url", "wait_for")  # these may hold credentials
-LOAD_OPTIONS = ("duration", "iterations")  # whoever sets one of them decides about both
+# Whoever sets one of them decides about all of them.
+LOAD_OPTIONS = ("duration", "iterations", "stages", "rate", "scenarios")

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ciload.errors import Complaint, OptionsError
 from ciload.metrics.metric import Metric
 from ciload.options.model import LOAD_OPTIONS, URL_OPTIONS, Options
+from ciload.options.scenarios import (
+    EXECUTORS,
+    LONGEST_ITERATIONS_S,
+    ConstantArrivalRate,
+    ConstantVUs,
+    PerVUIterations,
+    RampingVUs,
+    Scenario,
+    SharedIterations,
+    Stage,
+)
 from ciload.options.sources import Source
 from ciload.result.thresholds import Threshold, parse_threshold
 
-LONGEST_ITERATIONS_S = 600.0  # k6's maxDuration
+# What may be said together about the load; everything else contradicts itself.
+TOGETHER = ({"duration", "iterations"}, {"duration", "rate"})
 
-
-class Scenario(BaseModel):
-    """Who runs what for how long. `duration_s` bounds when iterations may start."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    executor: Literal["constant-vus", "shared-iterations", "per-vu-iterations"]
-    vus: int
-    iterations: int | None
-    duration_s: float
-    graceful_stop_s: float
+# Says what is wrong with a function of the script that a scenario wants to run; None when nothing is.
+FunctionCheck = Callable[[str], Complaint | None]
 
 
 class Plan(BaseModel):
@@ -36,11 +38,42 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     options: Options
-    scenarios: tuple[Scenario, ...]
+    scenarios: dict[str, Annotated[Scenario, Field(discriminator="executor")]]
     thresholds: tuple[Threshold, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def length_s(self) -> float:
+        """How long iterations may start."""
+        return max(each.start_time + each.length_s for each in self.scenarios.values())
+
+    @property
+    def ends_s(self) -> float:
+        """When the load is over at the latest, graceful stops included."""
+        return max(each.ends_s for each in self.scenarios.values())
+
+    @property
+    def most_vus(self) -> int:
+        """The largest number of virtual users at one time, as far as the plan tells."""
+        scenarios = self.scenarios.values()
+        return max(
+            sum(each.most_vus for each in scenarios if each.start_time <= begun.start_time < each.ends_s)
+            for begun in scenarios
+        )
+
+    @property
+    def iterations_in_all(self) -> int | None:
+        """How many iterations end the load; None when time ends it."""
+        numbers = [each.iterations_in_all for each in self.scenarios.values()]
+        return None if None in numbers else sum(number or 0 for number in numbers)
+
+    def vus_before(self, name: str) -> int:
+        """How many ids of virtual users the scenarios before this one take."""
+        before = list(self.scenarios)[: list(self.scenarios).index(name)]
+        return sum(self.scenarios[each].most_vus for each in before)
 
 
-def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric]) -> Plan:
+def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric], check_function: FunctionCheck) -> Plan:
     """Merge the sources, strongest first, and check everything.
 
     Raises:
@@ -49,10 +82,11 @@ def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric]) -> Plan:
     owner = _owners(sources)
     values = {key: source.values[key] for key, source in owner.items()}
     complaints = [
-        Complaint(source.where((key,)), f"unknown option {key!r}", _meant(key))
+        Complaint(source.where((key,)), f"unknown option {key!r}", _meant(key, Options.model_fields))
         for key, source in owner.items()
         if key not in Options.model_fields
     ]
+    complaints += _contradictions(owner)
     known = {key: value for key, value in values.items() if key in Options.model_fields}
     try:
         options = Options.model_validate(known)
@@ -61,13 +95,22 @@ def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric]) -> Plan:
         # Thresholds are still looked at, so that one round of mending is enough.
         options = _valid_part(known, {str(details["loc"][0]) for details in error.errors()})
     thresholds = _thresholds(options, owner, metrics, complaints)
-    if options.iterations is not None and options.iterations < (options.vus or 1):
-        place = owner["iterations"].where(("iterations",))
-        message = f"{options.iterations} iterations cannot keep {options.vus} virtual users busy"
-        complaints.append(Complaint(place, message, "use at least one iteration for each"))
+    scenarios: dict[str, Scenario] = {}
+    if not complaints:
+        scenarios = _scenarios(options, owner, complaints)
+        complaints += _about_functions(scenarios, owner, check_function)
     if complaints:
         raise OptionsError(complaints)
-    return Plan(options=options, scenarios=(_scenario(options),), thresholds=tuple(thresholds))
+    plan = Plan(options=options, scenarios=scenarios, thresholds=tuple(thresholds), warnings=tuple(_lost(sources)))
+    if options.warmup >= plan.length_s:
+        message = f"a warm-up of {options.warmup:g} s leaves nothing to measure of a load of {plan.length_s:g} s"
+        raise OptionsError([Complaint(owner["warmup"].where(("warmup",)), message)])
+    return plan
+
+
+def origins(sources: Sequence[Source]) -> dict[str, str]:
+    """Where each option that is not a default was said."""
+    return {key: source.where((key,)) for key, source in _owners(sources).items()}
 
 
 def _owners(sources: Sequence[Source]) -> dict[str, Source]:
@@ -82,18 +125,53 @@ def _owners(sources: Sequence[Source]) -> dict[str, Source]:
     return owner
 
 
-def _meant(key: str) -> str:
-    close = difflib.get_close_matches(key, list(Options.model_fields), n=1, cutoff=0.5)
+def _lost(sources: Sequence[Source]) -> Iterable[str]:
+    """Scenarios that somebody wrote and a stronger source has replaced."""
+    decider, load_option = next(
+        ((source, key) for source in sources for key in LOAD_OPTIONS if key in source.values), (None, "")
+    )
+    for source in sources:
+        if decider is not None and source is not decider and "scenarios" in source.values:
+            yield f"{decider.where((load_option,))} replaces the scenarios of {source.where(('scenarios',))}"
+
+
+def _contradictions(owner: Mapping[str, Source]) -> list[Complaint]:
+    """Load options that cannot go together; all that are left by `_owners` come from one place."""
+    said = [key for key in LOAD_OPTIONS if key in owner]
+    place = {key: owner[key].where((key,)) for key in (*said, "vus") if key in owner}
+    if len(said) > 1 and set(said) not in TOGETHER:
+        message = f"{' and '.join(said)} contradict each other"
+        return [Complaint(place[said[-1]], message, "say one of them, or write `scenarios`")]
+    if said == ["scenarios"] and "vus" in owner:
+        hint = "set vus in the scenario, or give a duration or iterations too, to replace the scenarios"
+        return [Complaint(place["vus"], "vus does not apply to scenarios", hint)]
+    if said == ["rate"]:
+        return [Complaint(place["rate"], "a rate needs a duration", "for example --duration 30s")]
+    return []
+
+
+def _meant(key: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else "`ciload run --help` lists them"
 
 
 def _complaint(details: Any, owner: Mapping[str, Source]) -> Complaint:
-    path = tuple(str(part) for part in details["loc"])
+    path = tuple(str(part) for part in details["loc"] if part not in EXECUTORS)
+    where = owner[path[0]].where(path)
+    given = details["input"]
+    kind, name = details["type"], ".".join(path)
+    if kind == "extra_forbidden" and path[0] == "scenarios" and len(path) == 3:
+        executor = next(each for part, each in EXECUTORS.items() if part in details["loc"])
+        return Complaint(where, f"unknown field {path[-1]!r} in {name}", _meant(path[-1], executor.model_fields))
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        said = details["ctx"].get("tag")
+        hint = _meant(said, EXECUTORS) if said and "did" in _meant(said, EXECUTORS) else f"use {', '.join(EXECUTORS)}"
+        return Complaint(where, f"{name}.executor: " + (f"unknown {said!r}" if said else "missing"), hint)
     message = str(details["msg"]).removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     # A URL may hold a password, and what does not parse cannot be shown without it.
-    hint = "" if path[0] in URL_OPTIONS else f"got {_shown(details['input'])}"
-    return Complaint(owner[path[0]].where(path), f"{'.'.join(path)}: {message}", hint)
+    hint = "" if path[0] in URL_OPTIONS or kind == "missing" else f"got {_shown(given)}"
+    return Complaint(where, f"{name}: {message}", hint)
 
 
 def _shown(value: object) -> str:
@@ -109,31 +187,66 @@ def _thresholds(
     options: Options, owner: Mapping[str, Source], metrics: Mapping[str, Metric], complaints: list[Complaint]
 ) -> list[Threshold]:
     parsed = []
-    for key, expressions in options.thresholds.items():
-        where = owner["thresholds"].where(("thresholds", key))
-        for expression in expressions:
+    for key, limits in options.thresholds.items():
+        for index, limit in enumerate(limits):
+            where = owner["thresholds"].where(("thresholds", key, str(index)))
             try:
-                parsed.append(parse_threshold(key, expression, metrics, where))
+                parsed.append(parse_threshold(key, limit, metrics, where))
             except ValueError as error:
                 complaints.append(Complaint(where, f"threshold on {key!r}: {error}"))
     return parsed
 
 
-def _scenario(options: Options) -> Scenario:
-    """k6's shortcuts: iterations are shared, a duration keeps virtual users busy, nothing runs once."""
-    vus = options.vus or 1
-    executor: Literal["constant-vus", "shared-iterations", "per-vu-iterations"]
-    if options.iterations is not None or (options.duration is None and options.vus is not None):
-        executor, iterations = "shared-iterations", options.iterations or vus
-    elif options.duration is not None:
-        executor, iterations = "constant-vus", None
+def _scenarios(options: Options, owner: Mapping[str, Source], complaints: list[Complaint]) -> dict[str, Scenario]:
+    """The scenarios as they will run: the shortcuts written out, the run's graceful stop filled in."""
+    if options.scenarios is not None:
+        scenarios = options.scenarios
     else:
-        executor, iterations = "per-vu-iterations", 1
-    return Scenario(
-        name="default",
-        executor=executor,
-        vus=vus,
-        iterations=iterations,
-        duration_s=options.duration or LONGEST_ITERATIONS_S,
-        graceful_stop_s=options.graceful_stop,
-    )
+        try:
+            scenarios = {"default": _shortcut(options)}
+        except ValidationError as error:
+            key = next(key for key in ("iterations", "stages", "rate", "vus") if key in owner)
+            message = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+            complaints.append(Complaint(owner[key].where((key,)), message))
+            return {}
+    return {
+        name: each
+        if each.graceful_stop is not None
+        else each.model_copy(update={"graceful_stop": options.graceful_stop})
+        for name, each in scenarios.items()
+    }
+
+
+def _shortcut(options: Options) -> Scenario:
+    """k6's shortcuts: iterations are shared, a duration keeps virtual users busy, nothing runs once."""
+    vus, duration = options.vus, options.duration
+    if options.stages is not None:
+        return RampingVUs(start_vus=1 if vus is None else vus, stages=_plain(options.stages))
+    if options.rate is not None and duration is not None:
+        count, unit_s = options.rate
+        return ConstantArrivalRate(rate=count, time_unit=unit_s, duration=duration, max_vus=vus)
+    if options.iterations is not None or (duration is None and vus is not None):
+        vus = vus or 1
+        return SharedIterations(
+            vus=vus, iterations=options.iterations or vus, max_duration=duration or LONGEST_ITERATIONS_S
+        )
+    if duration is not None:
+        return ConstantVUs(vus=vus or 1, duration=duration)
+    return PerVUIterations()
+
+
+def _plain(stages: tuple[Stage, ...]) -> Any:
+    """For validating them once more as part of a scenario."""
+    return [stage.model_dump() for stage in stages]
+
+
+def _about_functions(
+    scenarios: Mapping[str, Scenario], owner: Mapping[str, Source], check_function: FunctionCheck
+) -> Iterable[Complaint]:
+    for name, scenario in scenarios.items():
+        complaint = check_function(scenario.exec)
+        if complaint is not None and "scenarios" in owner:
+            where = owner["scenarios"].where(("scenarios", name, "exec"))
+            yield Complaint(where, f"scenarios.{name}.exec: {complaint}")
+        elif complaint is not None:
+            yield complaint

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,15 @@ from typing import Any
 import yaml
 
 from ciload.errors import Complaint, OptionsError, UsageError, place
+from ciload.options.scenarios import snake_case
 
 PREFIX = "CILOAD_"
 NOT_OPTIONS = frozenset({"CILOAD_CONFIG", "CILOAD_SCRIPT"})  # these say what to read, not how to run it
+FLAG_NAMES = {"stages": "--stage", "tags": "--tag"}
+STRUCTURED = ("thresholds", "scenarios")  # variables that hold YAML or JSON
 DEFAULT_FILE = Path("ciload.yaml")
+
+Lines = Mapping[tuple[str, ...], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +29,22 @@ class Source:
     where: Callable[[tuple[str, ...]], str]
 
 
-def snake_case(key: str) -> str:
-    """`batchPerHost` and `batch-per-host` mean `batch_per_host`: k6's spelling and a flag's are welcome everywhere."""
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", key).replace("-", "_").lower()
-
-
 def from_flags(flags: Mapping[str, Any]) -> Source:
-    given = {key: value for key, value in flags.items() if value is not None}
-    return Source(given, lambda path: "--" + path[0].replace("_", "-"))
+    given = {key: value for key, value in flags.items() if value is not None and value != []}
+    return Source(given, lambda path: FLAG_NAMES.get(path[0], "--" + path[0].replace("_", "-")))
 
 
 def from_environment(environment: Mapping[str, str]) -> Source:
-    """`CILOAD_*` variables; thresholds are YAML or JSON. An empty variable counts as unset, as CI inputs need it."""
+    """`CILOAD_*` variables; thresholds and scenarios are YAML or JSON.
+
+    An empty variable counts as unset, as CI inputs need it.
+    """
     values: dict[str, Any] = {}
     for variable, text in environment.items():
         if not variable.startswith(PREFIX) or variable in NOT_OPTIONS or not text:
             continue
         key = variable.removeprefix(PREFIX).lower()
-        values[key] = _structured(variable, text) if key == "thresholds" else text
+        values[key] = _structured(variable, text) if key in STRUCTURED else text
     return Source(values, lambda path: PREFIX + path[0].upper())
 
 
@@ -53,11 +55,19 @@ def _structured(variable: str, text: str) -> Any:
         raise OptionsError([Complaint(variable, f"not YAML: {_first_line(error)}")]) from None
 
 
-def from_script(options: Mapping[str, Any], where: Callable[..., str]) -> Source:
-    """The script's `options`. Its own spelling of a key is kept for saying where it stands."""
-    spelled = {snake_case(key): key for key in options}
-    values = {snake_case(key): value for key, value in options.items()}
-    return Source(values, lambda path: where(spelled.get(path[0], path[0]), *path[1:]))
+def from_script(options: Mapping[str, Any], path: Path, lines: Lines) -> Source:
+    """The script's `options`; `lines` says where each of its keys is written."""
+    return Source({snake_case(key): value for key, value in options.items()}, _finder(path, lines))
+
+
+def _finder(path: Path, lines: Lines) -> Callable[[tuple[str, ...]], str]:
+    """Places of keys, however these are spelled."""
+    spelled = {_spelled(keys): line for keys, line in lines.items()}
+    return lambda keys: place(path, spelled, _spelled(keys))
+
+
+def _spelled(keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(snake_case(key) for key in keys)
 
 
 def from_file(path: Path | None) -> Source:
@@ -87,8 +97,7 @@ def from_file(path: Path | None) -> Source:
         raise OptionsError([Complaint(str(path), "expected options as `name: value` lines")])
     lines: dict[tuple[str, ...], int] = {}
     _collect(node, (), lines)
-    spelled = {snake_case(key): value for key, value in values.items()}
-    return Source(spelled, lambda keys: place(path, lines, keys))
+    return Source({snake_case(key): value for key, value in values.items()}, _finder(path, lines))
 
 
 def _first_line(error: yaml.YAMLError) -> str:
@@ -98,7 +107,9 @@ def _first_line(error: yaml.YAMLError) -> str:
 def _collect(node: yaml.Node | None, path: tuple[str, ...], lines: dict[tuple[str, ...], int]) -> None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            # Only the top level holds option names; below it, keys are the user's own words.
-            name = snake_case(str(key.value)) if not path else str(key.value)
-            lines[(*path, name)] = key.start_mark.line + 1
-            _collect(value, (*path, name), lines)
+            lines[(*path, str(key.value))] = key.start_mark.line + 1
+            _collect(value, (*path, str(key.value)), lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines[(*path, str(index))] = value.start_mark.line + 1
+            _collect(value, (*path, str(index)), lines)

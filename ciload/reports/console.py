@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ciload.reports.format import format_against, format_share, format_value
 from ciload.reports.values import metric_values, trend_values
-from ciload.result.document import Outcome, RunResult
+from ciload.result.document import RunResult
 
 WIDTH = 200  # a narrow terminal wraps better than a table that cuts its own columns, and a log does not wrap at all
 MOST_ENDPOINTS = 30
@@ -22,7 +22,6 @@ HIDDEN = {  # parts of a request and what has a place of its own; result.json ha
     "http_req_blocked", "http_req_looking_up", "http_req_connecting", "http_req_tls_handshaking",
     "http_req_sending", "http_req_receiving", "checks", "vus",
 }  # fmt: skip
-MARK = {Outcome.PASS: ("✓", "green"), Outcome.FAIL: ("✗", "bold red"), Outcome.NO_DATA: ("✗", "bold red")}
 
 
 def console_summary(result: RunResult, files: Sequence[Path], *, color: bool) -> str:
@@ -67,7 +66,7 @@ def _thresholds(result: RunResult) -> Iterable[Part]:
     yield _heading("THRESHOLDS")
     table = _grid(("", "", ""), right_from=3)
     for each in result.thresholds:
-        mark, style = MARK[each.outcome]
+        mark, style = ("✗", "bold red") if each.fails else ("⚠", "yellow") if each.warns else ("✓", "green")
         value = "no data" if each.value is None else format_against(each.value, each.operator, each.limit, each.unit)
         table.add_row(
             Text(f"  {mark}", style=style), Text(each.metric), Text(each.expression), Text(value, style=style)

@@ -2,7 +2,8 @@
 
 One case per threshold, one per check, and the case `run` for everything else that can fail a run. The file contains a
 failure or an error exactly when the run failed, because a CI system must not say anything else than the exit code does.
-So a check that failed now and then is a passed case with its counts in `system-out`: checks alone never fail a run.
+So a check that failed now and then is a passed case with its counts in `system-out`: checks alone never fail a run. So
+is a threshold that only warns.
 
 Names are the same in every run, since CI systems keep a case's history by its name; numbers stand in the text.
 """
@@ -11,13 +12,13 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from junit_xml import TestCase, TestSuite
 
 from ciload.errors import ExitCode
 from ciload.reports.format import format_against, format_share
-from ciload.result.document import Check, ErrorRow, Failure, Outcome, RunResult, ThresholdResult
+from ciload.result.document import Check, ErrorRow, Failure, RunResult, ThresholdResult
 
 LONGEST_NAME = 250
 LONGEST_MESSAGE = 1_000
@@ -34,8 +35,8 @@ def junit_xml(result: RunResult) -> str:
     """The XML document, declaration included."""
     suite = _class_name(result)
     cases = [_threshold_case(each, suite, result) for each in result.thresholds]
+    failed_thresholds = {index for index, case in enumerate(cases) if case.is_failure()}
     cases += [_check_case(each, suite) for each in result.checks]
-    failed_thresholds = any(case.is_failure() for case in cases)
     cases = _unique([_run_case(result, suite, failed_thresholds), *cases])
     # The specification's word for a host that is not told; the document does not name machines.
     tree = TestSuite(suite, cases, hostname="localhost", timestamp=_line(result.load.started_at)).build_xml_doc()
@@ -77,7 +78,7 @@ def _case(name: str, class_name: str, stdout: str = "", file: str = "", line: st
 def _threshold_case(threshold: ThresholdResult, class_name: str, result: RunResult) -> TestCase:
     place = PLACE.fullmatch(threshold.where)
     explanation = _explain(threshold)
-    failed = threshold.outcome is not Outcome.PASS and not result.verdict.passed
+    failed = threshold.fails and not result.verdict.passed
     case = _case(
         f"{threshold.metric} {threshold.expression}",
         class_name,
@@ -93,11 +94,17 @@ def _threshold_case(threshold: ThresholdResult, class_name: str, result: RunResu
 
 def _explain(threshold: ThresholdResult) -> str:
     """One sentence on how a threshold came out: the measured value, and the limit in the user's words."""
+    only = "; it only warns" if threshold.warns else ""
     if threshold.value is None:
-        return f"{threshold.metric}: no data for {threshold.expression}, and a threshold without data fails"
+        hint = f" ({threshold.hint})" if threshold.hint else ""
+        return f"{threshold.metric}: no data for {threshold.expression}{hint}, and a threshold without data fails{only}"
     measured = format_against(threshold.value, threshold.operator, threshold.limit, threshold.unit)
-    unit = f" {threshold.unit}" if threshold.unit else ""
-    return f"{threshold.metric}: {threshold.aggregation} is {measured}, the threshold is {threshold.expression}{unit}"
+    unit = f" ({threshold.unit})" if threshold.unit else ""
+    worst = "" if threshold.window_s is None else " in the worst window"
+    return (
+        f"{threshold.metric}: {threshold.aggregation} is {measured}{worst}, "
+        f"the threshold is {threshold.expression}{unit}{only}"
+    )
 
 
 def _check_case(check: Check, class_name: str) -> TestCase:
@@ -107,12 +114,12 @@ def _check_case(check: Check, class_name: str) -> TestCase:
     return _case(check.name, f"{class_name}.{group}" if group else class_name, stdout=counts)
 
 
-def _run_case(result: RunResult, class_name: str, failed_thresholds: bool) -> TestCase:
+def _run_case(result: RunResult, class_name: str, failed_thresholds: Collection[int]) -> TestCase:
     """What failed the run besides thresholds; always something when nothing else in the file says that it failed."""
     verdict = result.verdict
     case = _case("run", class_name, stdout="\n".join(verdict.warnings), file=result.name)
     case.elapsed_sec = _whole_time(result)
-    reasons = [failure for failure in verdict.failures if not _is_threshold(failure, result.thresholds)]
+    reasons = [failure for failure in verdict.failures if failure.threshold not in failed_thresholds]
     if verdict.passed or (not reasons and failed_thresholds):
         return case
     reasons = reasons or verdict.failures or [Failure(code=verdict.exit_code, reason="the run failed")]
@@ -125,14 +132,6 @@ def _run_case(result: RunResult, class_name: str, failed_thresholds: bool) -> Te
     else:
         case.add_failure_info(message, text)
     return case
-
-
-def _is_threshold(failure: Failure, thresholds: Iterable[ThresholdResult]) -> bool:
-    """Whether the case of a failed threshold says it already."""
-    failed = (each for each in thresholds if each.outcome is not Outcome.PASS)
-    return failure.code == ExitCode.THRESHOLDS_FAILED and any(
-        failure.reason.endswith(f" {each.metric} {each.expression}") for each in failed
-    )
 
 
 def _unreachable(result: RunResult) -> bool:

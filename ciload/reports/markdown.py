@@ -15,7 +15,7 @@ from ciload.reports.charts import timeline_charts
 from ciload.reports.format import format_against, format_share, format_value
 from ciload.reports.gfm import KIB, LONGEST_PROSE, Row, bullets, code, code_block, cut, fold, prose, table
 from ciload.reports.values import metric_values
-from ciload.result.document import Check, Endpoint, ErrorRow, MetricResult, Outcome, RunResult, ThresholdResult
+from ciload.result.document import Check, Endpoint, ErrorRow, MetricResult, RunResult, ThresholdResult
 
 OPTIONS_BUDGET = 60 * KIB
 TRACEBACK_BUDGET = 20 * KIB
@@ -27,7 +27,7 @@ def markdown_summary(result: RunResult) -> str:
     parts = [
         _headline(result),
         bullets([f"⚠️ {prose(warning)}" for warning in result.verdict.warnings]),
-        table("Thresholds", THRESHOLD, _threshold, sorted(result.thresholds, key=_passed)),
+        table("Thresholds", THRESHOLD, _threshold, sorted(result.thresholds, key=_badness)),
         table("Endpoints", ENDPOINT, _endpoint, sorted(result.endpoints, key=lambda each: -each.failed)),
         table("Checks", CHECK, _check, sorted(result.checks, key=_held)),
         table("Metrics of the script", METRIC, _metric, _own(result)),
@@ -46,13 +46,21 @@ def _headline(result: RunResult) -> str:
     verdict = result.verdict
     name = code(result.name)
     if verdict.passed:
-        number = len(result.thresholds)
-        why = {0: "Nothing failed, and no thresholds were set.", 1: "The one threshold holds."}
-        return f"## ✅ Passed: {name}\n\n{why.get(number, f'All {number} thresholds hold.')}\n\n{_figures(result)}"
+        return f"## ✅ Passed: {name}\n\n{_why_passed(result.thresholds)}\n\n{_figures(result)}"
     reasons = [f"exit code {each.code}: {prose(each.reason)}" for each in verdict.failures]
     first, *others = reasons or [f"exit code {verdict.exit_code}"]
     also = bullets([f"also {each}" for each in others])
     return "\n\n".join(filter(None, [f"## ❌ Failed: {name}", f"Failed with {first}", also, _figures(result)]))
+
+
+def _why_passed(thresholds: Sequence[ThresholdResult]) -> str:
+    number, broken = len(thresholds), sum(each.warns for each in thresholds)
+    if number == 0:
+        return "Nothing failed, and no thresholds were set."
+    if broken:
+        which = "The one threshold" if number == 1 else f"{broken} of {number} thresholds"
+        return f"{which} {'does' if broken == 1 else 'do'} not hold, which is only a warning."
+    return "The one threshold holds." if number == 1 else f"All {number} thresholds hold."
 
 
 def _figures(result: RunResult) -> str:
@@ -78,8 +86,8 @@ METRIC = ("Metric", "Values")
 ERROR = (">Count", "Where", "What")
 
 
-def _passed(each: ThresholdResult) -> bool:
-    return each.outcome is Outcome.PASS
+def _badness(each: ThresholdResult) -> int:
+    return 0 if each.fails else 1 if each.warns else 2
 
 
 def _held(each: Check) -> bool:
@@ -89,7 +97,8 @@ def _held(each: Check) -> bool:
 def _threshold(each: ThresholdResult) -> Row:
     value = each.value
     measured = "no data" if value is None else format_against(value, each.operator, each.limit, each.unit)
-    return _mark(_passed(each)), code(each.metric), code(each.expression), prose(measured)
+    mark = "⚠️" if each.warns else _mark(not each.fails)
+    return mark, code(each.metric), code(each.expression), prose(measured)
 
 
 def _endpoint(each: Endpoint) -> Row:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ciload.metrics.metric import BUILTIN
@@ -51,12 +51,14 @@ class Facts:
     load: Load
     timeline: Sequence[TimelineRow]
     generator: Generator
+    windows: Mapping[Threshold, float | None] = field(default_factory=dict)  # values of thresholds that have a window
+    warnings: Sequence[str] = ()  # from before the load
 
 
 def build_result(snapshot: Snapshot, facts: Facts) -> RunResult:
     """The document of a finished run, verdict included."""
     load_s, iterations = facts.load.load_s, facts.load.iterations
-    thresholds = [_threshold(each, snapshot, load_s, iterations) for each in facts.thresholds]
+    thresholds = [_threshold(each, snapshot, facts) for each in facts.thresholds]
     endpoints = sorted(_endpoints(snapshot, load_s), key=lambda each: (-each.requests, each.name, each.method))
     requests = sum(each.requests for each in endpoints)
     script_errors = snapshot.select("script_errors")
@@ -162,8 +164,11 @@ def _errors(snapshot: Snapshot) -> list[ErrorRow]:
     return sorted(rows, key=lambda row: -row.count)[:MOST_ERRORS]
 
 
-def _threshold(threshold: Threshold, snapshot: Snapshot, load_s: float, iterations: int) -> ThresholdResult:
-    value = measure(threshold, snapshot, load_s, iterations)
+def _threshold(threshold: Threshold, snapshot: Snapshot, facts: Facts) -> ThresholdResult:
+    if threshold.window_s is None:
+        value = measure(threshold, snapshot, facts.load.load_s, facts.load.iterations)
+    else:
+        value = facts.windows.get(threshold)
     outcome = Outcome.NO_DATA if value is None else Outcome.PASS if threshold.holds(value) else Outcome.FAIL
     metric = snapshot.metrics[threshold.metric]
     unit = metric.unit if threshold.aggregation not in ("count", "rate") else ""
@@ -177,19 +182,24 @@ def _threshold(threshold: Threshold, snapshot: Snapshot, load_s: float, iteratio
         value=value,
         outcome=outcome,
         where=threshold.where,
+        severity=threshold.severity,
+        abort_on_fail=threshold.abort_on_fail,
+        window_s=threshold.window_s,
+        hint=threshold.selector.why_nothing(snapshot.series.get(threshold.metric, ())) if value is None else "",
     )
 
 
 def _warnings(snapshot: Snapshot, facts: Facts, thresholds: Sequence[ThresholdResult]) -> list[str]:
-    found = list(facts.generator.warnings)
+    found = [*facts.warnings, *facts.generator.warnings]
     custom = [name for name in snapshot.series if name not in BUILTIN]
     if facts.load.iterations and not custom and "http_reqs" not in snapshot.series:
         found.append("no request was made and no metric of the script's own was fed: this run measured nothing")
     if not thresholds:
         found.append("no thresholds: nothing was judged but that the script ran; add `thresholds` to make this a gate")
-    dropped = snapshot.select("dropped_iterations")
-    if isinstance(dropped, CounterSink) and dropped.total:
-        found.append(f"{dropped.total:.0f} iterations were due and not started")
+    for scenario in facts.scenarios:
+        found += _about_starts(scenario)
+    if facts.load.warmup_script_errors:
+        found.append(f"the script raised {facts.load.warmup_script_errors} times in the warm-up, which was not judged")
     if snapshot.overflowed:
         found.append(
             "more than 1,000 different series: further names and tags were folded into (other); "
@@ -200,3 +210,21 @@ def _warnings(snapshot: Snapshot, facts: Facts, thresholds: Sequence[ThresholdRe
     if clamped:
         found.append(f"{clamped} samples were outside a histogram's range and counted at its edge")
     return found
+
+
+def _about_starts(scenario: ScenarioResult) -> Iterable[str]:
+    """Starts that the schedule planned and that did not take place, or not in time: load that the target never saw."""
+    name = "" if scenario.name == "default" else f" of {scenario.name}"
+    if scenario.dropped and scenario.planned is not None:
+        yield (
+            f"{scenario.dropped} of {scenario.planned} starts{name} were dropped, because all {scenario.vus} virtual "
+            "users were busy: the target saw less load than planned, and latencies look better than they are; "
+            "raise max_vus, or lower the rate"
+        )
+    elif scenario.dropped:
+        yield f"{scenario.dropped} iterations{name} were not started in the time there was"
+    if scenario.late:
+        yield (
+            f"{scenario.late} of {scenario.planned} starts{name} were more than 50 ms late: the generator was held up; "
+            "see iteration_start_delay"
+        )

@@ -120,7 +120,21 @@ class ThresholdResult(Part):
     unit: str
     value: float | None = Field(description="null: no data")
     outcome: Outcome
-    where: str = Field("", description="file:line that declares it, or the flag or variable")
+    where: str = Field(default="", description="file:line that declares it, or the flag or variable")
+    severity: Literal["fail", "warn"] = Field(default="fail", description="warn: it does not fail the run")
+    abort_on_fail: bool = False
+    window_s: float | None = Field(
+        default=None, description='of "over …": `value` is that of the worst window; null: the load'
+    )
+    hint: str = Field(default="", description="why there may be no data")
+
+    @property
+    def fails(self) -> bool:
+        return self.outcome is not Outcome.PASS and self.severity == "fail"
+
+    @property
+    def warns(self) -> bool:
+        return self.outcome is not Outcome.PASS and self.severity == "warn"
 
 
 class TimelineRow(Part):
@@ -136,14 +150,27 @@ class TimelineRow(Part):
     p95: float | None
 
 
-class Generator(Part):
-    """How the load generator itself was doing."""
+class WorkerResult(Part):
+    """One process of the generator."""
 
     cpu_share: float = Field(description="CPU seconds per second of load; 1 is a whole core")
     cpu_s: float
+    loop_lag_p99: float
+    lost: str = Field(default="", description="how it ended, when it did not end by itself")
+
+
+class Generator(Part):
+    """How the load generator itself was doing."""
+
+    cpu_share: float = Field(description="of the busiest worker: CPU seconds per second of load; 1 is a whole core")
+    cpu_s: float = Field(description="of all workers")
     loop_lag_p50: float
     loop_lag_p99: float
     loop_lag_max: float
+    workers: list[WorkerResult] = Field(default_factory=list)
+    throttled_share: float = Field(default=0.0, description="part of the time taken by the container's CPU limit")
+    stolen_share: float = Field(default=0.0, description="part of the machine's CPU time taken by its host")
+    bottleneck: str = Field(default="", description="why the generator shaped the results, and a remedy")
     warnings: list[str]
 
 
@@ -152,6 +179,7 @@ class Failure(Part):
 
     code: int
     reason: str
+    threshold: int | None = Field(default=None, description="which of `thresholds` did not hold, if that is the reason")
 
 
 class Verdict(Part):
@@ -162,12 +190,24 @@ class Verdict(Part):
 
 
 class ScenarioResult(Part):
+    """A scenario: what was planned, and what came of it. Starts, planned and late, are the open model's."""
+
     name: str
     executor: str
-    vus: int
-    iterations: int | None
-    duration_s: float
+    plan: dict[str, object] = Field(default_factory=dict, description="its fields, as they were resolved")
+    vus: int = Field(description="the most virtual users it could have")
+    start_s: float = 0.0
+    duration_s: float = Field(description="how long iterations could start")
     graceful_stop_s: float
+    iterations: int = Field(default=0, description="finished")
+    dropped: int = Field(default=0, description="due, and never started")
+    planned: int | None = Field(default=None, description="starts that were due in the time that was measured")
+    planned_per_s: float | None = None
+    achieved_per_s: float | None = Field(default=None, description="starts that took place, per second of schedule")
+    late: int | None = Field(default=None, description="started more than 50 ms after they were due")
+    start_delay_p50: float | None = None
+    start_delay_p99: float | None = None
+    start_delay_max: float | None = None
 
 
 class Load(Part):
@@ -179,7 +219,11 @@ class Load(Part):
     teardown_s: float
     iterations: int
     iterations_interrupted: int
-    setup_requests: int = Field(description="requests of setup and teardown, kept out of all metrics")
+    setup_requests: int = Field(description="requests of setup, teardown and the users' hooks, kept out of all metrics")
+    warmup_s: float = Field(default=0.0, description="how long the load ran before it was measured")
+    warmup_iterations: int = 0
+    warmup_requests: int = 0
+    warmup_script_errors: int = 0
     vus_max: int
 
 

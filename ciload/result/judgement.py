@@ -34,32 +34,38 @@ def judge(
         warnings: what does not fail the run, but must be read beside the verdict.
 
     Returns:
-        The failures in order of precedence: what ended the run, what the script got wrong, what was measured.
+        The failures in order of precedence: what ended the run, what the script got wrong, what was measured. A stop
+        because of what was measured, such as a threshold that aborts, is the first of the last kind.
     """
-    failures = list(stops)
+    measured = [each for each in stops if each.code == ExitCode.THRESHOLDS_FAILED]
+    failures = [each for each in stops if each.code != ExitCode.THRESHOLDS_FAILED]
+    ended = bool(failures)
     if script_errors and not allow_script_errors:
         times = "once" if script_errors == 1 else f"{script_errors} times"
         failures.append(Failure(code=ExitCode.SCRIPT_ERROR, reason=f"the script raised {times}"))
     failures += [Failure(code=ExitCode.MARKED_FAILED, reason=reason) for reason in marked_failed]
+    failures += measured
     failures += [
-        Failure(code=ExitCode.THRESHOLDS_FAILED, reason=_threshold_reason(each))
-        for each in thresholds
-        if each.outcome is not Outcome.PASS
+        Failure(code=ExitCode.THRESHOLDS_FAILED, reason=_threshold_reason(each), threshold=index)
+        for index, each in enumerate(thresholds)
+        if each.fails
     ]
     if iterations == 0 and not failures:
         failures.append(Failure(code=ExitCode.THRESHOLDS_FAILED, reason="no data: not one iteration finished"))
-    if requests and not answered and not stops:
+    if requests and not answered and not ended:
         reason = f"no data: none of the {requests} requests got a response"
         failures.append(Failure(code=ExitCode.THRESHOLDS_FAILED, reason=reason))
     return Verdict(
         passed=not failures,
         exit_code=failures[0].code if failures else ExitCode.PASSED,
         failures=failures,
-        warnings=list(warnings),
+        warnings=[*(_threshold_reason(each) for each in thresholds if each.warns), *warnings],
     )
 
 
 def _threshold_reason(threshold: ThresholdResult) -> str:
+    name = f"{threshold.metric} {threshold.expression}"
+    only = " (warning only)" if threshold.warns else ""
     if threshold.outcome is Outcome.NO_DATA:
-        return f"no data for threshold {threshold.metric} {threshold.expression}"
-    return f"threshold failed: {threshold.metric} {threshold.expression}"
+        return f"no data for threshold{only} {name}" + (f" ({threshold.hint})" if threshold.hint else "")
+    return f"threshold{only} failed: {name}"

@@ -19,7 +19,9 @@ from ciload.script.failures import Abort, record_script_error
 GROUP_SEPARATOR = "::"
 
 
-def check(value: Any, checks: Mapping[str, Callable[[Any], Any] | Any]) -> bool:
+def check(
+    value: Any, checks: Mapping[str, Callable[[Any], Any] | Any], *, tags: Mapping[str, str] | None = None
+) -> bool:
     """Count, under each name, whether something holds for `value`; true when everything does.
 
     A check that raises counts as failed and as a script error, and the others still run. Checks alone never fail a
@@ -28,6 +30,7 @@ def check(value: Any, checks: Mapping[str, Callable[[Any], Any] | Any]) -> bool:
     Args:
         value: what to look at, mostly a response.
         checks: name to function of `value`, or to a plain value; judged by truthiness.
+        tags: more tags for these samples.
     """
     session = current.get(None)
     if session is None or session.client is None:
@@ -35,7 +38,9 @@ def check(value: Any, checks: Mapping[str, Callable[[Any], Any] | Any]) -> bool:
     scope = session.scope
     all_hold = True
     for name, condition in checks.items():
-        sink = scope.checks.get(name) or scope.check_sink(_check_name(name))
+        sink = None if tags else scope.checks.get(name)
+        if sink is None:
+            sink = scope.check_sink(_check_name(name), tags)
         try:
             result = condition(value) if callable(condition) else condition
             holds = result if result is True or result is False else _truth(name, result)

@@ -7,26 +7,30 @@ import difflib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ciload.errors import Complaint, OptionsError, ScriptError, UsageError, place
+from ciload.errors import Complaint, OptionsError, ScriptError, UsageError
 from ciload.http.session import Session, current
 from ciload.metrics.registry import Registry, Scope
 from ciload.script.failures import script_traceback
 
 MODULE = "ciload_script"
-INJECTED = ("vu", "data")
+INJECTED = ("vu", "data")  # what a scenario's function may ask for
+SUMMARY = "handle_summary"
+HOOKS = {  # the lifecycle's functions, and what these may ask for
+    "setup": ("vu",), "vu_start": INJECTED, "vu_stop": INJECTED, "teardown": INJECTED, SUMMARY: ("result",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A scenario function and which of `vu` and `data` it asks for, in its own order."""
+    """A function of the script and which of the offered arguments it asks for, in its own order."""
 
-    call: Callable[..., Awaitable[Any]]
+    call: Callable[..., Any]
     parameters: tuple[str, ...]
 
     def arguments(self, **available: Any) -> tuple[Any, ...]:
@@ -35,16 +39,56 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Script:
+    """A loaded script. Its functions are looked at when a scenario or the lifecycle wants them."""
+
     path: Path
-    default: Function
-    setup: Function | None
-    teardown: Function | None
+    names: Mapping[str, Any]  # everything that its top level has defined
     options: Mapping[str, Any]
     lines: Mapping[tuple[str, ...], int]  # where each key of `options` is written
 
-    def where(self, *keys: str) -> str:
-        """`file:line` of an option, as near as the script tells."""
-        return place(self.path, self.lines, keys)
+    def complaint_about(self, name: str) -> Complaint | None:
+        """Why a scenario cannot run the function of this name; None when it can."""
+        found = self._find(name, INJECTED)
+        if found is not None:
+            return found if isinstance(found, Complaint) else None
+        ours = {each for each in (*HOOKS, "options") if each != name}
+        close = difflib.get_close_matches(name, [each for each in self.names if each not in ours], n=1)
+        if name == "default":
+            hint = f"did you mean to call `{close[0]}` so?" if close else "add: async def default(): ..."
+        else:
+            hint = f"did you mean {close[0]!r}?" if close else f"add: async def {name}(): ..."
+        return Complaint(str(self.path), f"no `{name}` function", hint)
+
+    def function(self, name: str) -> Function:
+        """A function that nobody complains about."""
+        found = self._find(name, INJECTED)
+        assert isinstance(found, Function)
+        return found
+
+    def hook(self, name: str) -> Function | None:
+        """A function of the lifecycle, if the script has it."""
+        found = self._find(name, HOOKS[name])
+        return found if isinstance(found, Function) else None
+
+    def _find(self, name: str, injected: tuple[str, ...]) -> Function | Complaint | None:
+        function = self.names.get(name)
+        if function is None:
+            return None
+        where = f"{self.path}:{getattr(getattr(function, '__code__', None), 'co_firstlineno', 1)}"
+        if name != SUMMARY and not inspect.iscoroutinefunction(function):
+            return Complaint(where, f"`{name}` is not async", f"write: async def {name}(...):")
+        if not callable(function):
+            return Complaint(where, f"`{name}` is not a function")
+        parameters = inspect.signature(function).parameters.values()
+        unknown = [
+            each.name
+            for each in parameters
+            if each.name not in injected and each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD
+        ]
+        if unknown:
+            offered = " and ".join(f"`{each}`" for each in injected)
+            return Complaint(where, f"`{name}` asks for {', '.join(unknown)}", f"a function may take {offered}")
+        return Function(function, tuple(each.name for each in parameters if each.name in injected))
 
 
 def load_script(path: Path, registry: Registry) -> Script:
@@ -53,25 +97,20 @@ def load_script(path: Path, registry: Registry) -> Script:
     Raises:
         UsageError: there is no such file.
         ScriptError: it does not parse, or its top level raises.
-        OptionsError: `default` is missing, or a function cannot be called as virtual users call it.
+        OptionsError: a function of the lifecycle cannot be called as it would be.
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such script" + _nearby(path))
-    module = _run_top_level(path, registry)
-    complaints: list[Complaint] = []
-    default = _function(module, "default", INJECTED, path, complaints)
-    setup = _function(module, "setup", ("vu",), path, complaints)
-    teardown = _function(module, "teardown", INJECTED, path, complaints)
-    if default is None and not complaints:
-        close = difflib.get_close_matches("default", list(vars(module)), n=1)
-        hint = f"did you mean to call `{close[0]}` so?" if close else "add: async def default(): ..."
-        complaints.append(Complaint(str(path), "no `default` function", hint))
-    options = getattr(module, "options", {})
+    names = vars(_run_top_level(path, registry))
+    options = names.get("options", {})
+    script = Script(path, names, options, option_lines(path.read_bytes()))
+    found = (script._find(name, injected) for name, injected in HOOKS.items())
+    complaints = [each for each in found if isinstance(each, Complaint)]
     if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
         complaints.append(Complaint(str(path), "`options` must be a dict with text keys"))
-    if complaints or default is None:
+    if complaints:
         raise OptionsError(complaints)
-    return Script(path, default, setup, teardown, options, option_lines(path.read_bytes()))
+    return script
 
 
 def _nearby(path: Path) -> str:
@@ -96,29 +135,6 @@ def _run_top_level(path: Path, registry: Registry) -> ModuleType:
     return module
 
 
-def _function(
-    module: ModuleType, name: str, injected: tuple[str, ...], path: Path, complaints: list[Complaint]
-) -> Function | None:
-    function = getattr(module, name, None)
-    if function is None:
-        return None
-    where = f"{path}:{getattr(getattr(function, '__code__', None), 'co_firstlineno', 1)}"
-    if not inspect.iscoroutinefunction(function):
-        complaints.append(Complaint(where, f"`{name}` is not async", f"write: async def {name}(...):"))
-        return None
-    parameters = inspect.signature(function).parameters.values()
-    unknown = [
-        each.name
-        for each in parameters
-        if each.name not in injected and each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD
-    ]
-    if unknown:
-        offered = " and ".join(f"`{each}`" for each in injected)
-        complaints.append(Complaint(where, f"`{name}` asks for {', '.join(unknown)}", f"a function may take {offered}"))
-        return None
-    return Function(function, tuple(each.name for each in parameters if each.name in injected))
-
-
 def option_lines(source: bytes) -> dict[tuple[str, ...], int]:
     """Lines of the keys of the dict literal that the script assigns to `options`, by their path."""
     lines: dict[tuple[str, ...], int] = {}
@@ -138,3 +154,7 @@ def _collect(node: ast.expr | None, path: tuple[str, ...], lines: dict[tuple[str
             if isinstance(key, ast.Constant) and isinstance(key.value, str):
                 lines[(*path, key.value)] = key.lineno
                 _collect(value, (*path, key.value), lines)
+    elif isinstance(node, ast.List | ast.Tuple):
+        for index, value in enumerate(node.elts):
+            lines[(*path, str(index))] = value.lineno
+            _collect(value, (*path, str(index)), lines)

@@ -2,21 +2,79 @@
 
 from __future__ import annotations
 
-from ciload.http.session import Session
+import os
+from collections.abc import Iterator, Mapping, MutableMapping
+
+from ciload.http.session import Session, current
+from ciload.metrics.series import Tags
+
+
+class VUTags(MutableMapping[str, str]):
+    """Tags of every sample that one virtual user takes from now on."""
+
+    def __init__(self, vu: VU) -> None:
+        self._vu = vu
+        self._values: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def __setitem__(self, name: str, value: object) -> None:
+        self._values[str(name)] = str(value)
+        self._apply()
+
+    def __delitem__(self, name: str) -> None:
+        del self._values[name]
+        self._apply()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def _apply(self) -> None:
+        vu = self._vu
+        vu.own_tags = tuple(sorted(self._values.items()))
+        vu.session.scope = vu.session.scope.tagged(vu.own_tags)
+        here = current.get(None)  # inside of a group, a copy of the session is at work
+        if here is not None and here is not vu.session and here.pool is vu.session.pool:
+            here.scope = here.scope.tagged(vu.own_tags)
 
 
 class VU:
-    """One virtual user: `id` counts from 1, `iteration` from 0 (k6's `__VU` and `__ITER`).
+    """One virtual user.
+
+    Attributes:
+        id: counts from 1 and is unique in the run, whatever the number of scenarios and workers; 0 in `setup` and
+            `teardown` (k6's `__VU`).
+        iteration: how many iterations this virtual user has begun before this one (k6's `__ITER`).
+        iteration_in_test: unique among all iterations of the scenario, from 0. In the open model it is the number of
+            the scheduled start, so starts that were dropped leave gaps.
+        scenario: its name; "" in `setup` and `teardown`.
+        env: the environment, with the scenario's `env` over it.
+        tags: set `vu.tags["plan"] = "gold"` to tag all further samples of this virtual user.
 
     A script may set attributes of its own; they belong to this virtual user alone and last until the run ends.
     """
 
-    __slots__ = ("__dict__", "id", "iteration", "session")
+    __slots__ = ("__dict__", "_tags", "env", "id", "iteration", "iteration_in_test", "own_tags", "scenario", "session")
 
-    def __init__(self, number: int, session: Session) -> None:
+    def __init__(self, number: int, session: Session, scenario: str = "", env: Mapping[str, str] = os.environ) -> None:
         self.id = number
         self.iteration = 0
+        self.iteration_in_test = 0
+        self.scenario = scenario
+        self.env = env
         self.session = session
+        self.own_tags: Tags = ()
+        self._tags: VUTags | None = None
+
+    @property
+    def tags(self) -> VUTags:
+        if self._tags is None:
+            self._tags = VUTags(self)
+        return self._tags
 
     def __repr__(self) -> str:
         return f"<VU {self.id}, iteration {self.iteration}>"

@@ -6,32 +6,26 @@ import pytest
 from rich.console import Console, RenderableType
 
 from ciload.cli.progress import Display, Lines, describe
-from ciload.engine.run import Moment
-from ciload.metrics.snapshot import Second
-from ciload.options.plan import Scenario
+from ciload.engine.view import Moment
+from ciload.options.plan import Plan, make_plan
+from ciload.options.sources import from_flags
 
 
-def scenario(iterations: int | None = None) -> Scenario:
-    return Scenario(
-        name="default",
-        executor="constant-vus" if iterations is None else "shared-iterations",
-        vus=15,
-        iterations=iterations,
-        duration_s=30,
-        graceful_stop_s=30,
-    )
+def plan(iterations: int | None = None) -> Plan:
+    flags = {"vus": 15, "duration": 30} if iterations is None else {"vus": 15, "iterations": iterations}
+    return make_plan([from_flags(flags)], {}, lambda _: None)
 
 
-def moment(at_s: float, *, requests: int = 100, failed: int = 0, errors: int = 0) -> Moment:
-    p95 = 283.4 if requests else None
-    return Moment(at_s, 1.0, 15, round(at_s) * 10, errors, Second(requests, failed, 1000, 100.0, p95))
+def moment(at_s: float, *, requests: int = 100, failed: int = 0, errors: int = 0, dropped: int = 0) -> Moment:
+    p50, p95 = (100.0, 283.4) if requests else (None, None)
+    return Moment(at_s, 15, round(at_s) * 10, errors, dropped, failed, requests, 0.0, 1000, p50, p95)
 
 
 def test_a_log_gets_a_line_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     """Time, share, virtual users, iterations, rate, p95 and failures so far; on stderr."""
-    lines = Lines(scenario())
+    lines = Lines(plan())
     for second in range(1, 26):
-        lines.second(moment(second, failed=1))
+        lines.second(moment(second, failed=second))
         lines.tick(float(second))
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -43,17 +37,18 @@ def test_a_log_gets_a_line_every_ten_seconds(capsys: pytest.CaptureFixture[str])
 
 def test_a_second_without_responses_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     """A target that hangs is not shown with the p95 of the second before; script errors are shown."""
-    lines = Lines(scenario())
-    lines.second(moment(10, requests=0, errors=3))
+    lines = Lines(plan())
+    lines.second(moment(10, requests=0, errors=3, dropped=7))
     lines.tick(10.0)
     text = capsys.readouterr().err
     assert "no response" in text
     assert "3 script errors" in text
+    assert "7 dropped" in text
 
 
 def test_the_share_of_iterations_is_their_number() -> None:
     """A run of 200 iterations is half done after 100, however long that took."""
-    lines = Lines(scenario(iterations=200))
+    lines = Lines(plan(iterations=200))
     lines.second(moment(10))
     assert lines.share(10.0) == 0.5
 
@@ -66,7 +61,7 @@ def test_a_terminal_gets_a_bar() -> None:
         assert refresh
         drawn.append(renderable)
 
-    display = Display(scenario(), "load.py: 15 virtual users", update)
+    display = Display(plan(), "load.py: 15 virtual users", update)
     for tick in range(40):
         display.tick(tick * 0.05)
         if tick == 20:
@@ -81,8 +76,25 @@ def test_a_terminal_gets_a_bar() -> None:
 
 
 @pytest.mark.parametrize(
-    ("iterations", "text"), [(None, "15 virtual users for 30s"), (200, "15 virtual users, 200 iterations")]
+    ("name", "fields", "text"),
+    [
+        ("default", {"executor": "constant-vus", "vus": 15, "duration": "30s"}, "15 virtual users for 30s"),
+        ("default", {"executor": "shared-iterations", "vus": 1, "iterations": 9}, "1 virtual user, 9 iterations"),
+        ("a", {"executor": "per-vu-iterations", "vus": 2, "iterations": 9}, "a: 2 virtual users, 9 iterations each"),
+        ("default", {"executor": "ramping-vus", "stages": "30s:20,10s:0"}, "up to 20 virtual users in 40s"),
+        (
+            "pay",
+            {"executor": "constant-arrival-rate", "rate": "90/m", "duration": "1m", "max_vus": 7, "startTime": "5s"},
+            "pay: 1.5 iterations/s for 1m, up to 7 virtual users from 5s on",
+        ),
+        (
+            "default",
+            {"executor": "ramping-arrival-rate", "stages": "1m:50", "max_vus": 7},
+            "up to 50 iterations/s in 1m, up to 7 virtual users",
+        ),
+    ],
 )
-def test_the_title_says_what_is_going_to_happen(iterations: int | None, text: str) -> None:
-    """Users, and how long or how often."""
-    assert describe(scenario(iterations)) == text
+def test_the_title_says_what_is_going_to_happen(name: str, fields: dict[str, object], text: str) -> None:
+    """Users or starts, how long or how often, and from when."""
+    whole = make_plan([from_flags({"scenarios": {name: fields}})], {}, lambda _: None)
+    assert describe(name, whole.scenarios[name]) == text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ import trio
 import trio.testing
 
 from ciload.engine.control import Control
-from ciload.engine.run import Moment, Outcome, Run
+from ciload.engine.run import Run
+from ciload.engine.view import Moment, Outcome
 from ciload.engine.watchdog import Watchdog
 from ciload.metrics.registry import Registry
 from ciload.options.plan import make_plan
 from ciload.options.sources import from_flags
-from ciload.script.loader import Function, Script
+from ciload.script.loader import Script
 
 
 @dataclass
@@ -56,23 +57,15 @@ def run_virtually() -> Callable[..., VirtualRun]:
 
     def run(
         default: Body,
-        *parameters: str,
-        setup: Body | None = None,
-        teardown: Body | None = None,
+        *,
         control: Control | None = None,
+        functions: Mapping[str, Body] | None = None,
         **options: Any,
     ) -> VirtualRun:
         registry, recorder = Registry(), Recorder()
         used_control = control or Control()
-        script = Script(
-            Path("virtual.py"),
-            Function(default, parameters),
-            Function(setup, ()) if setup else None,
-            Function(teardown, ("data",)) if teardown else None,
-            {},
-            {},
-        )
-        plan = make_plan([from_flags(options)], registry.metrics)
+        script = Script(Path("virtual.py"), {"default": default, **(functions or {})}, {}, {})
+        plan = make_plan([from_flags(options)], registry.metrics, script.complaint_about)
         watchdog = Watchdog(script.path, lambda *_: None)
 
         async def main() -> Outcome:

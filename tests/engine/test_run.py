@@ -59,7 +59,7 @@ def test_shared_iterations_are_taken_from_one_pot(run_virtually: Runner) -> None
         await sleep(vu.id)
         done[vu.id] = done.get(vu.id, 0) + 1
 
-    run = run_virtually(uneven, "vu", vus=3, iterations=20)
+    run = run_virtually(uneven, vus=3, iterations=20)
     assert run.total("iterations") == sum(done.values()) == 20
     assert done[1] > done[2] > done[3]
 
@@ -78,7 +78,7 @@ def test_virtual_users_have_ids_and_count_their_iterations(run_virtually: Runner
         seen.append((vu.id, vu.iteration))
         await sleep(1)
 
-    run_virtually(note, "vu", vus=2, duration="2s")
+    run_virtually(note, vus=2, duration="2s")
     assert sorted(seen) == [(1, 0), (1, 1), (2, 0), (2, 1)]
 
 
@@ -97,7 +97,7 @@ def test_every_virtual_user_gets_its_own_copy_of_the_setup_data(run_virtually: R
         await sleep(1)
         assert set(data["list"]) == {vu.id}
 
-    run = run_virtually(default, "vu", "data", setup=setup, teardown=teardown, vus=3, duration="3s")
+    run = run_virtually(default, functions={"setup": setup, "teardown": teardown}, vus=3, duration="3s")
     assert (run.total("script_errors"), seen) == (0, [{"list": []}])
 
 
@@ -109,7 +109,7 @@ def test_an_exception_ends_the_iteration_and_is_counted_once_per_kind(run_virtua
         if vu.iteration % 2:
             raise ValueError("odd")
 
-    run = run_virtually(sometimes, "vu", vus=1, duration="10s")
+    run = run_virtually(sometimes, vus=1, duration="10s")
     assert (run.total("iterations"), run.total("script_errors")) == (5, 5)
     [((source, message), entry)] = run.outcome.snapshot.errors.entries.items()
     assert (source, message, entry.count) == ("script", "ValueError: odd", 5)
@@ -124,7 +124,7 @@ def test_an_iteration_that_never_waits_lets_the_others_run(run_virtually: Runner
     async def busy(vu: VU) -> None:
         turns.append(vu.id)
 
-    run_virtually(busy, "vu", vus=2, iterations=10)
+    run_virtually(busy, vus=2, iterations=10)
     assert sorted(turns) == [1] * 5 + [2] * 5
 
 
@@ -138,7 +138,9 @@ def test_setup_that_takes_too_long_ends_the_run(run_virtually: Runner) -> None:
     async def teardown(data: object) -> None:
         calls.append("teardown")
 
-    run = run_virtually(one_second, setup=forever, teardown=teardown, setup_timeout="10s", duration="5s")
+    run = run_virtually(
+        one_second, functions={"setup": forever, "teardown": teardown}, setup_timeout="10s", duration="5s"
+    )
     assert [stop.code for stop in run.outcome.stops] == [ExitCode.SETUP_TIMEOUT]
     assert (run.outcome.timeline, calls) == ([], [])
 
@@ -149,7 +151,7 @@ def test_teardown_that_takes_too_long_is_a_failure_of_its_own(run_virtually: Run
     async def forever(data: object) -> None:
         await sleep("1h")
 
-    run = run_virtually(one_second, teardown=forever, teardown_timeout="10s", duration="5s")
+    run = run_virtually(one_second, functions={"teardown": forever}, teardown_timeout="10s", duration="5s")
     assert [stop.code for stop in run.outcome.stops] == [ExitCode.TEARDOWN_TIMEOUT]
     assert run.total("iterations") == 5
 
@@ -160,7 +162,7 @@ def test_data_that_cannot_be_copied_is_a_script_error(run_virtually: Runner) -> 
     async def setup() -> object:
         return (each for each in "abc")
 
-    run = run_virtually(one_second, setup=setup, duration="5s")
+    run = run_virtually(one_second, functions={"setup": setup}, duration="5s")
     [stop] = run.outcome.stops
     assert stop.code == ExitCode.SCRIPT_ERROR
     assert "cannot be copied for each virtual user" in stop.reason
@@ -173,7 +175,7 @@ def test_an_abort_in_teardown_counts(run_virtually: Runner) -> None:
     async def teardown(data: object) -> None:
         abort("leftovers")
 
-    run = run_virtually(one_second, teardown=teardown, duration="5s")
+    run = run_virtually(one_second, functions={"teardown": teardown}, duration="5s")
     assert [stop.code for stop in run.outcome.stops] == [ExitCode.ABORTED]
     assert run.total("iterations") == 5
 
@@ -188,7 +190,7 @@ def test_an_abort_in_setup_ends_the_run(run_virtually: Runner) -> None:
     async def teardown(data: object) -> None:
         calls.append("teardown")
 
-    run = run_virtually(one_second, setup=setup, teardown=teardown, duration="5s")
+    run = run_virtually(one_second, functions={"setup": setup, "teardown": teardown}, duration="5s")
     assert [stop.code for stop in run.outcome.stops] == [ExitCode.ABORTED]
     assert (run.outcome.timeline, calls) == ([], [])
 
@@ -199,7 +201,7 @@ def test_an_exception_in_setup_is_a_script_error(run_virtually: Runner) -> None:
     async def broken() -> None:
         raise RuntimeError("no users")
 
-    run = run_virtually(one_second, setup=broken, duration="5s")
+    run = run_virtually(one_second, functions={"setup": broken}, duration="5s")
     assert [stop.code for stop in run.outcome.stops] == [ExitCode.SCRIPT_ERROR]
     assert ("script", "RuntimeError: no users") in run.outcome.snapshot.errors.entries
 
@@ -219,7 +221,7 @@ def test_abort_stops_everyone_and_teardown_still_runs(run_virtually: Runner) -> 
     async def teardown(data: object) -> None:
         calls.append("teardown")
 
-    run = run_virtually(default, "vu", teardown=teardown, vus=3, duration="1h")
+    run = run_virtually(default, functions={"teardown": teardown}, vus=3, duration="1h")
     [stop] = run.outcome.stops
     assert (stop.code, stop.reason) == (ExitCode.ABORTED, "the script called abort(): enough")
     assert calls == ["teardown"]
@@ -250,7 +252,7 @@ def test_a_stop_from_outside_interrupts_at_once(run_virtually: Runner) -> None:
     async def teardown(data: object) -> None:
         calls.append("teardown")
 
-    run = run_virtually(default, teardown=teardown, control=control, vus=2, duration="1h")
+    run = run_virtually(default, functions={"teardown": teardown}, control=control, vus=2, duration="1h")
     assert [stop.code for stop in run.outcome.stops] == [ExitCode.INTERRUPTED]
     assert run.outcome.load_s == pytest.approx(2, abs=0.2)
     assert (run.outcome.interrupted, calls) == (2, ["teardown"])
@@ -266,7 +268,7 @@ def test_samples_of_setup_stay_out_of_the_metrics(run_virtually: Runner) -> None
         check(1, {"in default": True})
         await sleep(1)
 
-    run = run_virtually(default, setup=setup, duration="3s")
+    run = run_virtually(default, functions={"setup": setup}, duration="3s")
     names = {dict(tags)["check"] for tags in run.outcome.snapshot.series["checks"]}
     assert names == {"in default"}
 

@@ -45,7 +45,7 @@ async def test_cleared_jar_is_empty() -> None:
     """An iteration that starts with an empty jar sends no cookie of the last one."""
     async with Server(in_turn(response(b"", "Set-Cookie: a=1"), OK)) as server, virtual_user() as vu:
         await http.get(server.url)
-        vu.session.jar.clear()
+        vu.session.jar.return_to(None)
         await http.get(server.url)
     assert [request.header("cookie") for request in server.requests] == [None, None]
 
@@ -62,7 +62,7 @@ async def test_cookies_from_a_remembered_head_count() -> None:
     """A response with the same head as before sets its cookie again."""
     async with Server(response(b"ok", "Set-Cookie: a=1")) as server, virtual_user() as vu:
         for _ in range(3):
-            vu.session.jar.clear()
+            vu.session.jar.return_to(None)
             assert (await http.get(server.url)).cookies == {"a": "1"}
             assert len(vu.session.jar) == 1
 

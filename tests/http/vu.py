@@ -25,6 +25,7 @@ class VirtualUser:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self._measured = Snapshot({})
 
     @property
     def client(self) -> Client:
@@ -32,7 +33,8 @@ class VirtualUser:
         return self.session.client
 
     def snapshot(self) -> Snapshot:
-        return self.session.scope.registry.snapshot()
+        self._measured.merge(self.session.scope.registry.take())
+        return self._measured
 
     def count(self, metric: str = "http_reqs", **tags: str) -> float:
         """The sum of a counter over the series with these tags."""

@@ -94,6 +94,15 @@ def test_merging_leaves_the_other_alone() -> None:
     assert counted(other) == counted(of([1, 2, 3_000_000]))
 
 
+@given(st.lists(value, max_size=40), st.lists(value, max_size=40))
+def test_what_was_there_before_can_be_subtracted(before: list[int], after: list[int]) -> None:
+    """A histogram minus what it once was counts exactly the values in between, and leaves both as they are."""
+    earlier, now = of(before), of(before + after)
+    rest = now.minus(earlier)
+    assert (counted(rest), rest.total) == (counted(of(after)), len(after))
+    assert (counted(earlier), counted(now)) == (counted(of(before)), counted(of(before + after)))
+
+
 @given(some)
 def test_merging_with_nothing_changes_nothing(values: list[int]) -> None:
     """An empty histogram is neutral, from either side."""

@@ -46,7 +46,7 @@ def test_a_request_fills_every_http_metric() -> None:
     """One request gives a sample of each phase, a count, a failure rate and its bytes."""
     registry = Registry()
     record(Scope(registry, "browse"), "/a", ms=250)
-    snapshot = registry.snapshot()
+    snapshot = registry.take()
     assert count(snapshot) == 1
     assert rate(snapshot, "http_req_failed") == (0, 1)
     assert (count(snapshot, "data_sent"), count(snapshot, "data_received")) == (100, 1_000)
@@ -64,7 +64,7 @@ def test_duration_is_sending_waiting_and_receiving() -> None:
     series.sending[0], series.receiving[0] = 0.02, 0.03
     for phase in (series.blocked, series.looking_up, series.connecting):
         phase.append(5.0)
-    snapshot = registry.snapshot()
+    snapshot = registry.take()
     assert snapshot.trend("http_req_duration").sum == pytest.approx(150)
     assert snapshot.trend("http_req_blocked").sum == pytest.approx(5_000)
 
@@ -76,7 +76,7 @@ def test_connection_times_are_zero_for_reused_connections() -> None:
     for _ in range(10):
         series = record(scope, "/a")
     series.connecting.append(0.008)
-    connecting = registry.snapshot().trend("http_req_connecting")
+    connecting = registry.take().trend("http_req_connecting")
     assert connecting.count == 10
     assert connecting.mean == pytest.approx(0.8)
     assert connecting.percentiles([50]) == [0]
@@ -90,8 +90,8 @@ def test_folding_between_a_dial_and_the_next_request_keeps_the_counts() -> None:
         series = record(scope, "/a")
         if number % 2:
             series.connecting.append(0.008)
-        registry.fold()
-    assert registry.snapshot().trend("http_req_connecting").count == 5
+        series.fold()
+    assert registry.take().trend("http_req_connecting").count == 5
 
 
 def test_unsent_request_is_a_failure_without_times() -> None:
@@ -99,7 +99,7 @@ def test_unsent_request_is_a_failure_without_times() -> None:
     registry = Registry()
     scope = Scope(registry)
     scope.http_series(("/a", "GET", 0, "dial: connection refused", ()), 1212).unsent += 3
-    snapshot = registry.snapshot()
+    snapshot = registry.take()
     assert count(snapshot) == 3
     assert rate(snapshot, "http_req_failed") == (3, 3)
     assert snapshot.trend("http_req_duration").empty
@@ -115,7 +115,7 @@ def test_series_are_told_apart_by_their_tags() -> None:
     record(browse, "/b", status=404)
     record(pay, "/a", tags=(("team", "x"),))
     record(pay, "/a")
-    snapshot = registry.snapshot()
+    snapshot = registry.take()
     for tags, wanted in (
         ({}, 4),
         ({"name": "/a"}, 3),
@@ -158,7 +158,7 @@ def test_request_without_a_name_does_not_break_the_results() -> None:
     registry = Registry()
     scope = Scope(registry)
     scope.http_series(("", "GET", 0, "invalid URL", ()), 1020).unsent += 1
-    snapshot = registry.snapshot()
+    snapshot = registry.take()
     assert rate(snapshot, "http_req_failed") == (1, 1)
     assert [entry.count for entry in snapshot.request_errors.entries.values()] == [1]
 
@@ -170,7 +170,7 @@ def test_failures_are_listed_by_request_and_reason() -> None:
     for status in (200, 500, 500, 404):
         record(scope, "/a", status=status)
     record(scope, "/b", status=500)
-    entries = registry.snapshot().request_errors.entries
+    entries = registry.take().request_errors.entries
     assert {key: entry.count for key, entry in entries.items()} == {
         ("GET /a", "HTTP 500"): 2,
         ("GET /a", "HTTP 404"): 1,
@@ -178,43 +178,20 @@ def test_failures_are_listed_by_request_and_reason() -> None:
     }
 
 
-def test_fold_tells_what_the_last_second_brought() -> None:
-    """The timeline gets requests, failures, bytes and percentiles of what finished since the last fold."""
+def test_taking_leaves_nothing_behind() -> None:
+    """What has been taken is not taken again; all that was taken together is the whole."""
     registry = Registry()
     scope = Scope(registry)
-    for ms in (10, 20, 30):
-        record(scope, "/a", ms=ms)
-    record(scope, "/b", status=500, ms=40)
-    scope.http_series(("/c", "GET", 0, "refused", ()), 1212).unsent += 1
-    second = registry.fold()
-    assert (second.requests, second.failed, second.bytes_received) == (5, 2, 4_000)
-    assert second.p50_ms == pytest.approx(25)
-    assert second.p95_ms == pytest.approx(38.5)
-    quiet = registry.fold()
-    assert (quiet.requests, quiet.failed, quiet.bytes_received, quiet.p50_ms, quiet.p95_ms) == (0, 0, 0, None, None)
-    record(scope, "/a", ms=70)
-    assert registry.fold().p50_ms == pytest.approx(70)
-    assert count(registry.snapshot()) == 6
-
-
-def test_a_second_of_nothing_but_refusals_has_no_percentiles() -> None:
-    """Without a single response there is no response time."""
-    registry = Registry()
-    Scope(registry).http_series(("/c", "GET", 0, "refused", ()), 1212).unsent += 2
-    second = registry.fold()
-    assert (second.requests, second.failed, second.p50_ms) == (2, 2, None)
-
-
-def test_snapshots_can_be_taken_again_and_again() -> None:
-    """A snapshot counts nothing twice."""
-    registry = Registry()
-    scope = Scope(registry)
+    whole = Snapshot({})
     for wanted in (1, 2, 3):
         record(scope, "/a", status=500)
-        snapshot = registry.snapshot()
-        assert count(snapshot) == wanted
-        assert rate(snapshot, "http_req_failed") == (wanted, wanted)
-        assert [entry.count for entry in snapshot.request_errors.entries.values()] == [wanted]
+        taken = registry.take()
+        whole.merge(taken)
+        for snapshot, number in ((taken, 1), (whole, wanted)):
+            assert count(snapshot) == number
+            assert rate(snapshot, "http_req_failed") == (number, number)
+            assert [entry.count for entry in snapshot.request_errors.entries.values()] == [number]
+    assert registry.take().series == {}
 
 
 # --- bounds
@@ -226,20 +203,22 @@ def test_series_beyond_a_thousand_become_other() -> None:
     scope = Scope(registry, "browse")
     for number in range(MOST_SERIES):
         record(scope, f"/item/{number}")
-    assert not registry.snapshot().overflowed
+    whole = Snapshot({})
+    whole.merge(registry.take())
+    assert count(whole) == MOST_SERIES
     for number in range(5 * MOST_SERIES):
         record(scope, f"/other/{number}", status=500 if number % 5 == 0 else 200)
     record(scope, "/item/7")
-    snapshot = registry.snapshot()
-    assert snapshot.overflowed
+    whole.merge(registry.take())
+    assert whole.overflowed
     assert len(registry.http) == MOST_SERIES + 2
     assert len(scope.http) <= MOST_SERIES + 2
-    assert count(snapshot) == 6 * MOST_SERIES + 1
-    assert count(snapshot, tags={"name": OTHER, "status": "200", "scenario": "browse"}) == 4 * MOST_SERIES
-    assert count(snapshot, tags={"name": OTHER, "status": "500"}) == MOST_SERIES
-    assert count(snapshot, tags={"name": "/item/7"}) == 2
-    assert rate(snapshot, "http_req_failed", {"name": OTHER}) == (MOST_SERIES, 5 * MOST_SERIES)
-    assert snapshot.request_errors.entries[(f"GET {OTHER}", "HTTP 500")].count == MOST_SERIES
+    assert count(whole) == 6 * MOST_SERIES + 1
+    assert count(whole, tags={"name": OTHER, "status": "200", "scenario": "browse"}) == 4 * MOST_SERIES
+    assert count(whole, tags={"name": OTHER, "status": "500"}) == MOST_SERIES
+    assert count(whole, tags={"name": "/item/7"}) == 2
+    assert rate(whole, "http_req_failed", {"name": OTHER}) == (MOST_SERIES, 5 * MOST_SERIES)
+    assert whole.request_errors.entries[(f"GET {OTHER}", "HTTP 500")].count == MOST_SERIES
 
 
 def test_errors_that_never_repeat_stay_bounded() -> None:
@@ -249,7 +228,7 @@ def test_errors_that_never_repeat_stay_bounded() -> None:
     for number in range(3 * MOST_SERIES):
         key = (f"/item/{number}", "GET", 0, f"invalid URL '/item/{number}'", ())
         (scope.http.get(key) or scope.http_series(key, 1020)).unsent += 1
-    snapshot = registry.snapshot()
+    snapshot = registry.take()
     assert snapshot.overflowed
     assert len(registry.http) < MOST_SERIES + 10
     assert count(snapshot) == 3 * MOST_SERIES
@@ -274,7 +253,7 @@ def test_checks_beyond_the_bound_become_other() -> None:
     for number in range(MOST_SERIES + 500):
         scope.check_sink(f"item {number} is there").add(number % 2)
     scope.check_sink("item 7 is there").add(1)
-    snapshot = registry.snapshot()
+    snapshot = registry.take()
     assert snapshot.overflowed
     assert rate(snapshot, "checks") == (MOST_SERIES // 2 + 250 + 1, MOST_SERIES + 501)
     assert rate(snapshot, "checks", {"check": OTHER, "scenario": "browse"}) == (250, 500)
@@ -290,7 +269,7 @@ def test_custom_tags_beyond_the_bound_are_dropped() -> None:
     sold = Metric("sold", Kind.COUNTER)
     for number in range(MOST_SERIES + 500):
         scope.sink(sold, {"item": str(number)}).add(1)
-    snapshot = registry.snapshot()
+    snapshot = registry.take()
     assert snapshot.overflowed
     assert count(snapshot, "sold") == MOST_SERIES + 500
     assert count(snapshot, "sold", {"item": "3"}) == 1
@@ -306,7 +285,7 @@ def test_builtin_metrics_work_in_a_full_registry() -> None:
     for _ in range(3):
         scope.sink(BUILTIN["iterations"]).add(1)
         scope.sink(BUILTIN["iteration_duration"]).add(5)
-    snapshot = registry.snapshot()
+    snapshot = registry.take()
     assert count(snapshot, "iterations", {"scenario": "browse"}) == 3
     assert snapshot.trend("iteration_duration").count == 3
 
@@ -318,7 +297,7 @@ def test_groups_beyond_a_thousand_become_other() -> None:
     for number in range(MOST_SERIES + 300):
         record(scope.within(f"user {number}"), "/a")
     assert registry.scopes <= MOST_SERIES + 1
-    snapshot = registry.snapshot()
+    snapshot = registry.take()
     assert snapshot.overflowed
     assert count(snapshot) == MOST_SERIES + 300
     assert scope.within("user 0").group == "::user 0"
@@ -331,7 +310,7 @@ def test_scopes_of_a_group_are_found_again() -> None:
     scope = Scope(Registry(), "browse")
     inner = scope.within("a").within("b")
     assert inner is scope.within("a").within("b")
-    assert (inner.group, inner.scenario) == ("::a::b", "browse")
+    assert dict(inner.tags()) == {"group": "::a::b", "scenario": "browse"}
     assert scope.within("b") is not inner
 
 
@@ -362,8 +341,8 @@ def test_declaring_a_metric_twice_is_fine() -> None:
     for _ in range(2):
         registry.declare(Metric("sold", Kind.COUNTER))
         registry.declare(Metric("http_reqs", Kind.COUNTER))
-    assert registry.snapshot().metrics["sold"] == Metric("sold", Kind.COUNTER)
-    assert registry.snapshot().select("sold") is None
+    assert registry.take().metrics["sold"] == Metric("sold", Kind.COUNTER)
+    assert registry.take().select("sold") is None
 
 
 def test_registries_do_not_share_metrics() -> None:
@@ -380,8 +359,9 @@ def test_custom_trend_is_folded_into_the_snapshot() -> None:
     sink = scope.sink(Metric("rows", Kind.TREND), {"table": "users"})
     for number in (1, 2, 3):
         sink.add(number)
-    registry.fold()
+    assert isinstance(sink, TrendSink)
+    sink.fold()
     sink.add(4)
-    rows = registry.snapshot().select("rows", {"table": "users", "group": "::login", "scenario": "browse"})
+    rows = registry.take().select("rows", {"table": "users", "group": "::login", "scenario": "browse"})
     assert isinstance(rows, TrendSink)
     assert (rows.count, rows.sum) == (4, 10)

@@ -170,7 +170,41 @@ def test_ten_million_samples_take_little_memory() -> None:
         assert seen == pytest.approx(wanted, rel=0.0011)  # 20 copies of a sample move a rank by a hair
 
 
+@given(st.lists(milliseconds, max_size=40), st.lists(milliseconds, min_size=1, max_size=40))
+def test_what_came_after_a_trend_can_be_subtracted(before: list[float], after: list[float]) -> None:
+    """A trend minus what it once was: count, mean, percentiles, min and max of the samples in between, to 0.1%."""
+    rest, expected = trend(before + after).minus(trend(before)), trend(after)
+    assert rest.count == len(after)
+    assert rest.mean == pytest.approx(expected.mean, rel=1e-3, abs=1e-3)
+    assert rest.percentiles(PERCENTS) == pytest.approx(expected.percentiles(PERCENTS), rel=1e-3, abs=1e-3)
+    assert (rest.smallest, rest.largest) == pytest.approx((min(after), max(after)), rel=1e-3, abs=1e-3)
+    for extreme, found in ((min, rest.smallest), (max, rest.largest)):
+        if before and extreme(before) != extreme(before + after):
+            assert found == extreme(after)
+
+
+def test_nothing_came_after() -> None:
+    """A trend minus itself has no samples and no numbers."""
+    rest = trend([1, 2, 3]).minus(trend([1, 2, 3]))
+    assert rest.empty
+    assert (rest.sum, rest.smallest, rest.largest, rest.clamped) == (0, math.inf, -math.inf, 0)
+
+
+def test_extremes_of_clamped_samples_are_not_made_up() -> None:
+    """Where the histogram has only its edge, the extremes are the whole trend's, which no sample is beyond."""
+    earlier = trend([-7.0, 5.0])
+    rest = trend([-7.0, 5.0, -5.0]).minus(earlier)
+    assert (rest.clamped, rest.smallest, rest.largest) == (1, -7, 5)
+
+
 # --- counters, rates, gauges
+
+
+def test_counts_can_be_subtracted() -> None:
+    """Counters and rates minus what they once were are what came in between."""
+    assert CounterSink(7.5).minus(CounterSink(5)).total == 2.5
+    rate = RateSink(5, 9).minus(RateSink(3, 6))
+    assert (rate.passes, rate.total) == (2, 3)
 
 
 @given(st.lists(st.integers(-1_000, 1_000)), st.lists(st.integers(-1_000, 1_000)))
@@ -233,24 +267,21 @@ def test_gauge_keeps_the_last_value_and_its_range() -> None:
 
 @given(st.lists(st.lists(st.integers(-50, 50), max_size=4), min_size=1, max_size=4), st.randoms())
 def test_gauges_merge_in_any_order(parts: list[list[int]], random: object) -> None:
-    """The merge of gauges does not depend on which part comes first."""
-
-    def merged(order: list[list[int]]) -> tuple[float, float, float]:
-        whole = GaugeSink()
-        for part in order:
-            gauge = GaugeSink()
-            for number in part:
-                gauge.add(number)
-            whole.merge(gauge)
-        return whole.smallest, whole.largest, -1e9 if whole.empty else whole.last
-
-    shuffled = list(parts)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert merged(parts) == merged(shuffled)
+    """Whichever part comes first, the value that was put in last stands, with the range of all."""
+    gauges = []
+    for part in parts:
+        gauges.append(GaugeSink())
+        for number in part:
+            gauges[-1].add(number)
+    random.shuffle(gauges)  # type: ignore[attr-defined]
+    whole = GaugeSink()
+    for gauge in gauges:
+        whole.merge(gauge)
     everything = [number for part in parts for number in part]
     if everything:
-        assert merged(parts)[:2] == (min(everything), max(everything))
-        assert merged(parts)[2] == max(part[-1] for part in parts if part)
+        assert (whole.smallest, whole.largest, whole.last) == (min(everything), max(everything), everything[-1])
+    else:
+        assert whole.empty
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def measured(taken: list[tuple[str, str, int]]) -> Snapshot:
             registry.marked_failed[where] = None
         else:
             scope.sink({"rows": ROWS, "depth": DEPTH, "sold": SOLD}[what], {"place": where}).add(number)
-    return registry.snapshot()
+    return registry.take()
 
 
 def merged(*parts: Snapshot) -> Snapshot:
@@ -86,9 +86,10 @@ def _sink_facts(sink: object) -> tuple[float, ...]:
 @settings(max_examples=60, deadline=None)
 def test_merging_is_associative_and_commutative(a: Any, b: Any, c: Any) -> None:
     """Three parts of a run give the same whole in every order and grouping."""
-    one = facts(merged(measured(a), measured(b), measured(c)))
-    assert facts(merged(measured(c), measured(a), measured(b))) == one
-    assert facts(merged(measured(a), merged(measured(b), measured(c)))) == one
+    first, second, third = measured(a), measured(b), measured(c)
+    one = facts(merged(first, second, third))
+    assert facts(merged(third, first, second)) == one
+    assert facts(merged(first, merged(second, third))) == one
 
 
 @given(samples, samples)
@@ -136,6 +137,16 @@ def test_select_needs_every_tag() -> None:
     assert snapshot.select("sold", {"place": ""}) is None
 
 
+def test_select_takes_any_condition_on_the_tags() -> None:
+    """A filter may be a function, which is shown the tags of each series."""
+    snapshot = measured([("sold", "a", 1), ("sold", "b", 2), ("sold", "c", 4)])
+    found = snapshot.select("sold", lambda tags: dict(tags)["place"] != "b")
+    assert isinstance(found, CounterSink)
+    assert found.total == 5
+    assert snapshot.select("sold", lambda tags: False) is None
+    assert snapshot.trend("rows", lambda tags: True).empty
+
+
 def test_select_does_not_hand_out_the_original() -> None:
     """What is selected may be changed without changing the run."""
     snapshot = measured([("sold", "a", 1)])
@@ -147,12 +158,12 @@ def test_select_does_not_hand_out_the_original() -> None:
     assert again.total == 1
 
 
-def test_gauge_over_several_series_is_the_largest_last_value() -> None:
-    """Gauges of several places have no order in time: the highest stands, with the range of all."""
-    snapshot = measured([("depth", "a", 9), ("depth", "a", 2), ("depth", "b", 5)])
+def test_gauge_over_several_series_is_the_latest_value() -> None:
+    """Of gauges in several places, the one that was set last stands, with the range of all."""
+    snapshot = measured([("depth", "a", 9), ("depth", "b", 5), ("depth", "a", 2)])
     gauge = snapshot.select("depth")
     assert isinstance(gauge, GaugeSink)
-    assert (gauge.last, gauge.smallest, gauge.largest) == (5, 2, 9)
+    assert (gauge.last, gauge.smallest, gauge.largest) == (2, 2, 9)
 
 
 def test_rates_select_and_merge_by_samples() -> None:
@@ -173,7 +184,7 @@ def test_grouped_sums_by_the_values_of_tags() -> None:
         scope.sink(SOLD, {"place": place}).add(number)
     scope.sink(SOLD).add(10)
     Scope(registry, "pay").sink(SOLD, {"place": "x"}).add(100)
-    snapshot = registry.snapshot()
+    snapshot = registry.take()
 
     def totals(*keys: str) -> dict[tuple[str, ...], float]:
         return {key: sink.total for key, sink in snapshot.grouped("sold", *keys) if isinstance(sink, CounterSink)}
@@ -193,7 +204,7 @@ def test_metrics_of_all_parts_are_known() -> None:
     """A metric that only one process used is in the whole, with its kind."""
     registry = Registry()
     registry.declare(SOLD)
-    whole = merged(registry.snapshot(), measured([("rows", "a", 1)]))
+    whole = merged(registry.take(), measured([("rows", "a", 1)]))
     assert whole.metrics == BUILTIN | {"sold": SOLD, "rows": ROWS}
 
 

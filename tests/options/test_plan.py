@@ -11,6 +11,7 @@ import pytest
 from ciload.errors import OptionsError, UsageError
 from ciload.metrics.metric import BUILTIN, Kind, Metric
 from ciload.options.plan import Plan, make_plan
+from ciload.options.scenarios import ConstantVUs
 from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
 
 METRICS = {**BUILTIN, "List Users": Metric("List Users", Kind.TREND, "ms")}
@@ -22,9 +23,9 @@ def plan_of(
     script: Mapping[str, Any] | None = None,
     file: Source | None = None,
 ) -> Plan:
-    in_script = from_script(script or {}, lambda *_: "s.py")
+    in_script = from_script(script or {}, Path("s.py"), {})
     sources = [from_flags(flags or {}), from_environment(environment or {}), in_script]
-    return make_plan([*sources, file] if file else sources, METRICS)
+    return make_plan([*sources, file] if file else sources, METRICS, lambda _: None)
 
 
 def complaints_of(**places: Any) -> str:
@@ -50,8 +51,8 @@ def test_flag_beats_environment_beats_script_beats_file(tmp_path: Path) -> None:
 
 def test_whoever_sets_the_load_decides_all_of_it() -> None:
     """A duration on the command line replaces the script's iterations, not only its duration."""
-    [scenario] = plan_of({"duration": "5s"}, script={"iterations": 100, "vus": 7}).scenarios
-    assert (scenario.executor, scenario.iterations, scenario.vus) == ("constant-vus", None, 7)
+    plan = plan_of({"duration": "5s"}, script={"iterations": 100, "vus": 7})
+    assert plan.scenarios == {"default": ConstantVUs(vus=7, duration=5, graceful_stop=30)}
 
 
 @pytest.mark.parametrize(
@@ -68,8 +69,8 @@ def test_shortcuts_mean_what_they_mean_in_k6(
     flags: dict[str, str], executor: str, vus: int, iterations: int | None
 ) -> None:
     """Iterations are shared, a duration keeps virtual users busy, nothing at all runs once."""
-    [scenario] = plan_of(flags).scenarios
-    assert (scenario.executor, scenario.vus, scenario.iterations) == (executor, vus, iterations)
+    scenario = plan_of(flags).scenarios["default"]
+    assert (scenario.executor, scenario.most_vus, scenario.iterations_in_all) == (executor, vus, iterations)
 
 
 def test_all_mistakes_come_at_once_with_their_places(tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ def test_all_mistakes_come_at_once_with_their_places(tmp_path: Path) -> None:
     assert "--vus: vus" in text
     assert "CILOAD_DURATION: duration" in text
     assert f"{tmp_path}/ciload.yaml:2: unknown option 'bacth'; did you mean 'batch'?" in text
-    assert f"{tmp_path}/ciload.yaml:4: threshold on 'http_req_duration': 'fast'" in text
+    assert f"{tmp_path}/ciload.yaml:5: threshold on 'http_req_duration': 'fast'" in text
 
 
 def test_k6_spelling_of_names_is_understood() -> None:

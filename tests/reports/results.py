@@ -63,11 +63,12 @@ def threshold(
     limit: float = 500,
     passed: bool = True,
     where: str = "load.py:7",
+    **changes: Any,
 ) -> ThresholdResult:
     outcome = Outcome.NO_DATA if value is None else Outcome.PASS if passed else Outcome.FAIL
     return ThresholdResult(
         metric=metric, expression=f"p(95){operator}{limit:g}", aggregation="p(95)", operator=operator, limit=limit,
-        unit="ms", value=value, outcome=outcome, where=where,
+        unit="ms", value=value, outcome=outcome, where=where, **changes,
     )  # fmt: skip
 
 
@@ -118,7 +119,7 @@ def result(**changes: Any) -> RunResult:
         "options": {"vus": 10, "duration": 60.0},
         "scenarios": [
             ScenarioResult(
-                name="default", executor="constant-vus", vus=10, iterations=None, duration_s=60.0, graceful_stop_s=30.0
+                name="default", executor="constant-vus", vus=10, iterations=1_000, duration_s=60.0, graceful_stop_s=30.0
             )
         ],
         "git": Git(commit="4f2a", branch="main", dirty=False),

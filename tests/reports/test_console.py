@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ciload.reports.console import console_summary
-from tests.reports.results import check, endpoint, error, result, threshold
+from tests.reports.results import check, endpoint, error, judged, result, threshold
 
 
 def lines_of(text: str) -> list[str]:
@@ -23,6 +23,21 @@ def test_a_threshold_without_data_says_so() -> None:
     """The word is shown, not a number."""
     none = threshold(None, metric="List", limit=200)
     assert "✗ List p(95)<200 no data" in lines_of(console_summary(result(thresholds=[none]), [], color=False))
+
+
+def test_a_threshold_that_only_warns_has_a_mark_of_its_own() -> None:
+    """Yellow, not red; when it holds, it looks like any other."""
+    warned = [threshold(900.0, passed=False, severity="warn"), threshold(None, metric="List", severity="warn")]
+    run = result(thresholds=[*warned, threshold(1.0, metric="Get", severity="warn")], verdict=judged(warned))
+    lines = lines_of(console_summary(run, [], color=False))
+    assert "⚠ http_req_duration p(95)<500 900ms" in lines
+    assert "⚠ List p(95)<500 no data" in lines
+    assert "✓ Get p(95)<500 1ms" in lines
+    assert "⚠ threshold (warning only) failed: http_req_duration p(95)<500" in lines
+    assert "✓ PASSED" in lines
+    colored = console_summary(run, [], color=True)
+    assert "\x1b[33m  ⚠\x1b[0m" in colored
+    assert "\x1b[1;31m" not in colored
 
 
 def test_checks_endpoints_and_errors_have_their_counts() -> None:

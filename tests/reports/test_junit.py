@@ -89,6 +89,45 @@ def test_threshold_without_data_fails_and_says_so() -> None:
     assert "no data" in text
 
 
+def test_hint_is_told_with_missing_data() -> None:
+    """Who reads only the CI system's view learns as well which values there are."""
+    missing = threshold(None, hint="status is 200, 404")
+    run = result(thresholds=[missing], verdict=judged([missing]))
+    assert "(status is 200, 404)" in explanation(case_named(run, "http_req_duration p(95)<500"))[1]
+
+
+@pytest.mark.parametrize(("value", "what"), [(900.0, "p(95) is 900ms"), (None, "no data")])
+def test_threshold_that_only_warns_is_a_passed_case_that_says_so(value: float | None, what: str) -> None:
+    """The run passed, so nothing in the file fails; when the run failed, it was not because of this."""
+    warned, slow = threshold(value, passed=False, severity="warn"), threshold(800.0, metric="slow", passed=False)
+    for thresholds in ([warned], [warned, slow]):
+        run = result(thresholds=thresholds, verdict=judged(thresholds))
+        case = case_named(run, "http_req_duration p(95)<500")
+        assert complaints(case) == []
+        said = case.findtext("system-out") or ""
+        assert what in said
+        assert said.endswith("; it only warns")
+        assert len(complaints(parse(run))) == len(thresholds) - 1
+
+
+def test_window_is_named_with_its_value() -> None:
+    """The value of a threshold with a window is that of the worst one."""
+    slow = threshold(612.0, passed=False, window_s=30.0).model_copy(update={"expression": "p(95)<500 over 30s"})
+    run = result(thresholds=[slow], verdict=judged([slow]))
+    assert explanation(case_named(run, "http_req_duration p(95)<500 over 30s"))[1] == (
+        "http_req_duration: p(95) is 612ms in the worst window, the threshold is p(95)<500 over 30s (ms)"
+    )
+
+
+def test_threshold_that_ended_the_run_is_told_by_both_cases() -> None:
+    """Its own case has the measured value, the case `run` that the load ended early because of it."""
+    slow = threshold(900.0, passed=False)
+    stop = Failure(code=ExitCode.THRESHOLDS_FAILED, reason="http_req_duration p(95)<500 failed: the run was aborted")
+    run = result(thresholds=[slow], verdict=judged([slow], stops=[stop]))
+    assert explanation(case_named(run, "run"))[:2] == ("failure", stop.reason)
+    assert explanation(case_named(run, "http_req_duration p(95)<500"))[0] == "failure"
+
+
 def test_names_do_not_depend_on_what_was_measured() -> None:
     """CI systems keep a case's history by its name."""
     fast, slow = threshold(1.0), threshold(900.0, passed=False)
@@ -160,6 +199,8 @@ thresholds = st.lists(
         st.none() | st.floats(0, 1_000),
         metric=st.sampled_from(["http_req_duration", "iteration_duration"]) | hostile,
         passed=st.booleans(),
+        severity=st.sampled_from(["fail", "warn"]),
+        hint=hostile,
     ),
     max_size=4,
 )

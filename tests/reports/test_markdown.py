@@ -110,6 +110,34 @@ def test_run_without_thresholds_does_not_claim_that_they_hold() -> None:
     assert "no thresholds were set" in markdown_summary(result(thresholds=[]))
 
 
+@pytest.mark.parametrize(
+    ("warned", "held", "sentence"),
+    [
+        (0, 3, "All 3 thresholds hold."),
+        (1, 0, "The one threshold does not hold, which is only a warning."),
+        (1, 2, "1 of 3 thresholds does not hold, which is only a warning."),
+        (2, 1, "2 of 3 thresholds do not hold, which is only a warning."),
+    ],
+)
+def test_passed_run_does_not_claim_that_warnings_hold(warned: int, held: int, sentence: str) -> None:
+    """A run may pass although a threshold that only warns does not hold; the sentence below the heading says so."""
+    thresholds = [threshold(900.0, passed=False, severity="warn")] * warned + [threshold()] * held
+    top = markdown_summary(result(thresholds=thresholds, verdict=judged(thresholds))).split("\n\n")
+    assert top[:2] == ["## ✅ Passed: `load.py`", sentence]
+
+
+def test_warnings_stand_between_failures_and_what_holds() -> None:
+    """Thresholds that fail the run come first, those that only warn next, with a mark of their own."""
+    thresholds = [
+        threshold(metric="good", severity="warn"),
+        threshold(900.0, passed=False, metric="warned", severity="warn"),
+        threshold(None, metric="empty", severity="warn"),
+        threshold(900.0, passed=False, metric="bad"),
+    ]
+    found = table(result(thresholds=thresholds, verdict=judged(thresholds)), "Measured")
+    assert [row[:2] for row in found] == [["✗", "bad"], ["⚠️", "warned"], ["⚠️", "empty"], ["✓", "good"]]
+
+
 def test_thresholds_show_the_measured_value_beside_the_limit() -> None:
     """Failed ones come first; a value near its limit has the digits that tell on which side it is."""
     run = result(

@@ -19,7 +19,8 @@ def verdict(**changes: Any) -> Verdict:
     return judge(**(facts | changes))
 
 
-def threshold(outcome: Outcome) -> ThresholdResult:
+def threshold(outcome: Outcome, **changes: Any) -> ThresholdResult:
+    facts: dict[str, Any] = {"severity": "fail", "hint": ""} | changes
     return ThresholdResult(
         metric="m",
         expression="avg<1",
@@ -29,13 +30,15 @@ def threshold(outcome: Outcome) -> ThresholdResult:
         unit="",
         value=None,
         outcome=outcome,
-        where="",
+        **facts,
     )
 
 
 INTERRUPTED = Failure(code=ExitCode.INTERRUPTED, reason="interrupted by SIGTERM")
 ABORTED = Failure(code=ExitCode.ABORTED, reason="enough")
+SLOW = Failure(code=ExitCode.THRESHOLDS_FAILED, reason="threshold m avg<1 aborted the run")
 FAILED = [threshold(Outcome.FAIL)]
+WARNED = [threshold(Outcome.FAIL, severity="warn"), threshold(Outcome.NO_DATA, severity="warn")]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +48,12 @@ FAILED = [threshold(Outcome.FAIL)]
         ({"thresholds": [threshold(Outcome.PASS)]}, 0),
         ({"thresholds": FAILED}, 99),
         ({"thresholds": [threshold(Outcome.NO_DATA)]}, 99),
+        ({"thresholds": WARNED}, 0),
+        ({"thresholds": WARNED + FAILED}, 99),
+        ({"stops": [SLOW]}, 99),
+        ({"stops": [SLOW], "marked_failed": ["wrong data"]}, 110),
+        ({"stops": [SLOW], "script_errors": 1}, 107),
+        ({"stops": [SLOW, ABORTED], "script_errors": 1}, 108),
         ({"thresholds": FAILED, "marked_failed": ["wrong data"]}, 110),
         ({"thresholds": FAILED, "marked_failed": ["wrong data"], "script_errors": 1}, 107),
         ({"thresholds": FAILED, "script_errors": 1, "stops": [INTERRUPTED]}, 105),
@@ -68,3 +77,38 @@ def test_every_failure_is_listed() -> None:
     """The others are not lost behind the first."""
     found = verdict(thresholds=FAILED, script_errors=2, stops=[INTERRUPTED])
     assert [failure.code for failure in found.failures] == [105, 107, 99]
+
+
+def test_a_stop_by_what_was_measured_comes_after_what_the_script_got_wrong() -> None:
+    """A threshold that aborted says more than those that merely failed, and less than a broken script."""
+    found = verdict(
+        stops=[SLOW, INTERRUPTED], script_errors=1, marked_failed=["wrong data"], thresholds=FAILED, answered=0
+    )
+    assert [failure.code for failure in found.failures] == [105, 107, 110, 99, 99]
+    assert found.failures[3] == SLOW
+    unanswered = verdict(stops=[SLOW], answered=0)
+    assert [failure.reason for failure in unanswered.failures][1] == "no data: none of the 10 requests got a response"
+
+
+def test_a_threshold_that_only_warns_is_a_warning() -> None:
+    """It is told beside the verdict, before other warnings, with the same words as a failure but for one."""
+    found = verdict(thresholds=[*WARNED, threshold(Outcome.PASS, severity="warn")], warnings=["the machine was busy"])
+    assert found.warnings == [
+        "threshold (warning only) failed: m avg<1",
+        "no data for threshold (warning only) m avg<1",
+        "the machine was busy",
+    ]
+
+
+def test_missing_data_is_explained() -> None:
+    """What there is instead stands behind the reason."""
+    hint = "status is 200, 404"
+    found = verdict(thresholds=[threshold(Outcome.NO_DATA, hint=hint), *WARNED])
+    assert [failure.reason for failure in found.failures] == [f"no data for threshold m avg<1 ({hint})"]
+
+
+def test_a_failure_names_its_threshold() -> None:
+    """Reports find out which failures are thresholds by number, not by words."""
+    thresholds = [threshold(Outcome.PASS), *WARNED, threshold(Outcome.FAIL), threshold(Outcome.NO_DATA)]
+    found = verdict(thresholds=thresholds, marked_failed=["wrong data"])
+    assert [failure.threshold for failure in found.failures] == [None, 3, 4]

@@ -26,7 +26,7 @@ def as_virtual_user(body: Callable[[], Awaitable[None]]) -> Snapshot:
         client.close()
 
     asyncio.run(main())
-    return registry.snapshot()
+    return registry.take()
 
 
 def checks(snapshot: Snapshot) -> dict[str, tuple[int, int]]:

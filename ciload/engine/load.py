@@ -1,0 +1,251 @@
+"""One segment of a plan's load in this process: every scenario's share, watched every 50 ms, reported every second."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from ciload.engine.control import Control, Stop
+from ciload.engine.executors import run_scenario
+from ciload.engine.segment import Segment
+from ciload.engine.vus import Book, Crew, Equipment
+from ciload.engine.watchdog import Watchdog
+from ciload.errors import ExitCode
+from ciload.http.client import Client
+from ciload.metrics.registry import Registry
+from ciload.metrics.sinks import TrendSink
+from ciload.metrics.snapshot import Snapshot
+from ciload.options.plan import Plan
+from ciload.script.loader import Script
+
+LOOK_EVERY_S = 0.05
+REPORT_EVERY_S = 1.0
+
+
+@dataclass(slots=True)
+class Delta:
+    """What a segment has measured since it last reported. Times are seconds; `at_s` counts from the load's start."""
+
+    at_s: float
+    span_s: float
+    active: dict[str, int]  # scenario → virtual users at work
+    hired: dict[str, int]  # scenario → virtual users that there are
+    measured: Snapshot
+    warmup: Snapshot  # what began before the warm-up was over, and counts for nothing
+    cpu_s: float
+    lag: TrendSink  # ms that the event loop was late
+
+
+@dataclass(slots=True)
+class Ending:
+    """How a segment's load ended. `aside` is what the virtual users' hooks measured, `measured` what no delta told."""
+
+    ended_s: float = 0.0  # since the load's start; 0 when it never started
+    interrupted: int = 0
+    measured: Snapshot = field(default_factory=lambda: Snapshot({}))
+    aside: Snapshot = field(default_factory=lambda: Snapshot({}))
+    stops: list[Stop] = field(default_factory=list)
+
+
+class Load:
+    """A segment's load: virtual users made ready, let loose, and dismissed."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        script: Script,
+        segment: Segment,
+        *,
+        client: Client,
+        registry: Registry,
+        control: Control,
+        watchdog: Watchdog,
+        clock: Callable[[], float],
+        report: Callable[[Delta], None],
+        look: Callable[[float], None],
+    ) -> None:
+        """
+        Args:
+            plan: the whole plan.
+            script: the script, loaded in this process.
+            segment: which part of it to do.
+            client: of this process's event loop.
+            registry: where samples go; knows the script's metrics.
+            control: says when to stop.
+            watchdog: gets its heartbeats from here.
+            clock: seconds; one clock for all segments.
+            report: gets a delta every second and at the end.
+            look: called every 50 ms of the load, with the seconds since its start.
+        """
+        self.plan = plan
+        self.script = script
+        self.segment = segment
+        self.client = client
+        self.registry = registry
+        self.control = control
+        self.watchdog = watchdog
+        self.clock = clock
+        self.report = report
+        self.look = look
+        self.aside = Registry()
+        self.warmup = Registry()
+        self.warmup.metrics |= registry.metrics
+        self.crews: list[Crew] = []
+        self.lag = TrendSink()
+        self.ending = Ending()
+
+    async def run(self, data: Any, when_ready: Callable[[], Awaitable[float | None]]) -> Ending:
+        """The load from vu_start() to vu_stop().
+
+        Args:
+            data: what setup() returned.
+            when_ready: called when all virtual users are ready; answers when to start (on the clock), or None.
+        """
+        options = self.plan.options
+        equipment = Equipment(
+            client=self.client, script=self.script, control=self.control, clock=self.clock, registry=self.registry,
+            aside=self.aside, data=data, rest_s=options.min_iteration_duration,
+        )  # fmt: skip
+        self.crews = [
+            Crew(
+                name, scenario, self.segment, self.plan.vus_before(name),
+                self._book(name, self.warmup if options.warmup else self.registry), equipment,
+            )
+            for name, scenario in self.plan.scenarios.items()
+        ]  # fmt: skip
+        if not await self._hooks(Crew.prepare, options.setup_timeout, stoppable=True):
+            self.control.request(
+                ExitCode.SETUP_TIMEOUT,
+                f"vu_start() did not finish within {options.setup_timeout:g} s; --setup-timeout sets the limit",
+            )
+        begins_at = await when_ready() if self.control.stop is None else None
+        if begins_at is not None:
+            with _quiet_collector():
+                await self._play(begins_at)
+        if not await self._hooks(Crew.dismiss, options.teardown_timeout, stoppable=False):
+            reason = (
+                f"vu_stop() did not finish within {options.teardown_timeout:g} s; --teardown-timeout sets the limit"
+            )
+            self.ending.stops.append(Stop(ExitCode.TEARDOWN_TIMEOUT, reason))
+        for crew in self.crews:
+            crew.close()
+        self.ending.measured = self.registry.take()
+        self.ending.interrupted = sum(crew.interrupted for crew in self.crews)
+        self.ending.aside = self.aside.take()
+        return self.ending
+
+    def _book(self, name: str, registry: Registry) -> Book:
+        tags = self.plan.options.tags | self.plan.scenarios[name].tags
+        return Book(registry, name, tuple(tags.items()))
+
+    async def _hooks(
+        self, step: Callable[[Crew], Coroutine[Any, Any, None]], timeout_s: float, *, stoppable: bool
+    ) -> bool:
+        """Let every crew do `step`; false when that took too long."""
+        async with anyio.create_task_group() as background:
+            scope = anyio.CancelScope(deadline=anyio.current_time() + timeout_s)
+            self.watchdog.stop_by = time.monotonic() + timeout_s
+            background.start_soon(keep_watch, self.watchdog, self.control, scope if stoppable else None)
+            with scope:
+                async with anyio.create_task_group() as hooks:
+                    for crew in self.crews:
+                        hooks.start_soon(step, crew)
+            background.cancel_scope.cancel()
+        return not scope.cancelled_caught or (stoppable and self.control.stop is not None)
+
+    # --- the load itself
+
+    async def _play(self, begins_at: float) -> None:
+        ends_s = self.plan.ends_s
+        self._begins_at = self._reported_at = begins_at
+        self._cpu_s = time.process_time()
+        self._next_report = begins_at + REPORT_EVERY_S
+        async with anyio.create_task_group() as background:
+            load = anyio.CancelScope()
+            self.watchdog.stop_by = time.monotonic() + max(0.0, begins_at - self.clock()) + ends_s
+            background.start_soon(self._tick, load)
+            background.start_soon(self._end_warmup)
+            with load:
+                async with anyio.create_task_group() as scenarios:
+                    for crew in self.crews:
+                        scenarios.start_soon(run_scenario, crew, begins_at + crew.scenario.start_time)
+            background.cancel_scope.cancel()
+        self._report()
+        self.ending.ended_s = self.clock() - begins_at
+
+    async def _tick(self, load: anyio.CancelScope) -> None:
+        """Look around every 50 ms, report every second, on a schedule that does not drift."""
+        due = self._begins_at
+        await anyio.sleep(max(0.0, due - self.clock()))
+        while True:
+            due += LOOK_EVERY_S
+            await anyio.sleep(max(0.0, due - self.clock()))
+            now = self.clock()
+            self.watchdog.beat()
+            self.lag.add((now - due) * 1e3)
+            if self.control.stop is not None:
+                load.cancel()
+            for crew in self.crews:
+                if crew.drop_missed is not None:
+                    crew.drop_missed(now)
+            if now >= self._next_report:
+                self._report()
+                late = (now - self._next_report) // REPORT_EVERY_S
+                self._next_report += REPORT_EVERY_S * (late + 1)
+            self.look(now - self._begins_at)
+            due = max(due, self.clock() - LOOK_EVERY_S)
+
+    async def _end_warmup(self) -> None:
+        """From here on, iterations that begin are measured."""
+        warmup_s = self.plan.options.warmup
+        if warmup_s:
+            await anyio.sleep(max(0.0, self._begins_at + warmup_s - self.clock()))
+            for crew in self.crews:
+                crew.book = self._book(crew.name, self.registry)
+            self._report()
+            self._next_report = self._begins_at + warmup_s + REPORT_EVERY_S
+
+    def _report(self) -> None:
+        now, cpu_s = self.clock(), time.process_time()
+        lag, self.lag = self.lag, TrendSink()
+        delta = Delta(
+            at_s=now - self._begins_at,
+            span_s=now - self._reported_at,
+            active={crew.name: crew.active for crew in self.crews},
+            hired={crew.name: crew.hired for crew in self.crews},
+            measured=self.registry.take(),
+            warmup=self.warmup.take(),
+            cpu_s=cpu_s - self._cpu_s,
+            lag=lag,
+        )
+        self._reported_at, self._cpu_s = now, cpu_s
+        self.report(delta)
+
+
+async def keep_watch(watchdog: Watchdog, control: Control, scope: anyio.CancelScope | None) -> None:
+    """Heartbeats for the watchdog outside the load; cancels `scope` when the run must stop."""
+    while True:
+        watchdog.beat()
+        if scope is not None and control.stop is not None:
+            scope.cancel()
+        await anyio.sleep(LOOK_EVERY_S)
+
+
+@contextmanager
+def _quiet_collector() -> Iterator[None]:
+    """Garbage collection that leaves alone what exists already and runs seldom: requests make no cycles."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

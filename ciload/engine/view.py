@@ -1,0 +1,219 @@
+"""The whole run as far as it is known: what all segments have reported, merged; and what has to be done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ciload.engine.control import Control, Stop
+from ciload.engine.health import Health, WorkerHealth
+from ciload.engine.load import Delta, Ending
+from ciload.errors import ExitCode
+from ciload.metrics.metric import BUILTIN
+from ciload.metrics.sinks import CounterSink, GaugeSink, RateSink
+from ciload.metrics.snapshot import Snapshot
+from ciload.options.plan import Plan
+from ciload.result.thresholds import Threshold, measure
+from ciload.result.windows import Windows
+
+SHORTEST_ROW_S = 0.05  # what comes after the last full second is a row of its own when it is longer
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One second of the load: the timeline's row. `at_s` is its end, counted from where measuring began.
+
+    Numbers of iterations, script errors and dropped starts are of the run so far; rates and times are of this second.
+    """
+
+    at_s: float
+    vus: int
+    iterations: int
+    script_errors: int
+    dropped: int
+    failed: int
+    requests_per_s: float
+    failed_per_s: float
+    bytes_per_s: float
+    p50_ms: float | None
+    p95_ms: float | None
+
+
+class Observer(Protocol):
+    """Who watches the run while it goes on."""
+
+    def tick(self, elapsed_s: float) -> None:
+        """Called every 50 ms, with the time since the load's start."""
+
+    def second(self, moment: Moment) -> None:
+        """Called once a second of load that is measured."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Everything that a run leaves behind. `stops` are failures of the run itself, in the order they happened."""
+
+    started_at: float = 0.0  # seconds since the epoch
+    setup_s: float = 0.0
+    load_s: float = 0.0  # what was measured, without the warm-up
+    teardown_s: float = 0.0
+    interrupted: int = 0
+    snapshot: Snapshot = field(default_factory=lambda: Snapshot(dict(BUILTIN)))
+    warmup: Snapshot = field(default_factory=lambda: Snapshot(dict(BUILTIN)))
+    aside: Snapshot = field(default_factory=lambda: Snapshot(dict(BUILTIN)))  # setup, teardown and the users' hooks
+    windows: dict[Threshold, float | None] = field(default_factory=dict)
+    timeline: list[Moment] = field(default_factory=list)
+    health: Health = field(default_factory=Health)
+    stops: list[Stop] = field(default_factory=list)
+
+    def note(self, stop: Stop | None) -> None:
+        if stop is not None and stop not in self.stops:
+            self.stops.append(stop)
+
+
+class View:
+    """Takes in what the segments report, closes each second when all of them have told theirs, checks thresholds."""
+
+    def __init__(self, plan: Plan, workers: int, outcome: Outcome, control: Control, observer: Observer) -> None:
+        self.outcome = outcome
+        self._plan = plan
+        self._control = control
+        self._observer = observer
+        self._windows = Windows(plan.thresholds)
+        self._watched = [each for each in plan.thresholds if each.abort_on_fail]
+        self._known_s = dict.fromkeys(range(workers), 0.0)  # how far each worker that still runs has told its story
+        self._open: dict[int, dict[int, list[Delta]]] = {}  # row → worker → what it told
+        self._row = 0  # seconds that are closed
+        self._active: dict[int, dict[str, int]] = {}
+        self._hired: dict[int, dict[str, int]] = {}
+        outcome.health.workers = [WorkerHealth() for _ in range(workers)]
+
+    def receive(self, worker: int, delta: Delta) -> None:
+        """One second of one worker."""
+        outcome, warmup_s = self.outcome, self._plan.options.warmup
+        outcome.snapshot.merge(delta.measured)
+        outcome.warmup.merge(delta.warmup)
+        outcome.health.workers[worker].add(delta.cpu_s, delta.span_s, delta.lag)
+        self._active[worker], self._hired[worker] = delta.active, delta.hired
+        self._known_s[worker] = delta.at_s - warmup_s
+        if delta.at_s > warmup_s:
+            row = max(self._row, int(delta.at_s - warmup_s + 0.5) - 1)
+            self._open.setdefault(row, {}).setdefault(worker, []).append(delta)
+        self._close_rows()
+
+    def end(self, worker: int, ending: Ending) -> None:
+        """A worker is through with its share."""
+        outcome = self.outcome
+        outcome.load_s = max(outcome.load_s, ending.ended_s - self._plan.options.warmup)
+        outcome.interrupted += ending.interrupted
+        outcome.snapshot.merge(ending.measured)
+        outcome.aside.merge(ending.aside)
+        for stop in ending.stops:
+            outcome.note(stop)
+        self._leave(worker)
+
+    def lose(self, worker: int, why: str) -> None:
+        """A worker is gone, and what it measured since its last second with it."""
+        known_s = self._known_s.get(worker, 0.0) + self._plan.options.warmup
+        self.outcome.health.workers[worker].lost = why
+        number = f"worker {worker + 1} of {len(self.outcome.health.workers)}"
+        reason = f"no data: {number} {why}; its share of the load is missing after the first {known_s:.0f} s"
+        self.outcome.note(Stop(ExitCode.THRESHOLDS_FAILED, reason))
+        self.outcome.load_s = max(self.outcome.load_s, known_s - self._plan.options.warmup)
+        self._leave(worker)
+
+    def _leave(self, worker: int) -> None:
+        self._known_s.pop(worker, None)
+        self._active.pop(worker, None)
+        self._close_rows()
+        if not self._known_s:
+            self._look(self.outcome.load_s)
+            self.outcome.windows = {each: self._windows.worst(each) for each in self._plan.thresholds if each.window_s}
+
+    # --- seconds
+
+    def _close_rows(self) -> None:
+        while self._open:
+            row = min(self._open)
+            if any(known_s < row + 1 - SHORTEST_ROW_S for known_s in self._known_s.values()):
+                return
+            self._row = row + 1
+            self._close(self._open.pop(row))
+
+    def _close(self, told: dict[int, list[Delta]]) -> None:
+        outcome = self.outcome
+        deltas = [delta for each in told.values() for delta in each]
+        self._gauge("vus", self._active)
+        self._gauge("vus_max", self._hired)
+        if outcome.timeline and max(delta.span_s for delta in deltas) < SHORTEST_ROW_S:
+            return
+        whole = Snapshot(dict(BUILTIN))
+        for delta in deltas:
+            whole.merge(delta.measured)
+        durations = whole.trend("http_req_duration")
+        p50, p95 = (None, None) if durations.empty else durations.percentiles([50, 95])
+        moment = Moment(
+            at_s=max(delta.at_s for delta in deltas) - self._plan.options.warmup,
+            vus=sum(sum(active.values()) for active in self._active.values()),
+            iterations=int(_total(outcome.snapshot, "iterations")),
+            script_errors=int(_total(outcome.snapshot, "script_errors")),
+            dropped=int(_total(outcome.snapshot, "dropped_iterations")),
+            failed=int(_failed(outcome.snapshot)),
+            requests_per_s=_rate(told, lambda each: _total(each, "http_reqs")),
+            failed_per_s=_rate(told, _failed),
+            bytes_per_s=_rate(told, lambda each: _total(each, "data_received")),
+            p50_ms=p50,
+            p95_ms=p95,
+        )
+        outcome.timeline.append(moment)
+        self._look(moment.at_s)
+        self._observer.second(moment)
+
+    def _gauge(self, name: str, by_worker: dict[int, dict[str, int]]) -> None:
+        """Virtual users of all workers together, by scenario. None at the end say nothing."""
+        if name == "vus" and self.outcome.timeline and not any(any(each.values()) for each in by_worker.values()):
+            return
+        for scenario in self._plan.scenarios:
+            sinks = self.outcome.snapshot.series.setdefault(name, {})
+            sink = sinks.setdefault((("scenario", scenario),), GaugeSink())
+            assert isinstance(sink, GaugeSink)
+            sink.add(sum(each.get(scenario, 0) for each in by_worker.values()))
+
+    # --- thresholds
+
+    def _look(self, at_s: float) -> None:
+        """Move the windows on, and end the run when a threshold that aborts does not hold."""
+        snapshot = self.outcome.snapshot
+        self._windows.look(at_s, snapshot)
+        if self._control.stop is not None:
+            return
+        for threshold in self._watched:
+            if at_s > threshold.delay_abort_eval_s:
+                value = self._value(threshold, at_s)
+                if value is not None and not threshold.holds(value):
+                    reason = f"threshold failed: {threshold.key} {threshold.expression}, which ended the run"
+                    self._control.request(ExitCode.THRESHOLDS_FAILED, reason)
+
+    def _value(self, threshold: Threshold, at_s: float) -> float | None:
+        if threshold.window_s is not None:
+            return self._windows.latest(threshold)
+        return measure(threshold, self.outcome.snapshot, at_s, int(_total(self.outcome.snapshot, "iterations")))
+
+
+def _rate(told: Mapping[int, Sequence[Delta]], amount: Callable[[Snapshot], float]) -> float:
+    """Per second, of all workers together."""
+    return sum(
+        sum(amount(delta.measured) for delta in deltas) / max(sum(delta.span_s for delta in deltas), 1e-9)
+        for deltas in told.values()
+    )
+
+
+def _total(snapshot: Snapshot, name: str) -> float:
+    sinks = snapshot.series.get(name, {}).values()
+    return sum(sink.total for sink in sinks if isinstance(sink, CounterSink))
+
+
+def _failed(snapshot: Snapshot) -> int:
+    sinks = snapshot.series.get("http_req_failed", {}).values()
+    return sum(sink.passes for sink in sinks if isinstance(sink, RateSink))

@@ -1,0 +1,165 @@
+"""A worker process: loads the script, does its segment of the plan, tells its parent every second."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from ciload.engine.control import Control, Stop
+from ciload.engine.load import Delta, Ending, Load
+from ciload.engine.segment import Segment
+from ciload.engine.watchdog import Watchdog
+from ciload.errors import CiloadError, ExitCode
+from ciload.metrics.registry import Registry
+from ciload.options.plan import Plan
+from ciload.script.failures import one_line
+from ciload.script.loader import load_script
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a worker has to do. `data` is what setup() returned, pickled: its classes may be the script's."""
+
+    plan: Plan
+    script: Path
+    segment: Segment
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """All virtual users are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """The load starts at this time of the clock that all processes share."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """The script holds up the worker's event loop."""
+
+    where: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The worker cannot do its order."""
+
+    reason: str
+
+
+FromWorker = Ready | Delta | Stop | Blocked | Ending | Broken
+ToWorker = Go | Stop
+
+
+def main(descriptor: int) -> None:
+    """What a worker process runs; `descriptor` is its end of the pipe to the parent."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # the parent gets them too, and says what to do about them
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+    line = Line(Connection(descriptor))
+    order = line.connection.recv()
+    registry = Registry()
+    try:
+        script = load_script(order.script, registry)
+    except CiloadError as error:
+        line.send(Broken(f"the script cannot be loaded in a worker process: {error}"))
+        return
+    try:
+        data = pickle.loads(order.data)  # noqa: S301  # from our parent, over a pipe that nobody else has
+    except Exception as error:  # noqa: BLE001  # whatever the script's objects raise
+        line.send(Broken(f"what setup() returned cannot be rebuilt in a worker process: {one_line(error)}"))
+        return
+    control = WorkerControl(line)
+    with Watchdog(script.path, lambda where, seconds: line.send(Blocked(where, seconds))) as watchdog:
+        ears = Ears(line.connection, control, watchdog)
+        threading.Thread(target=ears.listen, name="ciload-parent", daemon=True).start()
+
+        async def run() -> Ending:
+            from ciload.engine.run import client_for
+
+            client = client_for(order.plan.options)
+            load = Load(
+                order.plan, script, order.segment, client=client, registry=registry, control=control,
+                watchdog=watchdog, clock=time.perf_counter, report=line.send, look=lambda _: None,
+            )  # fmt: skip
+
+            async def when_ready() -> float | None:
+                line.send(Ready())
+                while ears.begins_at is None and control.stop is None:
+                    watchdog.beat()
+                    await anyio.sleep(0.01)
+                return ears.begins_at
+
+            try:
+                return await load.run(data, when_ready)
+            finally:
+                client.close()
+
+        ending = anyio.run(run, backend_options={"use_uvloop": sys.platform != "win32"})
+    line.send(ending)
+
+
+class Line:
+    """The connection to the parent; threads may send at the same time."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._lock = threading.Lock()
+
+    def send(self, message: FromWorker) -> None:
+        with self._lock:
+            try:
+                self.connection.send(message)
+            except OSError:  # nobody is left to work for
+                os._exit(ExitCode.INTERNAL_ERROR)
+
+
+class WorkerControl(Control):
+    """Tells the parent when this worker's part of the script wants the whole run to stop."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__()
+        self._line = line
+
+    def request(self, code: ExitCode, reason: str) -> None:
+        if self.stop is None:
+            self._line.send(Stop(code, reason))
+        super().request(code, reason)
+
+
+class Ears:
+    """Hears what the parent says, in a thread of its own."""
+
+    def __init__(self, connection: Connection, control: Control, watchdog: Watchdog) -> None:
+        self._connection = connection
+        self._control = control
+        self._watchdog = watchdog
+        self.begins_at: float | None = None
+
+    def listen(self) -> None:
+        while True:
+            try:
+                message: Any = self._connection.recv()
+            except (EOFError, OSError):  # the parent is gone, and its run with it
+                os._exit(ExitCode.INTERNAL_ERROR)
+            if isinstance(message, Go):
+                self.begins_at = message.at
+            elif isinstance(message, Stop) and self._control.stop is None:
+                self._control.stop = message
+                self._watchdog.stop_by = time.monotonic()

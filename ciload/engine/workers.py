@@ -1,0 +1,189 @@
+"""The load on several processes: start them, tell them when, take in what they report, notice when one is lost."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import anyio
+
+from ciload.engine.control import Control, Stop
+from ciload.engine.load import LOOK_EVERY_S, Delta, Ending
+from ciload.engine.segment import Segment
+from ciload.engine.view import View
+from ciload.engine.watchdog import Watchdog
+from ciload.engine.worker import Blocked, Broken, FromWorker, Go, Order, Ready, ToWorker
+from ciload.errors import ExitCode
+from ciload.options.plan import Plan
+from ciload.script.failures import one_line
+
+START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "from ciload.engine.worker import main; main(int(sys.argv[1]))"
+)
+HEAD_START_S = 0.1  # between telling the workers to start and the start, so that it finds all of them waiting
+PATIENCE_S = 15.0  # for a worker that should have ended by now
+
+
+class Worker:
+    """One process and what is known about it."""
+
+    def __init__(self, index: int, order: Order, heard: SimpleQueue[tuple[int, FromWorker | None]]) -> None:
+        self.index = index
+        self.ready = False
+        self.connection, theirs = Pipe()
+        descriptor = theirs.fileno()
+        # Signals that come before the worker ignores them must not end it: it starts with them blocked.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        try:
+            self.process = subprocess.Popen(  # noqa: S603  # ourselves
+                [sys.executable, "-P", "-c", START, str(descriptor), json.dumps(sys.path)],
+                pass_fds=[descriptor], stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+        threading.Thread(target=self._listen, args=(self.connection, heard), daemon=True).start()
+        self.tell(order)
+
+    def _listen(self, connection: Connection, heard: SimpleQueue[tuple[int, FromWorker | None]]) -> None:
+        while True:
+            try:
+                heard.put((self.index, connection.recv()))
+            except (EOFError, OSError):
+                heard.put((self.index, None))
+                return
+
+    def tell(self, message: Order | ToWorker) -> None:
+        with suppress(OSError):  # it is gone, which `_listen` finds out
+            self.connection.send(message)
+
+    def end(self) -> str:
+        """See that the process is over; how it ended, in words."""
+        try:
+            code = self.process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return "did not end and was killed"
+        finally:
+            self.connection.close()
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+class Workers:
+    """A workforce of `count` processes, each with its segment of the plan."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        script: Path,
+        count: int,
+        control: Control,
+        watchdog: Watchdog,
+        report_block: Callable[[str, float], None],
+    ) -> None:
+        self.count = count
+        self._plan = plan
+        self._script = script
+        self._control = control
+        self._watchdog = watchdog
+        self._report_block = report_block
+        self._heard: SimpleQueue[tuple[int, FromWorker | None]] = SimpleQueue()
+        self._workers: dict[int, Worker] = {}  # those that are still at it
+        self._begins_at: float | None = None
+
+    async def play(self, data: Any, view: View, look: Callable[[float], None]) -> None:
+        """The load, from vu_start() to vu_stop(); `view` gets everything."""
+        try:
+            pickled = pickle.dumps(data)
+        except Exception as error:  # noqa: BLE001  # whatever the script's objects raise
+            reason = f"setup() returned what cannot be handed to worker processes: {one_line(error)}"
+            self._control.request(ExitCode.SCRIPT_ERROR, reason)
+            return
+        try:
+            for index in range(self.count):
+                order = Order(self._plan, self._script, Segment(index, self.count), pickled)
+                self._workers[index] = Worker(index, order, self._heard)
+            await self._follow(view, look)
+        finally:
+            for worker in self._workers.values():
+                worker.process.kill()
+                worker.end()
+
+    async def _follow(self, view: View, look: Callable[[float], None]) -> None:
+        options = self._plan.options
+        overdue_at = time.monotonic() + options.setup_timeout + PATIENCE_S
+        told_to_stop = False
+        while self._workers:
+            self._watchdog.beat()
+            for index, message in self._drain():
+                self._hear(index, message, view)
+            if self._begins_at is None and all(worker.ready for worker in self._workers.values()):
+                self._begins_at = time.perf_counter() + HEAD_START_S
+                self._tell_all(Go(self._begins_at))
+                overdue_at = time.monotonic() + self._plan.ends_s + options.teardown_timeout + PATIENCE_S
+            if self._control.stop is not None and not told_to_stop:
+                told_to_stop = True
+                self._tell_all(self._control.stop)
+                overdue_at = time.monotonic() + options.teardown_timeout + PATIENCE_S
+            if time.monotonic() > overdue_at:
+                for worker in self._workers.values():
+                    worker.process.kill()
+                overdue_at += PATIENCE_S
+            if self._begins_at is not None:
+                look(max(0.0, time.perf_counter() - self._begins_at))
+            await anyio.sleep(LOOK_EVERY_S)
+
+    def _drain(self) -> list[tuple[int, FromWorker | None]]:
+        found = []
+        try:
+            while True:
+                found.append(self._heard.get_nowait())
+        except Empty:
+            return found
+
+    def _tell_all(self, message: ToWorker) -> None:
+        for worker in self._workers.values():
+            worker.tell(message)
+
+    def _hear(self, index: int, message: FromWorker | None, view: View) -> None:
+        if index not in self._workers:
+            return
+        match message:
+            case Ready():
+                self._workers[index].ready = True
+            case Delta():
+                view.receive(index, message)
+            case Stop():
+                self._control.request(message.code, message.reason)
+            case Blocked():
+                self._report_block(message.where, message.seconds)
+            case Ending():
+                self._workers.pop(index).end()
+                view.end(index, message)
+            case Broken():
+                self._control.request(ExitCode.SCRIPT_ERROR, message.reason)
+            case None:
+                why = self._workers.pop(index).end()
+                if self._begins_at is None:  # a load that cannot start whole does not start
+                    self._control.request(ExitCode.THRESHOLDS_FAILED, f"no data: a worker {why} before the load began")
+                else:
+                    view.lose(index, why)
+
+
+def processes(plan: Plan, cores: int) -> int:
+    """How many processes share the load: as many as were asked for, but none without a virtual user."""
+    wanted = cores if plan.options.workers == "auto" else plan.options.workers
+    return min(wanted, max(scenario.most_vus for scenario in plan.scenarios.values()))

@@ -1,0 +1,71 @@
+"""From a snapshot and thresholds to the document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ciload.metrics.metric import BUILTIN
+from ciload.metrics.registry import Registry, Scope
+from ciload.result.build import Facts, build_result
+from ciload.result.document import CI, Environment, Generator, Git, Load, Outcome, RunResult
+from ciload.result.thresholds import Limit, Threshold, parse_threshold
+
+
+def built(thresholds: list[Threshold], windows: Mapping[Threshold, float | None] | None = None) -> RunResult:
+    """The result of ten requests of 100 ms each, in 10 s."""
+    registry = Registry()
+    scope = Scope(registry, "default")
+    scope.sink(BUILTIN["iterations"]).add(10)
+    series = scope.http_series(("/users", "GET", 200, "", ()), 0)
+    for _ in range(10):
+        series.sending.append(0.0)
+        series.waiting.append(0.1)
+        series.receiving.append(0.0)
+    facts = Facts(
+        run_id="1", name="load.py", script_sha256="", options={}, allow_script_errors=False, scenarios=[],
+        thresholds=thresholds, git=Git(commit=None, branch=None, dirty=None), ci=CI(provider=None), stops=[],
+        environment=Environment(ciload="", python="", os="", machine="", cpu="", cores=1, memory_bytes=1),
+        load=Load(
+            started_at="", setup_s=0, load_s=10, teardown_s=0, iterations=10, iterations_interrupted=0,
+            setup_requests=0, vus_max=1,
+        ),
+        timeline=[], windows=windows or {},
+        generator=Generator(cpu_share=0, cpu_s=0, loop_lag_p50=0, loop_lag_p99=0, loop_lag_max=0, warnings=[]),
+    )  # fmt: skip
+    return build_result(registry.take(), facts)
+
+
+def parsed(key: str, limit: str | Limit) -> Threshold:
+    return parse_threshold(key, limit, BUILTIN, "load.py:7")
+
+
+def test_a_window_is_judged_by_what_the_windows_say() -> None:
+    """Its value comes from the worst window, not from the whole run, and a window nobody measured is no data."""
+    slow, unknown = (parsed("http_req_duration", f"p(95)<500 over {seconds}s") for seconds in (30, 60))
+    whole = parsed("http_req_duration", "p(95)<500")
+    result = built([slow, unknown, whole], {slow: 612.0})
+    assert [(each.outcome, each.value, each.window_s) for each in result.thresholds[:2]] == [
+        (Outcome.FAIL, 612.0, 30.0),
+        (Outcome.NO_DATA, None, 60.0),
+    ]
+    assert (result.thresholds[2].outcome, result.thresholds[2].window_s) == (Outcome.PASS, None)
+    assert result.verdict.failures[0].reason == "threshold failed: http_req_duration p(95)<500 over 30s"
+
+
+def test_a_warning_does_not_fail_the_run() -> None:
+    """Severity and abort_on_fail are in the document, and the verdict knows the difference."""
+    warning = parsed("http_req_duration", Limit(threshold="avg<50", severity="warn"))
+    aborting = parsed("http_req_duration", Limit(threshold="avg<500", abort_on_fail=True))
+    result = built([warning, aborting])
+    assert [(each.severity, each.abort_on_fail) for each in result.thresholds] == [("warn", False), ("fail", True)]
+    assert result.verdict.passed
+    assert result.verdict.warnings == ["threshold (warning only) failed: http_req_duration avg<50"]
+
+
+def test_a_selector_without_data_is_told_what_there_is() -> None:
+    """A mistyped value fails the run and says what it could have been; where there is data, nothing is hinted."""
+    result = built([parsed("http_reqs{status:20}", "count>1"), parsed("http_reqs{status:20*}", "count>1")])
+    assert [each.hint for each in result.thresholds] == ["status is 200", ""]
+    assert [each.reason for each in result.verdict.failures] == [
+        "no data for threshold http_reqs{status:20} count>1 (status is 200)"
+    ]
