@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import anyio
 
 from ciload.cli.facts import facts_of_failure, facts_of_run
+from ciload.cli.outputs import custom_outputs
 from ciload.cli.progress import progress_for
 from ciload.engine.control import Control
 from ciload.engine.machine import usable_cores
@@ -85,10 +87,18 @@ def _run(path: Path, config: Path | None, environment: Mapping[str, str], flags:
         write_reports(claim_folder(_out_dir(sources)), build_result(Snapshot(dict(BUILTIN)), facts))
         raise
     outcome = _execute(plan, script, registry)
-    result = build_result(outcome.snapshot, facts_of_run(path, environment, plan, outcome))
+    facts = facts_of_run(path, environment, plan, outcome)
+    result = build_result(outcome.snapshot, facts)
+    custom = custom_outputs(script, result)
+    if custom.failure is not None:
+        result = build_result(outcome.snapshot, replace(facts, stops=[*facts.stops, custom.failure]))
     files = write_reports(folder, result)
-    if not plan.options.quiet:
+    if custom.stdout is not None:
+        _print(custom.stdout)
+    elif not plan.options.quiet:
         _print(console_summary(result, files, color=_wants_color()))
+    if custom.files and not plan.options.quiet:
+        _say(f"handle_summary() wrote {', '.join(map(str, custom.files))}")
     return result.verdict.exit_code
 
 

@@ -171,14 +171,12 @@ class View:
         self._observer.second(moment)
 
     def _gauge(self, name: str, by_worker: dict[int, dict[str, int]]) -> None:
-        """Virtual users of all workers together, by scenario. None at the end say nothing."""
+        """Virtual users of all scenarios and workers together. None at the end say nothing."""
         if name == "vus" and self.outcome.timeline and not any(any(each.values()) for each in by_worker.values()):
             return
-        for scenario in self._plan.scenarios:
-            sinks = self.outcome.snapshot.series.setdefault(name, {})
-            sink = sinks.setdefault((("scenario", scenario),), GaugeSink())
-            assert isinstance(sink, GaugeSink)
-            sink.add(sum(each.get(scenario, 0) for each in by_worker.values()))
+        sink = self.outcome.snapshot.series.setdefault(name, {}).setdefault((), GaugeSink())
+        assert isinstance(sink, GaugeSink)
+        sink.add(sum(sum(each.values()) for each in by_worker.values()))
 
     # --- thresholds
 

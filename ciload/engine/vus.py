@@ -178,10 +178,11 @@ class Crew:
             # The stop is asked for here as well as by the ticker, which a script that blocks keeps waiting.
             while control.stop is None and (due := next_start()) is not None:
                 if wait is None:
-                    vu.iteration_in_test = next_number()
+                    vu.iteration_in_test, begun = next_number(), due
                 else:
                     session.late = await wait(due)
                     self.active += 1
+                    begun = clock()  # a timer may come a moment early
                 book = self.book  # exchanged when the warm-up is over; an iteration stays with the one it began with
                 session.scope = book.scope.tagged(vu.own_tags) if vu.own_tags else book.scope
                 pool.used = False
@@ -191,7 +192,7 @@ class Crew:
                 except (Exception, ScriptBlockedError) as error:  # noqa: BLE001  # whatever the script raises counts
                     record_script_error(session.scope, error)
                 else:
-                    book.durations.pending.append((clock() - due) * 1e3)
+                    book.durations.pending.append((clock() - begun + session.late) * 1e3)
                     book.completed.total += 1
                 running = False
                 if wait is not None:
@@ -200,7 +201,7 @@ class Crew:
                 if jar or kept_cookies is not None:
                     jar.return_to(kept_cookies)
                 if rest_s:
-                    await anyio.sleep(max(0.0, due + session.late + rest_s - clock()))
+                    await anyio.sleep(max(0.0, begun + rest_s - clock()))
                 elif not pool.used:  # an iteration that waited for nothing must not keep the others from running
                     await checkpoint()
         except anyio.get_cancelled_exc_class():

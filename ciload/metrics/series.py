@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ciload.metrics.metric import BUILTIN
-from ciload.metrics.sinks import CounterSink, RateSink, Sink, TrendSink, new_sink
+from ciload.metrics.sinks import LONGEST_MS, CounterSink, RateSink, Sink, TrendSink, new_sink
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -69,17 +69,21 @@ class HttpSeries:
         self._count(requests)
         phases = {phase: np.frombuffer(getattr(self, phase)) * 1e3 for phase in SPARSE + DENSE}
         durations = phases["sending"] + phases["waiting"] + phases["receiving"]
-        self._trend("duration").add_many(durations)
-        self._trend("response_time").add_many(self._since_due(durations))
+        of_all = TrendSink(LONGEST_MS)
+        of_all.add_many(durations)
+        self._trend("duration").merge(of_all)
+        if self.waited:  # otherwise it is the same, and putting values into a histogram is what a fold costs
+            of_all = TrendSink(LONGEST_MS)
+            of_all.add_many(self._since_due(durations))
+        self._trend("response_time").merge(of_all)
         for phase, values in phases.items():
             self._trend(phase).add_many(values, zeros=max(0, sent - len(values)))
         self._renew()
 
     def _since_due(self, durations: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        if self.waited:
-            durations = durations.copy()
-            durations[np.frombuffer(self.waited_at, dtype=np.int64)] += np.frombuffer(self.waited) * 1e3
-        return durations
+        times = durations.copy()
+        times[np.frombuffer(self.waited_at, dtype=np.int64)] += np.frombuffer(self.waited) * 1e3
+        return times
 
     def _count(self, requests: int) -> None:
         for name, amount in (

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ciload.reports.format import format_against, format_share, format_value
-from ciload.reports.values import metric_values, trend_values
+from ciload.reports.values import SCENARIO_FIGURES, metric_values, scenario_figures, trend_values, worth_a_table
 from ciload.result.document import RunResult
 
 WIDTH = 200  # a narrow terminal wraps better than a table that cuts its own columns, and a log does not wrap at all
@@ -20,8 +20,9 @@ MOST_ENDPOINTS = 30
 MOST_ERRORS = 10
 HIDDEN = {  # parts of a request and what has a place of its own; result.json has them all
     "http_req_blocked", "http_req_looking_up", "http_req_connecting", "http_req_tls_handshaking",
-    "http_req_sending", "http_req_receiving", "checks", "vus",
+    "http_req_sending", "http_req_receiving", "checks", "vus", "late_iterations",
 }  # fmt: skip
+OF_SCHEDULES = {"http_req_response_time", "iteration_start_delay"}  # without due times there is nothing in them to see
 
 
 def console_summary(result: RunResult, files: Sequence[Path], *, color: bool) -> str:
@@ -31,7 +32,7 @@ def console_summary(result: RunResult, files: Sequence[Path], *, color: bool) ->
         file=out, force_terminal=color, no_color=not color, width=WIDTH, highlight=False,
         legacy_windows=False,
     )  # fmt: skip
-    for section in (_thresholds, _checks, _endpoints, _metrics, _errors):
+    for section in (_thresholds, _checks, _endpoints, _scenarios, _metrics, _errors):
         for part in section(result):
             console.print(part)
     console.print(_generator(result))
@@ -109,6 +110,16 @@ def _endpoints(result: RunResult) -> Iterable[Part]:
         yield f"      … and {more} more in result.json"
 
 
+def _scenarios(result: RunResult) -> Iterable[Part]:
+    if not worth_a_table(result.scenarios):
+        return
+    yield _heading("SCENARIOS")
+    table = _grid(("", "", *SCENARIO_FIGURES), right_from=2)
+    for each in result.scenarios:
+        table.add_row("", Text(each.name), each.executor, *scenario_figures(each))
+    yield table
+
+
 def _metrics(result: RunResult) -> Iterable[Part]:
     rows = list(_metric_rows(result))
     if not rows:
@@ -122,7 +133,7 @@ def _metrics(result: RunResult) -> Iterable[Part]:
 
 def _metric_rows(result: RunResult) -> Iterable[tuple[str, Sequence[str]]]:
     for name, metric in result.metrics.items():
-        if name in HIDDEN:
+        if name in HIDDEN or (name in OF_SCHEDULES and not any(each.planned for each in result.scenarios)):
             continue
         yield name, metric_values(metric)
         if name == "http_req_duration" and result.expected_duration is not None:
@@ -145,9 +156,12 @@ def _errors(result: RunResult) -> Iterable[Part]:
 def _generator(result: RunResult) -> Text:
     generator, load = result.generator, result.load
     interrupted = f", {load.iterations_interrupted} interrupted" if load.iterations_interrupted else ""
+    warmup = f" after a warm-up of {format_value(load.warmup_s * 1e3, 'ms')}" if load.warmup_s else ""
+    workers = f"{len(generator.workers)} workers, up to " if len(generator.workers) > 1 else ""
     return Text(
-        f"\n  {load.iterations} iterations{interrupted} in {format_value(load.load_s * 1e3, 'ms')}; generator: "
-        f"{generator.cpu_share:.0%} of a core, event loop late by {format_value(generator.loop_lag_p99, 'ms')} at p99",
+        f"\n  {load.iterations} iterations{interrupted} in {format_value(load.load_s * 1e3, 'ms')}{warmup}; generator: "
+        f"{workers}{generator.cpu_share:.0%} of a core, event loop late by "
+        f"{format_value(generator.loop_lag_p99, 'ms')} at p99",
         style="dim",
     )
 

@@ -14,8 +14,8 @@ from ciload.metrics.metric import BUILTIN, Kind
 from ciload.reports.charts import timeline_charts
 from ciload.reports.format import format_against, format_share, format_value
 from ciload.reports.gfm import KIB, LONGEST_PROSE, Row, bullets, code, code_block, cut, fold, prose, table
-from ciload.reports.values import metric_values
-from ciload.result.document import Check, Endpoint, ErrorRow, MetricResult, RunResult, ThresholdResult
+from ciload.reports.values import SCENARIO_FIGURES, metric_values, scenario_figures, worth_a_table
+from ciload.result.document import Check, Endpoint, ErrorRow, MetricResult, RunResult, ScenarioResult, ThresholdResult
 
 OPTIONS_BUDGET = 60 * KIB
 TRACEBACK_BUDGET = 20 * KIB
@@ -29,6 +29,7 @@ def markdown_summary(result: RunResult) -> str:
         bullets([f"⚠️ {prose(warning)}" for warning in result.verdict.warnings]),
         table("Thresholds", THRESHOLD, _threshold, sorted(result.thresholds, key=_badness)),
         table("Endpoints", ENDPOINT, _endpoint, sorted(result.endpoints, key=lambda each: -each.failed)),
+        _scenarios(result),
         table("Checks", CHECK, _check, sorted(result.checks, key=_held)),
         table("Metrics of the script", METRIC, _metric, _own(result)),
         table("Errors", ERROR, _error, result.errors),
@@ -83,6 +84,7 @@ THRESHOLD = ("", "Metric", "Threshold", ">Measured")
 ENDPOINT = ("Method", "Name", ">Requests", ">Rate", ">Failed", ">p50", ">p95", ">p99", ">Max")
 CHECK = ("", "Check", ">Passed", ">Failed", ">Share")
 METRIC = ("Metric", "Values")
+SCENARIO = ("Scenario", "Executor", *(f">{title.capitalize()}" for title in SCENARIO_FIGURES))
 ERROR = (">Count", "Where", "What")
 
 
@@ -113,6 +115,14 @@ def _check(each: Check) -> Row:
     name = code(f"{group} :: {each.name}" if group else each.name)
     share = format_share(each.passes, each.passes + each.fails)
     return _mark(_held(each)), name, _count(each.passes), _count(each.fails), share
+
+
+def _scenarios(result: RunResult) -> str:
+    return table("Scenarios", SCENARIO, _scenario, result.scenarios) if worth_a_table(result.scenarios) else ""
+
+
+def _scenario(each: ScenarioResult) -> Row:
+    return code(each.name), code(each.executor), *scenario_figures(each)
 
 
 def _own(result: RunResult) -> list[tuple[str, MetricResult]]:
@@ -151,6 +161,8 @@ def _about(result: RunResult) -> str:
         "Branch": code(git.branch) if git.branch else "",
         "CI": code(" ".join(filter(None, (ci.provider, ci.job, ci.run_url)))) if ci.provider else "",
         "Load": code("; ".join(f"{each.name}: {each.executor}, {each.vus} VUs" for each in result.scenarios)),
+        "Warm-up": f"{format_value(load.warmup_s * 1e3, 'ms')}, not measured" if load.warmup_s else "",
+        "Workers": str(len(generator.workers)) if len(generator.workers) > 1 else "",
         "Generator": f"{busy} of a core, event loop {late} late at its 99th percentile",
         "Machine": code(f"{machine.cpu}, {machine.cores} cores, {format_value(machine.memory_bytes, 'bytes')}"),
         "System": code(f"{machine.os} {machine.machine}, Python {machine.python}, ciload {machine.ciload}"),

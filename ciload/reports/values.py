@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ciload.metrics.metric import Kind
 from ciload.reports.format import format_share, format_value
-from ciload.result.document import Distribution, MetricResult
+from ciload.result.document import Distribution, MetricResult, ScenarioResult
 
 
 def trend_values(trend: Distribution, unit: str) -> list[str]:
@@ -30,3 +32,24 @@ def _plain(metric: MetricResult) -> str:
         return f"{format_share(passes, passes + fails)}  {passes} of {passes + fails}"
     low, high = format_value(metric.min or 0, metric.unit), format_value(metric.max or 0, metric.unit)
     return f"{format_value(metric.value or 0, metric.unit)}  min={low}  max={high}"
+
+
+SCENARIO_FIGURES = ("finished", "dropped", "planned", "achieved", "late", "start delay p(50)", "p(99)", "max")
+
+
+def worth_a_table(scenarios: Sequence[ScenarioResult]) -> bool:
+    """Whether scenarios say more than the summary without them: there are several, or one with a schedule."""
+    return len(scenarios) > 1 or any(each.planned is not None for each in scenarios)
+
+
+def scenario_figures(scenario: ScenarioResult) -> list[str]:
+    """In the order of SCENARIO_FIGURES; "-" for what a closed model has not."""
+    schedule = [
+        format_value(scenario.planned_per_s, "/s"),
+        format_value(scenario.achieved_per_s, "/s"),
+        "-" if scenario.late is None else str(scenario.late),
+        format_value(scenario.start_delay_p50, "ms"),
+        format_value(scenario.start_delay_p99, "ms"),
+        format_value(scenario.start_delay_max, "ms"),
+    ]
+    return [str(scenario.iterations), str(scenario.dropped), *schedule]
