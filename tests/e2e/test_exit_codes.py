@@ -199,6 +199,74 @@ def test_every_other_ending_has_its_exit_code(ciload: Ciload, server: str, scrip
     assert run.result["verdict"]["exit_code"] == code
 
 
+LIMIT = "options = {'thresholds': {'http_reqs': 'count>1000'}}\n"
+ABORTING = "options = {'thresholds': {'http_reqs': [{'threshold': 'count<0', 'abortOnFail': True}]}}\n"
+HANGING_TEARDOWN = "async def teardown(): await sleep(9)\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "code"),
+    [
+        (LIMIT + OK + "    raise ValueError\n", [], 107),
+        (OK + "    fail_test('wrong')\n    raise ValueError\n", [], 107),
+        (OK + "    if vu.iteration: abort('enough')\n    raise ValueError\n", ["-d", "2s"], 108),
+        (LIMIT + OK + HANGING_TEARDOWN, ["--teardown-timeout", "1s"], 101),
+        (LIMIT + OK + "async def teardown(): raise ValueError\n", [], 107),
+        (OK + "    abort()\n" + HANGING_TEARDOWN, ["--teardown-timeout", "1s"], 108),
+        (LIMIT + "async def setup(): raise ValueError\n" + OK, [], 107),
+        (ABORTING + OK, ["-d", "20s"], 99),
+        (ABORTING + OK + "    raise ValueError\n", ["-d", "20s"], 107),
+        (ABORTING + OK + "    fail_test('wrong')\n", ["-d", "20s"], 110),
+        (OK + "async def vu_start(): await sleep(9)\n", ["--setup-timeout", "1s"], 100),
+        (LIMIT + OK + "async def vu_stop(): await sleep(9)\n", ["--teardown-timeout", "1s"], 101),
+        (OK + "async def vu_start(): abort('no')\n", [], 108),
+        (OK + "async def vu_start(): raise ValueError\n", [], 107),
+        (LIMIT + OK + "def handle_summary(result): raise ValueError\n", [], 107),
+        (OK + "def handle_summary(result): return {'/dev/null/x': 'text'}\n", [], 107),
+        (OK + "def handle_summary(result): return 3\n", [], 107),
+    ],
+)
+def test_which_of_two_endings_wins(ciload: Ciload, server: str, script: str, arguments: list[str], code: int) -> None:
+    """What ended the run, then what the script got wrong, then what it marked, then what was measured."""
+    imports = "from ciload import abort, fail_test\n"
+    run = ciload.run(imports + script.replace("default()", "default(vu)"), "--base-url", server, *arguments)
+    assert run.code == code, run.stdout + run.stderr
+    assert run.result["verdict"]["exit_code"] == code
+
+
+def test_a_signal_wins_over_what_was_measured(ciload: Ciload, server: str) -> None:
+    """An interrupted run that would also have failed its threshold was interrupted."""
+    run = ciload.run_and_signal(LIMIT + LONG, "--base-url", server, "-d", "1h", after_s=2.5)
+    assert run.code == 105
+    assert [failure["code"] for failure in run.result["verdict"]["failures"]] == [105, 99]
+
+
+def test_a_target_that_is_never_ready(ciload: Ciload) -> None:
+    """98, within the time it was given, and nothing was sent."""
+    run = ciload.run(OK, "--wait-for", "http://127.0.0.1:9/", "--wait-timeout", "1s")
+    assert run.code == run.result["verdict"]["exit_code"] == 98
+
+
+def test_a_bug_in_ciload_shows_its_traceback(ciload: Ciload) -> None:
+    """1, and never 0: here something is broken that no user could break."""
+    script = "import ciload.cli.session as s\ndef broken(*_): raise RuntimeError('a bug')\ns.build_result = broken\n"
+    run = ciload.run(script + OK)
+    assert run.code == 1
+    assert "RuntimeError: a bug" in run.stderr
+
+
+def test_handle_summary_makes_outputs_of_its_own(ciload: Ciload, server: str) -> None:
+    """It gets the result document; files are written, and "stdout" takes the place of the summary."""
+    script = OK + (
+        "def handle_summary(result):\n"
+        "    return {'stdout': f\"{result['load']['iterations']} done\\\\n\", 'out/raw.bin': b'\\\\x00'}\n"
+    )
+    run = ciload.run(script.replace("\\\\", "\\"), "--base-url", server, "-i", "3")
+    assert (run.code, run.stdout) == (0, "3 done\n"), run.stderr
+    assert (ciload.folder / "out" / "raw.bin").read_bytes() == b"\0"
+    assert "junit.xml" in run.files
+
+
 @pytest.fixture(params=["garbage", "reset", "stall", "short", "endless headers"])
 def lying_server(request: pytest.FixtureRequest) -> Iterator[str]:
     """A server that never answers properly."""
