@@ -62,7 +62,8 @@ async def _ramping_vus(crew: Crew, scenario: RampingVUs, begins_at: float) -> No
     planned = stints(vu_steps(scenario.start_vus, stages), scenario.length_s)
     async with anyio.create_task_group() as virtual_users:
         for member in crew.members:
-            own = next(iter(planned[crew.segment.number(member.index) :]), [])
+            number = crew.segment.number(member.index)
+            own = planned[number] if number < len(planned) else []
             virtual_users.start_soon(_come_and_go, crew, member, own, begins_at, scenario.graceful_ramp_down)
 
 

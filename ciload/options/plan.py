@@ -126,13 +126,15 @@ def _owners(sources: Sequence[Source]) -> dict[str, Source]:
 
 
 def _lost(sources: Sequence[Source]) -> Iterable[str]:
-    """Scenarios that somebody wrote and a stronger source has replaced."""
+    """What somebody said about the load and a stronger source has replaced."""
     decider, load_option = next(
         ((source, key) for source in sources for key in LOAD_OPTIONS if key in source.values), (None, "")
     )
     for source in sources:
-        if decider is not None and source is not decider and "scenarios" in source.values:
-            yield f"{decider.where((load_option,))} replaces the scenarios of {source.where(('scenarios',))}"
+        if decider is not None and source is not decider:
+            replaced = [f"{key} ({source.where((key,))})" for key in LOAD_OPTIONS if key in source.values]
+            if replaced:
+                yield f"{decider.where((load_option,))} decides the load and replaces {', '.join(replaced)}"
 
 
 def _contradictions(owner: Mapping[str, Source]) -> list[Complaint]:

@@ -217,9 +217,9 @@ def _about_starts(scenario: ScenarioResult) -> Iterable[str]:
     name = "" if scenario.name == "default" else f" of {scenario.name}"
     if scenario.dropped and scenario.planned is not None:
         yield (
-            f"{scenario.dropped} of {scenario.planned} starts{name} were dropped, because all {scenario.vus} virtual "
-            "users were busy: the target saw less load than planned, and latencies look better than they are; "
-            "raise max_vus, or lower the rate"
+            f"{scenario.dropped} of {scenario.planned} starts{name} were dropped, because no virtual user was free "
+            f"(max_vus is {scenario.vus}): the target saw less load than planned, and latencies look better than they "
+            "are; raise max_vus, or lower the rate"
         )
     elif scenario.dropped:
         yield f"{scenario.dropped} iterations{name} were not started in the time there was"
