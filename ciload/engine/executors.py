@@ -6,6 +6,7 @@ start of the schedule that nobody has taken, and waits for its time; a start tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import anyio
@@ -67,18 +68,15 @@ async def _ramping_vus(crew: Crew, scenario: RampingVUs, begins_at: float) -> No
             virtual_users.start_soon(_come_and_go, crew, member, own, begins_at, scenario.graceful_ramp_down)
 
 
-async def _come_and_go(
-    crew: Crew, member: Member, planned: list[tuple[float, float]], begins_at: float, ramp_down_s: float
-) -> None:
-    """One virtual user through its stints. An iteration that runs on after one has `ramp_down_s` to end."""
+async def _come_and_go(crew: Crew, member: Member, planned: list[tuple[float, float, float]], begins_at: float) -> None:
+    """One virtual user through its stints: from when, until when, and when an iteration that runs on is cut."""
     clock = crew.equipment.clock
-    for place, (on, off) in enumerate(planned):
+    for place, (on, off, cut) in enumerate(planned):
         await anyio.sleep(max(0.0, begins_at + on - clock()))
-        cut = off + ramp_down_s
-        for next_on, next_off in planned[place + 1 :]:  # called back before it had to go: it may go on
+        for next_on, _, next_cut in planned[place + 1 :]:  # called back before it had to go: it may go on
             if next_on > cut:
                 break
-            cut = next_off + ramp_down_s
+            cut = next_cut
         with anyio.CancelScope(deadline=anyio.current_time() + begins_at + cut - clock()):
             await crew.work(member, _until(crew, begins_at + off))
 

@@ -11,7 +11,7 @@ T = TypeVar("T")
 Row = Sequence[str]
 
 KIB = 1024
-TABLE_BUDGET = 150 * KIB
+TABLE_BUDGET = 130 * KIB
 LIST_BUDGET = 30 * KIB
 OPEN_ROWS = 25  # of a table; further ones are folded
 LONGEST_NAME = 200

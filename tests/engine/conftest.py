@@ -18,7 +18,9 @@ from ciload.engine.watchdog import Watchdog
 from ciload.metrics.registry import Registry
 from ciload.options.plan import make_plan
 from ciload.options.sources import from_flags
+from ciload.script.api import sleep
 from ciload.script.loader import Script
+from ciload.script.vu import VU
 
 
 @dataclass
@@ -49,6 +51,51 @@ class VirtualRun:
 
 
 Body = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """An iteration as its script sees it begin. `at_s` is virtual time, which begins at 0."""
+
+    at_s: float
+    vu: int
+    number: int  # iteration_in_test
+    scenario: str
+
+
+@dataclass
+class Diary:
+    """When iterations began and ended, and whose they were."""
+
+    starts: list[Start] = field(default_factory=list)
+    ends: list[tuple[float, int]] = field(default_factory=list)  # when, which virtual user
+
+    def taking(self, seconds: float) -> Body:
+        """A scenario function that is written down here, with iterations of so many seconds."""
+
+        async def iteration(vu: VU) -> None:
+            self.starts.append(Start(trio.current_time(), vu.id, vu.iteration_in_test, vu.scenario))
+            await sleep(seconds)
+            self.ends.append((trio.current_time(), vu.id))
+
+        return iteration
+
+    @property
+    def times(self) -> list[float]:
+        return sorted(start.at_s for start in self.starts)
+
+    @property
+    def numbers(self) -> list[int]:
+        return sorted(start.number for start in self.starts)
+
+    def of(self, vu: int) -> list[float]:
+        """When the iterations of one virtual user began."""
+        return [start.at_s for start in self.starts if start.vu == vu]
+
+
+@pytest.fixture
+def diary() -> Diary:
+    return Diary()
 
 
 @pytest.fixture
