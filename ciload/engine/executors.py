@@ -60,12 +60,16 @@ def _until(crew: Crew, ends_at: float) -> NextStart:
 
 async def _ramping_vus(crew: Crew, scenario: RampingVUs, begins_at: float) -> None:
     stages = [Stage(stage.duration, stage.target) for stage in scenario.stages]
-    planned = stints(vu_steps(scenario.start_vus, stages), scenario.length_s)
+    steps = vu_steps(scenario.start_vus, stages)
+    planned, staying = stints(steps, scenario.length_s), steps[-1][1]
     async with anyio.create_task_group() as virtual_users:
         for member in crew.members:
             number = crew.segment.number(member.index)
-            own = planned[number] if number < len(planned) else []
-            virtual_users.start_soon(_come_and_go, crew, member, own, begins_at, scenario.graceful_ramp_down)
+            on_off = planned[number] if number < len(planned) else []
+            own = [(on, off, off + scenario.graceful_ramp_down) for on, off in on_off]
+            if own and number < staying:  # the end of the stages is no ramp down: it has the graceful stop alone
+                own[-1] = (*on_off[-1], math.inf)
+            virtual_users.start_soon(_come_and_go, crew, member, own, begins_at)
 
 
 async def _come_and_go(crew: Crew, member: Member, planned: list[tuple[float, float, float]], begins_at: float) -> None:
