@@ -60,7 +60,7 @@ def _total(snapshot: Snapshot, name: str, tags: Mapping[str, str] | None = None)
 def _scenario(name: str, plan: Plan, outcome: Outcome) -> ScenarioResult:
     scenario, snapshot, tags = plan.scenarios[name], outcome.snapshot, {"scenario": name}
     facts: dict[str, Any] = {
-        "name": name, "executor": scenario.executor, "plan": scenario.model_dump(mode="json", exclude_none=True),
+        "name": name, "executor": scenario.executor, "plan": _without_values(scenario.model_dump(mode="json")),
         "vus": scenario.most_vus, "start_s": scenario.start_time, "duration_s": scenario.length_s,
         "graceful_stop_s": scenario.graceful_stop or 0.0,
         "iterations": _total(snapshot, "iterations", tags), "dropped": _total(snapshot, "dropped_iterations", tags),
@@ -112,7 +112,15 @@ def _facts(path: Path, environment: Mapping[str, str], **rest: Any) -> Facts:
 
 def _public(options: Options) -> dict[str, Any]:
     values = options.model_dump(mode="json", exclude_none=True)
+    if "scenarios" in values:
+        values["scenarios"] = {name: _without_values(each) for name, each in values["scenarios"].items()}
     return values | {name: without_secrets(values[name]) for name in URL_OPTIONS}
+
+
+def _without_values(scenario: dict[str, Any]) -> dict[str, Any]:
+    """A scenario's fields for everyone to see: what its `env` holds may be secret."""
+    shown = {name: value for name, value in scenario.items() if value is not None}
+    return shown | {"env": dict.fromkeys(shown["env"], "***")}
 
 
 def _rows(timeline: Sequence[Moment]) -> list[TimelineRow]:

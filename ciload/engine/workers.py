@@ -185,5 +185,5 @@ class Workers:
 
 def processes(plan: Plan, cores: int) -> int:
     """How many processes share the load: as many as were asked for, but none without a virtual user."""
-    wanted = cores if plan.options.workers == "auto" else plan.options.workers
+    wanted = (cores if sys.platform != "win32" else 1) if plan.options.workers == "auto" else plan.options.workers
     return min(wanted, max(scenario.most_vus for scenario in plan.scenarios.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
@@ -24,6 +25,8 @@ def _workers(value: object) -> object:
         number = int(str(value))
     except ValueError:
         number = 0
+    if number > 1 and sys.platform == "win32":
+        raise ValueError("several workers need Linux or macOS")
     if not 1 <= number <= MOST_WORKERS:
         raise ValueError(f"{value!r} is neither a number from 1 to {MOST_WORKERS} nor auto")
     return number

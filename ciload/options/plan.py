@@ -172,7 +172,8 @@ def _complaint(details: Any, owner: Mapping[str, Source]) -> Complaint:
     message = str(details["msg"]).removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     # A URL may hold a password, and what does not parse cannot be shown without it.
-    hint = "" if path[0] in URL_OPTIONS or kind == "missing" else f"got {_shown(given)}"
+    told = path[0] in URL_OPTIONS or kind == "missing" or isinstance(given, Mapping)
+    hint = "" if told else f"got {_shown(given)}"
     return Complaint(where, f"{name}: {message}", hint)
 
 

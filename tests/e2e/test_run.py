@@ -233,3 +233,23 @@ def test_help_and_version_need_no_script(ciload: Ciload, flag: str) -> None:
 
     done = subprocess.run([CILOAD, flag], capture_output=True, text=True, check=True)
     assert "ciload" in done.stdout
+
+
+def test_what_a_scenarios_environment_holds_stays_secret(ciload: Ciload, server: str) -> None:
+    """The function sees it; no report and no complaint shows it."""
+    script = """
+from ciload import check, http
+options = {"scenarios": {"pay": {"executor": "per-vu-iterations", "env": {"CARD": "s3cr3t-card"}, "tags": {"kind": "w"}}},
+           "thresholds": {"checks{kind:w}": "rate==1", "http_reqs{scenario:p*,kind:w}": "count==1"}}
+async def default(vu):
+    await http.get("/")
+    check(vu.env, {"card": lambda env: env["CARD"] == "s3cr3t-card" and "PATH" in env})
+"""
+    run = ciload.run(script, "--base-url", server)
+    assert run.code == 0, run.stdout + run.stderr
+    assert "s3cr3t-card" not in run.all_text()
+    assert run.result["scenarios"][0]["plan"]["env"] == {"CARD": "***"}
+    broken = ciload.run(script.replace('"executor"', '"vus": 0, "gracefulStopp": 1, "executor"'), "--base-url", server)
+    assert broken.code == 104
+    assert "s3cr3t-card" not in broken.all_text()
+    assert "load.py:3: unknown field 'graceful_stopp' in scenarios.pay" in broken.stderr, broken.stderr

@@ -365,3 +365,45 @@ def test_custom_trend_is_folded_into_the_snapshot() -> None:
     rows = registry.take().select("rows", {"table": "users", "group": "::login", "scenario": "browse"})
     assert isinstance(rows, TrendSink)
     assert (rows.count, rows.sum) == (4, 10)
+
+
+def test_response_time_counts_from_when_a_request_was_due() -> None:
+    """Being late and opening a connection belong to it, not to the duration; without either the two are the same."""
+    registry = Registry()
+    series = record(Scope(registry), "/a", ms=100)
+    series.add_wait(0.3, (0.05, 0.01, 0.02, 0.0))
+    record(Scope(registry), "/a", ms=100)
+    record(Scope(registry), "/a", ms=100)
+    snapshot = registry.take()
+    times = snapshot.trend("http_req_response_time")
+    assert (times.count, times.smallest, times.largest) == (3, pytest.approx(100), pytest.approx(450))
+    assert snapshot.trend("http_req_duration").largest == pytest.approx(100)
+    assert snapshot.trend("http_req_blocked").largest == pytest.approx(50)
+
+
+def test_what_is_taken_is_gone() -> None:
+    """Deltas add up to the whole: nothing is told twice, and what was taken from does not grow stale."""
+    registry = Registry()
+    scope = Scope(registry)
+    whole = Snapshot({})
+    for _ in range(3):
+        record(scope, "/a", ms=100)
+        scope.check_sink("ok").add(True)
+        whole.merge(registry.take())
+    assert registry.take().series == {}
+    assert count(whole) == 3
+    assert rate(whole, "checks") == (3, 3)
+
+
+def test_tags_of_a_virtual_user_go_along_into_groups() -> None:
+    """They are below the tags of a sample and above those of run and scenario, and can change."""
+    registry = Registry()
+    scope = Scope(registry, "browse", tags=(("plan", "none"), ("team", "a")))
+    gold = scope.tagged((("plan", "gold"),)).within("log in")
+    record(gold, "/a")
+    record(gold.tagged((("plan", "tin"),)), "/a")
+    record(gold.tagged(()), "/a", tags=(("plan", "own"),))
+    snapshot = registry.take()
+    for plan in ("gold", "tin", "own"):
+        tags = {"plan": plan, "team": "a", "scenario": "browse", "group": "::log in"}
+        assert count(snapshot, tags=tags) == 1

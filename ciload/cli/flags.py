@@ -1,0 +1,120 @@
+"""The flags of the commands that take a script: one table, from which typer's parameters are made.
+
+Values are text here: one place (options/) checks them, wherever they come from, and reports all mistakes at once.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+LOAD, TARGET, HTTP, JUDGING, OUTPUT = "Load", "Target", "HTTP", "Judging", "Output"
+
+Kind = Literal["text", "switch", "list"]
+TYPES: Mapping[Kind, object] = {"text": str | None, "switch": bool | None, "list": list[str] | None}
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One flag. `name` is the option it sets, and its spelling, unless `declared` has others."""
+
+    name: str
+    panel: str
+    help: str
+    metavar: str | None = None
+    declared: tuple[str, ...] = ()
+    kind: Kind = "text"
+    variable: str | None = None  # only of what is no option: the variables of options are read in options/
+
+    @property
+    def declarations(self) -> tuple[str, ...]:
+        # Always given: typer would add a --no- form to a switch that has no declaration.
+        return self.declared or ("--" + self.name.replace("_", "-"),)
+
+
+FLAGS = (
+    Flag("vus", LOAD, "Virtual users (default 1).", "N", ("-u", "--vus")),
+    Flag("duration", LOAD, "Keep them busy for so long: 30s, 1m30s.", "TIME", ("-d", "--duration")),
+    Flag("iterations", LOAD, "Iterations in total, shared by all.", "N", ("-i", "--iterations")),
+    Flag(
+        "stages", LOAD, "Ramp to so many virtual users in that time; repeat it for more stages.", "DURATION:TARGET",
+        ("-s", "--stage"), "list",
+    ),
+    Flag(
+        "rate", LOAD,
+        "50/s: start so many iterations, whatever the target does; needs --duration; --vus then limits how many run "
+        "at once.",
+        "N/UNIT",
+    ),
+    Flag("graceful_stop", LOAD, "Time for running iterations to end after that (default 30s).", "TIME"),
+    Flag("warmup", LOAD, "How much of the load's beginning is not measured (default 0s).", "TIME"),
+    Flag(
+        "min_iteration_duration", LOAD, "Shorter iterations wait so long before the next one (default 0s).", "TIME"
+    ),
+    Flag("workers", LOAD, "Processes that share the load; auto: one for each core (default 1).", "N|auto"),
+    Flag("base_url", TARGET, "What relative URLs in the script are joined to.", "URL"),
+    Flag("wait_for", TARGET, "Start when this URL answers with a status below 400.", "URL"),
+    Flag("wait_timeout", TARGET, "How long to wait for it; then exit 98 (default 1m).", "TIME"),
+    Flag("env", TARGET, "For the script's os.environ.", "KEY=VALUE", ("-e", "--env"), "list"),
+    Flag("insecure_skip_tls_verify", HTTP, "Accept any certificate.", kind="switch"),
+    Flag("discard_response_bodies", HTTP, "Read bodies, keep none.", kind="switch"),
+    Flag("max_body_kept", HTTP, "How much of a body the script gets to see (default 8MiB).", "SIZE"),
+    Flag("batch", HTTP, "Requests of one http.batch at once; 0: no limit (default 20).", "N"),
+    Flag("batch_per_host", HTTP, "Of these to one host; 0: no limit (default 6).", "N"),
+    Flag("setup_timeout", JUDGING, "Time for setup(); then exit 100 (default 1m).", "TIME"),
+    Flag("teardown_timeout", JUDGING, "Time for teardown(); then exit 101 (default 1m).", "TIME"),
+    Flag("allow_script_errors", JUDGING, "Exceptions in iterations do not fail the run.", kind="switch"),
+    Flag("tags", OUTPUT, "Tag of every sample; may be repeated.", "NAME=VALUE", ("--tag",), "list"),
+    Flag(
+        "config", OUTPUT, "YAML file with options (default ciload.yaml if it exists).", "FILE",
+        variable="CILOAD_CONFIG",
+    ),
+    Flag("out_dir", OUTPUT, "Where the reports go (default ciload-results).", "FOLDER"),
+    Flag("quiet", OUTPUT, "Only errors: no progress, no summary.", declared=("-q", "--quiet"), kind="switch"),
+)  # fmt: skip
+NOT_OPTIONS = frozenset({"env", "config"})  # these say what the script and the options are read from
+
+SCRIPT = typer.Argument(help="The scenario script.", envvar="CILOAD_SCRIPT", show_default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line says. `options` has every option that is a flag, None or empty when it was not given."""
+
+    script: Path | None
+    config: Path | None
+    env: tuple[str, ...]
+    options: Mapping[str, Any]
+
+
+def with_flags(act: Callable[[Asked], None]) -> Callable[..., None]:
+    """`act` as typer wants it: with a parameter for the script and for each flag."""
+
+    def command(script: Path | None, config: str | None, env: list[str] | None, **options: Any) -> None:
+        act(Asked(script, Path(config) if config else None, tuple(env or ()), options))
+
+    parameters = [_parameter("script", Path | None, SCRIPT)]
+    parameters += [_parameter(each.name, TYPES[each.kind], _option(each)) for each in FLAGS]
+    made: Any = command
+    made.__name__, made.__doc__ = act.__name__, act.__doc__
+    made.__signature__ = inspect.Signature(parameters)
+    made.__annotations__ = {each.name: each.annotation for each in parameters}
+    return command
+
+
+def _parameter(name: str, kind: object, typers: object) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, typers]  # type: ignore[valid-type]
+    )  # fmt: skip
+
+
+def _option(flag: Flag) -> object:
+    return typer.Option(
+        *flag.declarations, metavar=flag.metavar, help=flag.help, envvar=flag.variable, show_default=False,
+        rich_help_panel=flag.panel,
+    )  # fmt: skip
