@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ciload.cli.inspect import inspect
 from ciload.cli.run import run
 from ciload.version import __version__
 
@@ -18,6 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
+app.command()(inspect)
 
 
 def _print_version(asked: bool) -> None:

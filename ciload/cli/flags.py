@@ -42,7 +42,7 @@ FLAGS = (
     Flag("duration", LOAD, "Keep them busy for so long: 30s, 1m30s.", "TIME", ("-d", "--duration")),
     Flag("iterations", LOAD, "Iterations in total, shared by all.", "N", ("-i", "--iterations")),
     Flag(
-        "stages", LOAD, "Ramp to so many virtual users in that time; repeat it for more stages.", "DURATION:TARGET",
+        "stages", LOAD, "Go from --vus to TARGET in that time; repeat it to go on.", "DURATION:TARGET",
         ("-s", "--stage"), "list",
     ),
     Flag(
@@ -84,7 +84,7 @@ SCRIPT = typer.Argument(help="The scenario script.", envvar="CILOAD_SCRIPT", sho
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line says. `options` has every option that is a flag, None or empty when it was not given."""
+    """What the command line says. `options` has all that are flags, None or empty when they were not given."""
 
     script: Path | None
     config: Path | None
@@ -96,7 +96,7 @@ def with_flags(act: Callable[[Asked], None]) -> Callable[..., None]:
     """`act` as typer wants it: with a parameter for the script and for each flag."""
 
     def command(script: Path | None, config: str | None, env: list[str] | None, **options: Any) -> None:
-        act(Asked(script, Path(config) if config else None, tuple(env or ()), options))
+        act(Asked(script, None if config is None else Path(config), tuple(env or ()), options))
 
     parameters = [_parameter("script", Path | None, SCRIPT)]
     parameters += [_parameter(each.name, TYPES[each.kind], _option(each)) for each in FLAGS]
@@ -109,7 +109,7 @@ def with_flags(act: Callable[[Asked], None]) -> Callable[..., None]:
 
 def _parameter(name: str, kind: object, typers: object) -> inspect.Parameter:
     return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, typers]  # type: ignore[valid-type]
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, typers]
     )  # fmt: skip
 
 

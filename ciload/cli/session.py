@@ -1,11 +1,11 @@
-"""One `ciload run` from arguments to exit code: load, plan, wait, run, build the result, write and print it."""
+"""Commands from arguments to exit code. `ciload run`: load, plan, wait, run, build the result, write and print it."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from io import TextIOWrapper
@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 
 from ciload.cli.facts import facts_of_failure, facts_of_run
+from ciload.cli.outlook import outlook
 from ciload.cli.outputs import custom_outputs
 from ciload.cli.progress import progress_for
 from ciload.engine.control import Control
@@ -31,7 +32,7 @@ from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Registry
 from ciload.metrics.snapshot import Snapshot
 from ciload.options.model import Options
-from ciload.options.plan import Plan, make_plan
+from ciload.options.plan import Plan, make_plan, origins
 from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
 from ciload.reports.console import console_summary
 from ciload.reports.files import claim_folder, forget_reports, write_reports
@@ -41,14 +42,23 @@ from ciload.script.loader import Script, load_script
 
 def run_command(path: Path | None, config: Path | None, env: Sequence[str], flags: Mapping[str, Any]) -> int:
     """Do the run; every outcome ends here as an exit code and, unless it was a usage error, as reports."""
+    return _command("run", path, env, lambda path, environment: _run(path, config, environment, flags))
+
+
+def inspect_command(path: Path | None, config: Path | None, env: Sequence[str], flags: Mapping[str, Any]) -> int:
+    """Print what a run would do. Nothing is sent, written or removed, and mistakes end as they do in a run."""
+    return _command("inspect", path, env, lambda path, environment: _inspect(path, config, environment, flags))
+
+
+def _command(name: str, path: Path | None, env: Sequence[str], act: Callable[[Path, Mapping[str, str]], int]) -> int:
     _prepare_process()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the engine takes over, it ends like SIGINT
     try:
         if path is None:
-            raise UsageError("which script? usage: ciload run SCRIPT [options]; `ciload run --help` shows one")
+            raise UsageError(f"which script? usage: ciload {name} SCRIPT [options]; `ciload run --help` shows one")
         environment = dict(os.environ)
         os.environ.update(_parse_env(env))  # after the copy: -e is for the script and never sets options
-        return _run(path, config, environment, flags)
+        return act(path, environment)
     except CiloadError as error:
         _say(f"error: {error}" if not isinstance(error, OptionsError) else _listed(error))
         return error.exit_code
@@ -68,16 +78,28 @@ def _prepare_process() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection is an open file
 
 
+def _load(path: Path, config: Path | None, sources: list[Source], registry: Registry) -> tuple[Script, Plan]:
+    """Run the script's top level and make the plan; `sources`, flags and environment, gets what else there is."""
+    file_source = from_file(config)
+    script = load_script(path, registry)
+    sources += [from_script(script.options, script.path, script.lines), file_source]
+    return script, make_plan(sources, registry.metrics, script.complaint_about)
+
+
+def _inspect(path: Path, config: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> int:
+    sources = [from_flags(flags), from_environment(environment)]
+    script, plan = _load(path, config, sources, Registry())
+    _print(outlook(script, plan, origins(sources), color=_wants_color()))
+    return ExitCode.PASSED
+
+
 def _run(path: Path, config: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> int:
     registry = Registry()
     sources = [from_flags(flags), from_environment(environment)]
     # Before anything can go wrong: whatever happens, no earlier run's green report is left for CI to pick up.
     forget_reports(_out_dir(sources))
     try:
-        file_source = from_file(config)
-        script = load_script(path, registry)
-        sources += [from_script(script.options, script.path, script.lines), file_source]
-        plan = make_plan(sources, registry.metrics, script.complaint_about)
+        script, plan = _load(path, config, sources, registry)
         folder = claim_folder(plan.options.out_dir)
         _wait(plan)
     except UsageError:

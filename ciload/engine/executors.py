@@ -162,6 +162,7 @@ class Arrivals:
         self._begins_at = begins_at
         self._next = next(starts, None)
         self._waiting = 0
+        self._coming: set[int] = set()  # who is doing its vu_start(), by its index
 
     def reinforce(self) -> None:
         """Let one more virtual user wait, if there may be one."""
@@ -169,13 +170,24 @@ class Arrivals:
             self.virtual_users.start_soon(self._join)
 
     async def _join(self) -> None:
-        member = await self._crew.hire() if self._crew.hired < self._crew.most else None
-        if member is not None:
-            await self.serve(member)
+        crew = self._crew
+        while crew.hired < crew.most and self._next is not None and self._waiting == 0:
+            index = crew.hired
+            self._coming.add(index)
+            member = await crew.hire()
+            if member is not None:
+                await self.serve(member)
+                return
+            self._coming.discard(index)  # its vu_start() raised; it does nothing, and leaves out one start
+            if (missed := self._next) is not None:
+                await anyio.sleep(max(0.0, self._begins_at + missed[1] - self._clock()))
+                if self._next is missed:
+                    self._drop()
 
     async def serve(self, member: Member) -> None:
         def next_start() -> float | None:
             start = self.take(self._clock())
+            self._coming.discard(member.index)
             if start is None:
                 return None
             member.vu.iteration_in_test, due = start
@@ -195,9 +207,10 @@ class Arrivals:
     def drop_missed(self, now: float) -> None:
         """Give up the starts that came while nobody was free and nobody could be hired.
 
-        While somebody can be, a start that lies behind was held up by this process, and takes place late.
+        While somebody can be or is on the way, a start that lies behind was held up by this process, and takes place
+        late.
         """
-        if self._waiting == 0 and self._crew.hired >= self._crew.most:
+        if self._waiting == 0 and not self._coming and self._crew.hired >= self._crew.most:
             while self._next is not None and self._begins_at + self._next[1] < now - GRAIN_S:
                 self._drop()
 
@@ -212,8 +225,7 @@ class Arrivals:
     async def _wait(self, due: float) -> float:
         self._waiting += 1
         try:
-            if (ahead_s := due - self._clock()) > 0:
-                await anyio.sleep(ahead_s)
+            await anyio.sleep(max(0.0, due - self._clock()))  # at least a turn, in which others may come to wait
         finally:
             self._waiting -= 1
         if self._waiting == 0:

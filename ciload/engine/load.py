@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 from ciload.engine.control import Control, Stop
-from ciload.engine.executors import run_scenario
+from ciload.engine.executors import GRAIN_S, run_scenario
 from ciload.engine.segment import Segment
 from ciload.engine.vus import Book, Crew, Equipment
 from ciload.engine.watchdog import Watchdog
@@ -34,8 +34,8 @@ class Delta:
 
     at_s: float
     span_s: float
-    active: dict[str, int]  # scenario → virtual users at work
-    hired: dict[str, int]  # scenario → virtual users that there are
+    active: int  # the most virtual users that were at work
+    hired: int  # virtual users that there are
     measured: Snapshot
     warmup: Snapshot  # what began before the warm-up was over, and counts for nothing
     cpu_s: float
@@ -205,7 +205,8 @@ class Load:
         """From here on, iterations that begin are measured."""
         warmup_s = self.plan.options.warmup
         if warmup_s:
-            await anyio.sleep(max(0.0, self._begins_at + warmup_s - self.clock()))
+            # A moment before, so that what is due when it is over does not race with this.
+            await anyio.sleep(max(0.0, self._begins_at + warmup_s - GRAIN_S - self.clock()))
             for crew in self.crews:
                 crew.book = self._book(crew.name, self.registry)
             self._report()
@@ -217,8 +218,8 @@ class Load:
         delta = Delta(
             at_s=now - self._begins_at,
             span_s=now - self._reported_at,
-            active={crew.name: crew.active for crew in self.crews},
-            hired={crew.name: crew.hired for crew in self.crews},
+            active=sum(crew.take_peak() for crew in self.crews),
+            hired=sum(crew.hired for crew in self.crews),
             measured=self.registry.take(),
             warmup=self.warmup.take(),
             cpu_s=cpu_s - self._cpu_s,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 CGROUP_V2 = Path("/sys/fs/cgroup/cpu.stat")
 CGROUP_V1 = Path("/sys/fs/cgroup/cpu/cpu.stat")
+CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 STAT = Path("/proc/stat")
 
 
@@ -33,7 +34,7 @@ def withheld() -> Withheld:
 def usable_cores() -> int:
     """Cores that this process may run on, with a container's quota rounded up. At least 1."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota, _, period = _text(Path("/sys/fs/cgroup/cpu.max")).strip().partition(" ")
+    quota, _, period = _text(CPU_MAX).strip().partition(" ")
     if quota.isdigit() and period.isdigit() and int(period):
         cores = min(cores, -(-int(quota) // int(period)))
     return max(1, cores)

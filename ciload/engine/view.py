@@ -85,8 +85,6 @@ class View:
         self._known_s = dict.fromkeys(range(workers), 0.0)  # how far each worker that still runs has told its story
         self._open: dict[int, dict[int, list[Delta]]] = {}  # row → worker → what it told
         self._row = 0  # seconds that are closed
-        self._active: dict[int, dict[str, int]] = {}
-        self._hired: dict[int, dict[str, int]] = {}
         outcome.health.workers = [WorkerHealth() for _ in range(workers)]
 
     def receive(self, worker: int, delta: Delta) -> None:
@@ -95,7 +93,6 @@ class View:
         outcome.snapshot.merge(delta.measured)
         outcome.warmup.merge(delta.warmup)
         outcome.health.workers[worker].add(delta.cpu_s, delta.span_s, delta.lag)
-        self._active[worker], self._hired[worker] = delta.active, delta.hired
         self._known_s[worker] = delta.at_s - warmup_s
         if delta.at_s > warmup_s:
             row = max(self._row, int(delta.at_s - warmup_s + 0.5) - 1)
@@ -125,7 +122,6 @@ class View:
 
     def _leave(self, worker: int) -> None:
         self._known_s.pop(worker, None)
-        self._active.pop(worker, None)
         self._close_rows()
         if not self._known_s:
             self._look(self.outcome.load_s)
@@ -144,10 +140,11 @@ class View:
     def _close(self, told: dict[int, list[Delta]]) -> None:
         outcome = self.outcome
         deltas = [delta for each in told.values() for delta in each]
-        self._gauge("vus", self._active)
-        self._gauge("vus_max", self._hired)
         if outcome.timeline and max(delta.span_s for delta in deltas) < SHORTEST_ROW_S:
             return
+        vus = sum(max(delta.active for delta in each) for each in told.values())
+        self._gauge("vus", vus)
+        self._gauge("vus_max", sum(max(delta.hired for delta in each) for each in told.values()))
         whole = Snapshot(dict(BUILTIN))
         for delta in deltas:
             whole.merge(delta.measured)
@@ -155,7 +152,7 @@ class View:
         p50, p95 = (None, None) if durations.empty else durations.percentiles([50, 95])
         moment = Moment(
             at_s=max(delta.at_s for delta in deltas) - self._plan.options.warmup,
-            vus=sum(sum(active.values()) for active in self._active.values()),
+            vus=vus,
             iterations=int(_total(outcome.snapshot, "iterations")),
             script_errors=int(_total(outcome.snapshot, "script_errors")),
             dropped=int(_total(outcome.snapshot, "dropped_iterations")),
@@ -170,13 +167,10 @@ class View:
         self._look(moment.at_s)
         self._observer.second(moment)
 
-    def _gauge(self, name: str, by_worker: dict[int, dict[str, int]]) -> None:
-        """Virtual users of all scenarios and workers together. None at the end say nothing."""
-        if name == "vus" and self.outcome.timeline and not any(any(each.values()) for each in by_worker.values()):
-            return
+    def _gauge(self, name: str, value: float) -> None:
         sink = self.outcome.snapshot.series.setdefault(name, {}).setdefault((), GaugeSink())
         assert isinstance(sink, GaugeSink)
-        sink.add(sum(sum(each.values()) for each in by_worker.values()))
+        sink.add(value)
 
     # --- thresholds
 

@@ -86,6 +86,7 @@ class Crew:
         self.members: list[Member] = []
         self.hired = 0
         self.active = 0  # at work; in the open model, within an iteration
+        self.peak = 0  # the most that were since somebody asked
         self.interrupted = 0
         self._ids_before = ids_before
         self._env = ChainMap(scenario.env, cast(dict[str, str], os.environ))
@@ -173,7 +174,8 @@ class Crew:
         call, arguments = self._function.call, self._function.arguments(vu=vu, data=member.data)
         current.set(session)
         running = False
-        self.active += wait is None
+        if wait is None:
+            self._come()
         try:
             # The stop is asked for here as well as by the ticker, which a script that blocks keeps waiting.
             while control.stop is None and (due := next_start()) is not None:
@@ -181,7 +183,7 @@ class Crew:
                     vu.iteration_in_test, begun = next_number(), due
                 else:
                     session.late = await wait(due)
-                    self.active += 1
+                    self._come()
                     begun = clock()  # a timer may come a moment early
                 book = self.book  # exchanged when the warm-up is over; an iteration stays with the one it began with
                 session.scope = book.scope.tagged(vu.own_tags) if vu.own_tags else book.scope
@@ -211,3 +213,12 @@ class Crew:
             control.abort(str(order))
         finally:
             self.active -= running or wait is None
+
+    def _come(self) -> None:
+        self.active += 1
+        self.peak = max(self.peak, self.active)
+
+    def take_peak(self) -> int:
+        """The most virtual users that were at work since this was last asked."""
+        peak, self.peak = self.peak, self.active
+        return peak

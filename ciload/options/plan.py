@@ -164,7 +164,9 @@ def _complaint(details: Any, owner: Mapping[str, Source]) -> Complaint:
     kind, name = details["type"], ".".join(path)
     if kind == "extra_forbidden" and path[0] == "scenarios" and len(path) == 3:
         executor = next(each for part, each in EXECUTORS.items() if part in details["loc"])
-        return Complaint(where, f"unknown field {path[-1]!r} in {name}", _meant(path[-1], executor.model_fields))
+        return Complaint(
+            where, f"unknown field {path[-1]!r} in {'.'.join(path[:-1])}", _meant(path[-1], executor.model_fields)
+        )
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         said = details["ctx"].get("tag")
         hint = _meant(said, EXECUTORS) if said and "did" in _meant(said, EXECUTORS) else f"use {', '.join(EXECUTORS)}"

@@ -202,8 +202,10 @@ class _Arrivals(_Scenario):
 def _split_rate_field(value: object) -> object:
     """`rate: 3000/m` is `rate: 3000` with `time_unit: 1m`."""
     if isinstance(value, dict) and isinstance(value.get("rate"), str) and "/" in value["rate"]:
+        if "time_unit" in value:
+            raise ValueError(f"rate {value['rate']!r} says per how long, and so does time_unit; say it once")
         count, unit_s = split_rate(value["rate"])
-        return {"time_unit": unit_s} | value | {"rate": count}
+        return value | {"rate": count, "time_unit": unit_s}
     return value
 
 

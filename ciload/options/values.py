@@ -75,6 +75,8 @@ def split_rate(text: str) -> tuple[float, float]:
     unit = unit.strip()
     try:
         count = float(number)
+        if slash and not unit:
+            raise ValueError
         seconds = parse_duration(unit if unit[:1].isdigit() else f"1{unit}") if slash else 1.0
     except ValueError:
         raise ValueError(f"{text!r} is not a rate: write 50/s, 3000/m, or 1/500ms") from None
@@ -84,10 +86,13 @@ def split_rate(text: str) -> tuple[float, float]:
 
 
 def _split_stages(value: object) -> object:
-    """`30s:20,1m:0`, or a list of `30s:20` and of mappings with `duration` and `target`."""
+    """`30s:20,1m:0`, or a list of such texts and of mappings with `duration` and `target`."""
     if isinstance(value, str):
-        value = [each for each in value.split(",") if each.strip()]
-    return [_split_stage(each) for each in value] if isinstance(value, list | tuple) else value
+        value = [value]
+    if not isinstance(value, list | tuple):
+        return value
+    each_alone = (part for each in value for part in (each.split(",") if isinstance(each, str) else [each]))
+    return [_split_stage(each) for each in each_alone if each != ""]
 
 
 def _split_stage(value: object) -> Any:

@@ -22,7 +22,7 @@ def one(executor: str, **fields: Any) -> dict[str, dict[str, Any]]:
     return {"only": {"executor": executor, **fields}}
 
 
-def near(times: list[float]) -> Any:
+def near(times: float | list[float]) -> Any:
     return pytest.approx(times, abs=1e-6)
 
 
@@ -51,7 +51,7 @@ def test_ramping_vus_go_up_and_down_and_up_again(run_virtually: Runner, diary: D
         if vu == 5:  # its second time would begin when the load ends
             assert own[-1] == pytest.approx(11.5)
         else:
-            assert breaks == [(pytest.approx(22 - 2 * vu - 0.5), pytest.approx(20 + 2 * vu))]
+            assert breaks == [(near(22 - 2 * vu - 0.5), near(20 + 2 * vu))]
             assert own[-1] == pytest.approx(29.5)
     assert run.outcome.interrupted == 0
 
@@ -81,7 +81,7 @@ def test_a_ramp_down_cuts_iterations_that_take_longer(run_virtually: Runner) -> 
 
     scenario = ramp(("10s", 3), ("0s", 1), ("20s", 1), start_vus=3, graceful_ramp_down="3s")
     run = run_virtually(slow, scenarios=scenario)
-    assert sorted(cut) == [(pytest.approx(13), 2), (pytest.approx(13), 3)]
+    assert sorted(cut) == [(near(13), 2), (near(13), 3)]
     assert (run.total("iterations"), run.outcome.interrupted) == (6, 2)
 
 
@@ -131,7 +131,7 @@ def test_the_graceful_stop_bounds_a_longer_ramp_down(run_virtually: Runner) -> N
 
     scenario = ramp(("10s", 4), ("10s", 0), start_vus=0, graceful_ramp_down="10m", graceful_stop="5s")
     run = run_virtually(stuck, scenarios=scenario)
-    assert (run.outcome.interrupted, run.outcome.load_s) == (4, pytest.approx(25, abs=0.1))
+    assert (run.outcome.interrupted, run.outcome.load_s) == (4, near(25))
 
 
 # --- iterations
@@ -298,11 +298,11 @@ def test_scenarios_start_at_their_own_times_with_their_own_functions(run_virtual
     }
     run = run_virtually(noting("default"), functions={"browse": noting("browse")}, scenarios=scenarios)
     assert seen == [
-        (pytest.approx(0), "browse", "readers", "reader"),
-        (pytest.approx(2), "browse", "readers", "reader"),
-        (pytest.approx(10), "default", "writers", "writer"),
-        (pytest.approx(20), "default", "late", "none"),
-        (pytest.approx(21), "default", "late", "none"),
+        (near(0), "browse", "readers", "reader"),
+        (near(2), "browse", "readers", "reader"),
+        (near(10), "default", "writers", "writer"),
+        (near(20), "default", "late", "none"),
+        (near(21), "default", "late", "none"),
     ]
     assert run.outcome.load_s == pytest.approx(23, abs=0.1)
 
