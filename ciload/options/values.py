@@ -92,7 +92,7 @@ def _split_stages(value: object) -> object:
     if not isinstance(value, list | tuple):
         return value
     each_alone = (part for each in value for part in (each.split(",") if isinstance(each, str) else [each]))
-    return [_split_stage(each) for each in each_alone if each != ""]
+    return [_split_stage(each) for each in each_alone if not isinstance(each, str) or each.strip()]
 
 
 def _split_stage(value: object) -> Any:

@@ -239,7 +239,8 @@ def test_what_a_scenarios_environment_holds_stays_secret(ciload: Ciload, server:
     """The function sees it; no report and no complaint shows it."""
     script = """
 from ciload import check, http
-options = {"scenarios": {"pay": {"executor": "per-vu-iterations", "env": {"CARD": "s3cr3t-card"}, "tags": {"kind": "w"}}},
+options = {"scenarios": {"pay": {
+    "executor": "per-vu-iterations", "env": {"CARD": "s3cr3t-card"}, "tags": {"kind": "w"}}},
            "thresholds": {"checks{kind:w}": "rate==1", "http_reqs{scenario:p*,kind:w}": "count==1"}}
 async def default(vu):
     await http.get("/")
@@ -252,4 +253,4 @@ async def default(vu):
     broken = ciload.run(script.replace('"executor"', '"vus": 0, "gracefulStopp": 1, "executor"'), "--base-url", server)
     assert broken.code == 104
     assert "s3cr3t-card" not in broken.all_text()
-    assert "load.py:3: unknown field 'graceful_stopp' in scenarios.pay" in broken.stderr, broken.stderr
+    assert "load.py:4: unknown field 'graceful_stopp' in scenarios.pay" in broken.stderr, broken.stderr

@@ -376,7 +376,8 @@ def test_response_time_counts_from_when_a_request_was_due() -> None:
     record(Scope(registry), "/a", ms=100)
     snapshot = registry.take()
     times = snapshot.trend("http_req_response_time")
-    assert (times.count, times.smallest, times.largest) == (3, pytest.approx(100), pytest.approx(450))
+    assert times.count == 3
+    assert [times.smallest, times.largest] == pytest.approx([100, 450])
     assert snapshot.trend("http_req_duration").largest == pytest.approx(100)
     assert snapshot.trend("http_req_blocked").largest == pytest.approx(50)
 
