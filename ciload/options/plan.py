@@ -25,6 +25,7 @@ from ciload.options.scenarios import (
 from ciload.options.sources import Source
 from ciload.result.thresholds import Threshold, parse_threshold
 
+IN_HELP = "`ciload run --help` lists them"
 # What may be said together about the load; everything else contradicts itself.
 TOGETHER = ({"duration", "iterations"}, {"duration", "rate"})
 
@@ -82,7 +83,7 @@ def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric], check_fu
     owner = _owners(sources)
     values = {key: source.values[key] for key, source in owner.items()}
     complaints = [
-        Complaint(source.where((key,)), f"unknown option {key!r}", _meant(key, Options.model_fields))
+        Complaint(source.where((key,)), f"unknown option {key!r}", _meant(key, Options.model_fields, IN_HELP))
         for key, source in owner.items()
         if key not in Options.model_fields
     ]
@@ -152,9 +153,9 @@ def _contradictions(owner: Mapping[str, Source]) -> list[Complaint]:
     return []
 
 
-def _meant(key: str, known: Iterable[str]) -> str:
+def _meant(key: str, known: Iterable[str], otherwise: str) -> str:
     close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else "`ciload run --help` lists them"
+    return f"did you mean {close[0]!r}?" if close else otherwise
 
 
 def _complaint(details: Any, owner: Mapping[str, Source]) -> Complaint:
@@ -162,14 +163,14 @@ def _complaint(details: Any, owner: Mapping[str, Source]) -> Complaint:
     where = owner[path[0]].where(path)
     given = details["input"]
     kind, name = details["type"], ".".join(path)
-    if kind == "extra_forbidden" and path[0] == "scenarios" and len(path) == 3:
-        executor = next(each for part, each in EXECUTORS.items() if part in details["loc"])
-        return Complaint(
-            where, f"unknown field {path[-1]!r} in {'.'.join(path[:-1])}", _meant(path[-1], executor.model_fields)
-        )
+    if kind == "extra_forbidden" and len(path) > 1:
+        executor = next((each for part, each in EXECUTORS.items() if part in details["loc"]), None)
+        fields = Stage.model_fields if "stages" in path or executor is None else executor.model_fields
+        hint = _meant(path[-1], fields, f"it has {', '.join(fields)}")
+        return Complaint(where, f"unknown field {path[-1]!r} in {'.'.join(path[:-1])}", hint)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         said = details["ctx"].get("tag")
-        hint = _meant(said, EXECUTORS) if said and "did" in _meant(said, EXECUTORS) else f"use {', '.join(EXECUTORS)}"
+        hint = _meant(str(said), EXECUTORS, f"use {', '.join(EXECUTORS)}")
         return Complaint(where, f"{name}.executor: " + (f"unknown {said!r}" if said else "missing"), hint)
     message = str(details["msg"]).removeprefix("Value error, ")
     message = message[0].lower() + message[1:]

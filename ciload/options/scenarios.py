@@ -41,9 +41,7 @@ class Stage(BaseModel):
     target: Annotated[int, Field(ge=0)]
 
 
-Stages = Annotated[
-    tuple[Annotated[Stage, BeforeValidator(_snake_keys)], ...], Field(min_length=1, max_length=10_000), AsStages
-]
+Stages = Annotated[tuple[Annotated[Stage, BeforeValidator(_snake_keys)], ...], Field(max_length=10_000), AsStages]
 
 
 class _Scenario(BaseModel):

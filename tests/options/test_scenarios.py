@@ -189,8 +189,11 @@ def test_stages(stages: object) -> None:
         ("30s:many", "valid integer"),
         ("500ms:3", "must last at least 1s"),
         ("10s:0", "no stage has a target above 0"),
-        ([], "at least 1 item"),
-        ([{"duration": "3s", "target": 1, "traget": 2}], "Extra inputs"),
+        ([], "must last at least 1s"),
+        (
+            [{"duration": "3s", "target": 1, "traget": 2}],
+            "unknown field 'traget' in scenarios.main.stages.0; did you mean 'target'?",
+        ),
     ],
 )
 def test_what_are_no_stages(stages: object, said: str) -> None:
