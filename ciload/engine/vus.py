@@ -173,20 +173,21 @@ class Crew:
         jar, pool, next_number = session.jar, session.pool, self._next_number
         call, arguments = self._function.call, self._function.arguments(vu=vu, data=member.data)
         current.set(session)
-        running = False
-        if wait is None:
-            self._come()
+        running, late, book = False, 0.0, None
+        self._come(wait is None)
         try:
             # The stop is asked for here as well as by the ticker, which a script that blocks keeps waiting.
             while control.stop is None and (due := next_start()) is not None:
                 if wait is None:
                     vu.iteration_in_test, begun = next_number(), due
                 else:
-                    session.late = await wait(due)
-                    self._come()
+                    session.late = late = await wait(due)
+                    self._come(True)
                     begun = clock()  # a timer may come a moment early
-                book = self.book  # exchanged when the warm-up is over; an iteration stays with the one it began with
-                session.scope = book.scope.tagged(vu.own_tags) if vu.own_tags else book.scope
+                if book is not self.book:  # exchanged after the warm-up; an iteration stays with what it began with
+                    book = self.book
+                    session.scope = book.scope.tagged(vu.own_tags)
+                    durations, completed = book.durations, book.completed
                 pool.used = False
                 running = True
                 try:
@@ -194,8 +195,8 @@ class Crew:
                 except (Exception, ScriptBlockedError) as error:  # noqa: BLE001  # whatever the script raises counts
                     record_script_error(session.scope, error)
                 else:
-                    book.durations.pending.append((clock() - begun + session.late) * 1e3)
-                    book.completed.total += 1
+                    durations.pending.append((clock() - begun + late) * 1e3)
+                    completed.total += 1
                 running = False
                 if wait is not None:
                     self.active -= 1
@@ -214,8 +215,8 @@ class Crew:
         finally:
             self.active -= running or wait is None
 
-    def _come(self) -> None:
-        self.active += 1
+    def _come(self, now: bool) -> None:
+        self.active += now
         self.peak = max(self.peak, self.active)
 
     def take_peak(self) -> int:
