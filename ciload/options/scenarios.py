@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
@@ -54,14 +55,14 @@ class _Scenario(BaseModel):
     tags: Pairs = Field(default_factory=dict)
 
     @property
+    @abstractmethod
     def length_s(self) -> float:
         """How long iterations may start, from the scenario's own start."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def most_vus(self) -> int:
         """How many virtual users it can have at once."""
-        raise NotImplementedError
 
     @property
     def prepared_vus(self) -> int:
@@ -175,8 +176,9 @@ class _Arrivals(_Scenario):
     max_vus: Count | None = None
 
     @property
+    @abstractmethod
     def peak_per_s(self) -> float:
-        raise NotImplementedError
+        """The highest rate of starts."""
 
     @property
     def most_vus(self) -> int:

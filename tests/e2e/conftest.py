@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -130,12 +131,19 @@ class QuietServer(ThreadingHTTPServer):
         """A client that goes away in mid-answer is nothing to print about."""
 
 
-@pytest.fixture
-def server() -> Iterator[str]:
-    """The URL of a real HTTP server."""
-    with QuietServer(("127.0.0.1", 0), Handler) as running:
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """A server that runs while inside; its URL."""
+    with QuietServer(("127.0.0.1", 0), handler) as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.05,))
         thread.start()
         yield f"http://127.0.0.1:{running.server_address[1]}"
         running.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """The URL of a real HTTP server."""
+    with serving(Handler) as url:
+        yield url

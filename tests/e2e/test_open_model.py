@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from tests.e2e.conftest import Ciload, Finished, QuietServer
+from tests.e2e.conftest import Ciload, Finished, serving
 
 STALL_S = 2.0
 SCRIPT = """
@@ -44,12 +43,8 @@ def stalling_server() -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with QuietServer(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.05,))
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_address[1]}"
-        running.shutdown()
-        thread.join()
+    with serving(Handler) as url:
+        yield url
 
 
 def slow_requests(run: Finished) -> int:
