@@ -2,6 +2,7 @@
 
     CiloadError
     ├── UsageError              2    a bad flag, a missing file
+    ├── BaselineError           97   a baseline that cannot be read, used or written
     ├── TargetNotReadyError     98   --wait-for gave up
     ├── OptionsError            104  everything wrong with the options, at once
     └── ScriptError             107  the script could not be loaded
@@ -23,6 +24,8 @@ class ExitCode(IntEnum):
     PASSED = 0
     INTERNAL_ERROR = 1
     USAGE = 2
+    REGRESSION = 96
+    NO_COMPARISON = 97
     TARGET_NOT_READY = 98
     THRESHOLDS_FAILED = 99
     SETUP_TIMEOUT = 100
@@ -42,6 +45,10 @@ class CiloadError(Exception):
 
 class UsageError(CiloadError):
     exit_code = ExitCode.USAGE
+
+
+class BaselineError(CiloadError):
+    exit_code = ExitCode.NO_COMPARISON
 
 
 class TargetNotReadyError(CiloadError):

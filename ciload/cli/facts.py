@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from ciload.ci.identity import fingerprint, identify_ci, identify_git
@@ -19,7 +21,7 @@ from ciload.options.model import URL_OPTIONS, Options
 from ciload.options.plan import Plan
 from ciload.options.scenarios import ConstantArrivalRate, RampingArrivalRate
 from ciload.result.build import Facts
-from ciload.result.document import Failure, Generator, Load, ScenarioResult, TimelineRow, WorkerResult
+from ciload.result.document import Failure, Fingerprint, Generator, Load, ScenarioResult, TimelineRow, WorkerResult
 
 
 def facts_of_run(path: Path, environment: Mapping[str, str], plan: Plan, outcome: Outcome) -> Facts:
@@ -50,7 +52,33 @@ def facts_of_run(path: Path, environment: Mapping[str, str], plan: Plan, outcome
         timeline=_rows(outcome.timeline),
         generator=_generator(outcome.health),
         warnings=plan.warnings,
+        fingerprint=_fingerprint(path, plan),
+        blocks=outcome.blocks,
+        old_url=without_secrets(plan.options.compare_url),
+        old=outcome.old if plan.options.compare_url else None,
     )
+
+
+def _fingerprint(path: Path, plan: Plan | None = None) -> Fingerprint:
+    name, target, load = "", "", list[object]()
+    if plan is not None:
+        options, scenarios = plan.options, plan.scenarios.values()
+        name, target = options.name, options.target or urlsplit(options.base_url).hostname or ""
+        load = [options.warmup, options.min_iteration_duration, bool(options.compare_url)]
+        load += [each.model_dump(mode="json") for each in scenarios]
+    machine = fingerprint()
+    return Fingerprint(
+        scenario=f"name:{name}" if name else f"sha256:{_sha256(path)}",
+        load=sha256(json.dumps(load, sort_keys=True).encode()).hexdigest()[:16],
+        target=target,
+        # Without the kernel's version: hosted runners change it every few days.
+        runner=f"{machine.os.partition(' ')[0]} {machine.machine}, {machine.cpu}, {machine.cores} cores",
+        ciload=machine.ciload.partition(".")[0],
+    )
+
+
+def _sha256(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _total(snapshot: Snapshot, name: str, tags: Mapping[str, str] | None = None) -> int:
@@ -95,6 +123,7 @@ def facts_of_failure(path: Path, environment: Mapping[str, str], error: CiloadEr
         ),
         timeline=[],
         generator=_generator(Health()),
+        fingerprint=_fingerprint(path),
     )  # fmt: skip
 
 
@@ -102,7 +131,7 @@ def _facts(path: Path, environment: Mapping[str, str], **rest: Any) -> Facts:
     return Facts(
         run_id=uuid4().hex,
         name=str(path),
-        script_sha256=sha256(path.read_bytes()).hexdigest() if path.is_file() else "",
+        script_sha256=_sha256(path),
         git=identify_git(environment, Path.cwd()),
         ci=identify_ci(environment),
         environment=fingerprint(),

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-LOAD, TARGET, HTTP, JUDGING, OUTPUT = "Load", "Target", "HTTP", "Judging", "Output"
+LOAD, TARGET, HTTP, JUDGING, GATE, OUTPUT = "Load", "Target", "HTTP", "Judging", "Regression gate", "Output"
 
 Kind = Literal["text", "switch", "list"]
 TYPES: Mapping[Kind, object] = {"text": str | None, "switch": bool | None, "list": list[str] | None}
@@ -69,6 +69,21 @@ FLAGS = (
     Flag("setup_timeout", JUDGING, "Time for setup(); then exit 100 (default 1m).", "TIME"),
     Flag("teardown_timeout", JUDGING, "Time for teardown(); then exit 101 (default 1m).", "TIME"),
     Flag("allow_script_errors", JUDGING, "Exceptions in iterations do not fail the run.", kind="switch"),
+    Flag("baseline", GATE, "Compare with the earlier runs in there.", "FILE|URL"),
+    Flag("save_baseline", GATE, "Add this run to that file, for later ones to be compared with.", "FILE"),
+    Flag(
+        "compare_url", GATE,
+        "An older version of the target: each iteration runs at it and at --base-url, in random order. What is judged "
+        "is --base-url.",
+        "URL",
+    ),
+    Flag("confirm", GATE, "Before a regression is believed, run up to N times more (default 0).", "N"),
+    Flag("false_alarm", GATE, "Chance of an alarm in a run that has not changed (default 1%).", "SHARE"),
+    Flag("tolerance", GATE, "Changes for the worse below this are no regression (default 10%).", "SHARE"),
+    Flag("on_missing_baseline", GATE, "fail is exit code 97 (default warn).", "fail|warn|pass"),
+    Flag("on_inconclusive", GATE, "When the gate cannot tell: fail is exit code 97 (default warn).", "fail|warn|pass"),
+    Flag("name", GATE, "Of this test: compares its runs even when the script has changed.", "TEXT"),
+    Flag("target", GATE, "What is tested, such as staging (default: the host of --base-url).", "TEXT"),
     Flag("tags", OUTPUT, "Tag of every sample; may be repeated.", "NAME=VALUE", ("--tag",), "list"),
     Flag(
         "config", OUTPUT, "YAML file with options (default ciload.yaml if it exists).", "FILE",

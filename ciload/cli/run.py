@@ -35,13 +35,19 @@ def run(asked: Asked) -> None:
     `options`, and in a YAML file. The first of flag, environment, script and
     file wins. Thresholds stand in the script, the file or CILOAD_THRESHOLDS.
 
+    Earlier runs say whether the target has become slower: --save-baseline
+    keeps them, --baseline compares, with a stated rate of false alarms. Where
+    old and new run at once, --compare-url sees more, and needs no history.
+
     Exit codes:
-      0  passed                          104  invalid options
-     99  a threshold failed, or no data  105  interrupted by a signal
-     98  the target was never ready      107  the script raised
-    100  setup timed out                 108  the script called abort()
-    101  teardown timed out              110  the script called fail_test()
-      2  wrong usage                       1  a bug in ciload
+      0  passed                          101  teardown timed out
+     96  a regression                    104  invalid options
+     97  no baseline, or inconclusive,   105  interrupted by a signal
+         if told to fail on that         107  the script raised
+     98  the target was never ready      108  the script called abort()
+     99  a threshold failed, or no data  110  the script called fail_test()
+    100  setup timed out                   1  a bug in ciload
+                                           2  wrong usage
     """
     from ciload.cli.session import run_command  # late: `--version` and `--help` need none of it
 

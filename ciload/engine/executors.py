@@ -190,7 +190,7 @@ class Arrivals:
             self._coming.discard(member.index)
             if start is None:
                 return None
-            member.vu.iteration_in_test, due = start
+            member.number, due = start
             return due
 
         await self._crew.work(member, next_start, self._wait)

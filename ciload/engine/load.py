@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,7 @@ from ciload.engine.vus import Book, Crew, Equipment
 from ciload.engine.watchdog import Watchdog
 from ciload.errors import ExitCode
 from ciload.http.client import Client
+from ciload.metrics.blocks import Arm
 from ciload.metrics.registry import Registry
 from ciload.metrics.sinks import TrendSink
 from ciload.metrics.snapshot import Snapshot
@@ -38,6 +39,7 @@ class Delta:
     hired: int  # virtual users that there are
     measured: Snapshot
     warmup: Snapshot  # what began before the warm-up was over, and counts for nothing
+    old: Snapshot  # side by side: what was measured at the old target
     cpu_s: float
     lag: TrendSink  # ms that the event loop was late
 
@@ -49,6 +51,7 @@ class Ending:
     ended_s: float = 0.0  # since the load's start; 0 when it never started
     interrupted: int = 0
     measured: Snapshot = field(default_factory=lambda: Snapshot({}))
+    old: Snapshot = field(default_factory=lambda: Snapshot({}))
     aside: Snapshot = field(default_factory=lambda: Snapshot({}))
     stops: list[Stop] = field(default_factory=list)
 
@@ -62,7 +65,7 @@ class Load:
         script: Script,
         segment: Segment,
         *,
-        client: Client,
+        clients: Mapping[Arm, Client],
         registry: Registry,
         control: Control,
         watchdog: Watchdog,
@@ -75,7 +78,7 @@ class Load:
             plan: the whole plan.
             script: the script, loaded in this process.
             segment: which part of it to do.
-            client: of this process's event loop.
+            clients: of this process's event loop, one for each target.
             registry: where samples go; knows the script's metrics.
             control: says when to stop.
             watchdog: gets its heartbeats from here.
@@ -86,7 +89,7 @@ class Load:
         self.plan = plan
         self.script = script
         self.segment = segment
-        self.client = client
+        self.clients = clients
         self.registry = registry
         self.control = control
         self.watchdog = watchdog
@@ -94,28 +97,30 @@ class Load:
         self.report = report
         self.look = look
         self.aside = Registry()
-        self.warmup = Registry()
-        self.warmup.metrics |= registry.metrics
+        self.warmup = Registry(registry.metrics)
+        self.old = Registry(registry.metrics)
+        self.old_warmup = Registry(registry.metrics)
         self.crews: list[Crew] = []
         self.lag = TrendSink()
         self.ending = Ending()
 
-    async def run(self, data: Any, when_ready: Callable[[], Awaitable[float | None]]) -> Ending:
+    async def run(self, data: Mapping[Arm, Any], when_ready: Callable[[], Awaitable[float | None]]) -> Ending:
         """The load from vu_start() to vu_stop().
 
         Args:
-            data: what setup() returned.
+            data: what setup() returned at each target.
             when_ready: called when all virtual users are ready; answers when to start (on the clock), or None.
         """
         options = self.plan.options
         equipment = Equipment(
-            client=self.client, script=self.script, control=self.control, clock=self.clock, registry=self.registry,
-            aside=self.aside, data=data, rest_s=options.min_iteration_duration,
+            clients=self.clients, script=self.script, control=self.control, clock=self.clock,
+            registries={"new": self.registry, "old": self.old}, aside=self.aside, data=data,
+            rest_s=options.min_iteration_duration,
         )  # fmt: skip
         self.crews = [
             Crew(
                 name, scenario, self.segment, self.plan.vus_before(name),
-                self._book(name, self.warmup if options.warmup else self.registry), equipment,
+                self._books(name, warmup=bool(options.warmup)), equipment,
             )
             for name, scenario in self.plan.scenarios.items()
         ]  # fmt: skip
@@ -135,14 +140,21 @@ class Load:
             self.ending.stops.append(Stop(ExitCode.TEARDOWN_TIMEOUT, reason))
         for crew in self.crews:
             crew.close()
-        self.ending.measured = self.registry.take()
+        self.ending.measured, self.ending.old = self.registry.take(), self.old.take()
         self.ending.interrupted = sum(crew.interrupted for crew in self.crews)
         self.ending.aside = self.aside.take()
         return self.ending
 
-    def _book(self, name: str, registry: Registry) -> Book:
+    def _books(self, name: str, *, warmup: bool) -> dict[Arm, Book]:
+        """Where a scenario's samples go; side by side, they carry the tag `arm`."""
         tags = self.plan.options.tags | self.plan.scenarios[name].tags
-        return Book(registry, name, tuple(tags.items()))
+        registries: dict[Arm, Registry] = {
+            "new": self.warmup if warmup else self.registry,
+            "old": self.old_warmup if warmup else self.old,
+        }
+        if len(self.clients) == 1:
+            return {"new": Book(registries["new"], name, tuple(tags.items()))}
+        return {arm: Book(registries[arm], name, tuple((tags | {"arm": arm}).items())) for arm in self.clients}
 
     async def _hooks(
         self, step: Callable[[Crew], Coroutine[Any, Any, None]], timeout_s: float, *, stoppable: bool
@@ -208,7 +220,7 @@ class Load:
             # A moment before, so that what is due when it is over does not race with this.
             await anyio.sleep(max(0.0, self._begins_at + warmup_s - GRAIN_S - self.clock()))
             for crew in self.crews:
-                crew.book = self._book(crew.name, self.registry)
+                crew.books = self._books(crew.name, warmup=False)
             self._report()
             self._next_report = self._begins_at + warmup_s + REPORT_EVERY_S
 
@@ -222,9 +234,11 @@ class Load:
             hired=sum(crew.hired for crew in self.crews),
             measured=self.registry.take(),
             warmup=self.warmup.take(),
+            old=self.old.take(),
             cpu_s=cpu_s - self._cpu_s,
             lag=lag,
         )
+        self.old_warmup.take()  # counts for nothing, and would grow
         self._reported_at, self._cpu_s = now, cpu_s
         self.report(delta)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from ciload.engine.watchdog import Watchdog
 from ciload.errors import ExitCode
 from ciload.http.client import Client
 from ciload.http.session import Session, current
+from ciload.metrics.blocks import Arm
 from ciload.metrics.registry import Registry, Scope
 from ciload.options.model import Options
 from ciload.options.plan import Plan
@@ -31,7 +32,7 @@ class Workforce(Protocol):
 
     count: int
 
-    async def play(self, data: Any, view: View, look: Callable[[float], None]) -> None:
+    async def play(self, data: Mapping[Arm, Any], view: View, look: Callable[[float], None]) -> None:
         """The load, from vu_start() to vu_stop(); `view` gets everything."""
 
 
@@ -62,23 +63,28 @@ class Run:
 
     async def execute(self) -> Outcome:
         """Setup, load, teardown. Failures of the script are in the outcome, never raised."""
-        outcome, script = self.outcome, self.script
-        client = client_for(self.plan.options)
+        outcome, clients = self.outcome, clients_for(self.plan.options)
+        data: dict[Arm, Any] = {}  # of each target that was set up
         outcome.started_at = time.time()
         try:
-            data = await self._stage("setup", client, None)
-            outcome.note(self.control.stop)
-            if not outcome.stops:
-                self._check_copies(data)
-            set_up = not outcome.stops
-            if set_up:
-                await self._load(client, data)
+            for arm, client in clients.items():
+                returned = await self._stage("setup", client, None)
                 outcome.note(self.control.stop)
-            if set_up or script.hook("setup") is None:  # a setup that failed left nothing to tear down
-                await self._stage("teardown", client, data)
-                outcome.note(self.control.stop)  # a signal or an abort may come at any time, and counts when it came
+                if not outcome.stops:
+                    self._check_copies(returned)
+                if outcome.stops:
+                    break
+                data[arm] = returned
+            if not outcome.stops:
+                await self._load(clients, data)
+                outcome.note(self.control.stop)
+            for arm, client in clients.items():
+                if arm in data or self.script.hook("setup") is None:  # a setup that failed left nothing to tear down
+                    await self._stage("teardown", client, data.get(arm))
+                    outcome.note(self.control.stop)  # a signal or an abort counts when it came, whenever that is
         finally:
-            client.close()
+            for client in clients.values():
+                client.close()
         outcome.aside.merge(self.aside.take())
         for part in (outcome.aside, outcome.warmup):
             outcome.snapshot.errors.merge(part.errors)
@@ -92,7 +98,7 @@ class Run:
             reason = f"setup() returned what cannot be copied for each virtual user: {one_line(error)}"
             self.outcome.note(Stop(ExitCode.SCRIPT_ERROR, reason))
 
-    async def _load(self, client: Client, data: Any) -> None:
+    async def _load(self, clients: Mapping[Arm, Client], data: Mapping[Arm, Any]) -> None:
         workers = self.workforce.count if self.workforce else 1
         view = View(self.plan, workers, self.outcome, self.control, self.observer)
         before = withheld()
@@ -100,7 +106,7 @@ class Run:
             await self.workforce.play(data, view, self.observer.tick)
         else:
             load = Load(
-                self.plan, self.script, WHOLE, client=client, registry=self.registry, control=self.control,
+                self.plan, self.script, WHOLE, clients=clients, registry=self.registry, control=self.control,
                 watchdog=self.watchdog, clock=self.clock, report=lambda delta: view.receive(0, delta),
                 look=self.observer.tick,
             )  # fmt: skip
@@ -133,7 +139,8 @@ class Run:
         finally:
             current.reset(token)
             session.pool.close()
-            setattr(self.outcome, f"{name}_s", self.clock() - started)
+            before_s = getattr(self.outcome, f"{name}_s")
+            setattr(self.outcome, f"{name}_s", before_s + self.clock() - started)
         if not finished and (self.control.stop is None or name == "teardown"):
             code = ExitCode.SETUP_TIMEOUT if name == "setup" else ExitCode.TEARDOWN_TIMEOUT
             reason = f"{name}() did not finish within {timeout_s:g} s; --{name}-timeout sets the limit"
@@ -155,10 +162,17 @@ class Run:
         return None, True
 
 
-def client_for(options: Options) -> Client:
-    """The HTTP client that the options ask for."""
+def clients_for(options: Options) -> dict[Arm, Client]:
+    """An HTTP client for the target, and side by side another for the old one."""
+    clients: dict[Arm, Client] = {"new": _client(options, options.base_url)}
+    if options.compare_url:
+        clients["old"] = _client(options, options.compare_url)
+    return clients
+
+
+def _client(options: Options, base_url: str) -> Client:
     return Client(
-        base_url=options.base_url,
+        base_url=base_url,
         verify=not options.insecure_skip_tls_verify,
         max_body_kept=int(options.max_body_kept),
         discard_bodies=options.discard_response_bodies,

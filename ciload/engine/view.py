@@ -10,9 +10,10 @@ from ciload.engine.control import Control, Stop
 from ciload.engine.health import Health, WorkerHealth
 from ciload.engine.load import Delta, Ending
 from ciload.errors import ExitCode
+from ciload.metrics.blocks import Blocks
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.sinks import CounterSink, GaugeSink, RateSink
-from ciload.metrics.snapshot import Snapshot
+from ciload.metrics.snapshot import Snapshot, merged
 from ciload.options.plan import Plan
 from ciload.result.thresholds import Threshold, measure
 from ciload.result.windows import Windows
@@ -61,6 +62,8 @@ class Outcome:
     interrupted: int = 0
     snapshot: Snapshot = field(default_factory=lambda: Snapshot(dict(BUILTIN)))
     warmup: Snapshot = field(default_factory=lambda: Snapshot(dict(BUILTIN)))
+    old: Snapshot = field(default_factory=lambda: Snapshot(dict(BUILTIN)))  # side by side: of the old target
+    blocks: Blocks = field(default_factory=Blocks)
     aside: Snapshot = field(default_factory=lambda: Snapshot(dict(BUILTIN)))  # setup, teardown and the users' hooks
     windows: dict[Threshold, float | None] = field(default_factory=dict)
     timeline: list[Moment] = field(default_factory=list)
@@ -92,6 +95,7 @@ class View:
         outcome, warmup_s = self.outcome, self._plan.options.warmup
         outcome.snapshot.merge(delta.measured)
         outcome.warmup.merge(delta.warmup)
+        outcome.old.merge(delta.old)
         outcome.health.workers[worker].add(delta.cpu_s, delta.span_s, delta.lag)
         self._known_s[worker] = delta.at_s - warmup_s
         if delta.at_s > warmup_s:
@@ -105,6 +109,7 @@ class View:
         outcome.load_s = max(outcome.load_s, ending.ended_s - self._plan.options.warmup)
         outcome.interrupted += ending.interrupted
         outcome.snapshot.merge(ending.measured)
+        outcome.old.merge(ending.old)
         outcome.aside.merge(ending.aside)
         for stop in ending.stops:
             outcome.note(stop)
@@ -135,9 +140,9 @@ class View:
             if any(known_s < row + 1 - SHORTEST_ROW_S for known_s in self._known_s.values()):
                 return
             self._row = row + 1
-            self._close(self._open.pop(row))
+            self._close(row, self._open.pop(row))
 
-    def _close(self, told: dict[int, list[Delta]]) -> None:
+    def _close(self, row: int, told: dict[int, list[Delta]]) -> None:
         outcome = self.outcome
         deltas = [delta for each in told.values() for delta in each]
         if outcome.timeline and max(delta.span_s for delta in deltas) < SHORTEST_ROW_S:
@@ -145,9 +150,8 @@ class View:
         vus = sum(max(delta.active for delta in each) for each in told.values())
         self._gauge("vus", vus)
         self._gauge("vus_max", sum(max(delta.hired for delta in each) for each in told.values()))
-        whole = Snapshot(dict(BUILTIN))
-        for delta in deltas:
-            whole.merge(delta.measured)
+        whole = merged(delta.measured for delta in deltas)
+        outcome.blocks.add(row, {"new": whole, "old": merged(delta.old for delta in deltas)})
         durations = whole.trend("http_req_duration")
         p50, p95 = (None, None) if durations.empty else durations.percentiles([50, 95])
         moment = Moment(

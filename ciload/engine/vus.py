@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import ChainMap
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import count
+from random import Random
 from typing import Any, cast
 
 import anyio
@@ -18,6 +19,7 @@ from ciload.engine.segment import Segment
 from ciload.http.client import Client
 from ciload.http.cookies import CookieJar
 from ciload.http.session import Session, current
+from ciload.metrics.blocks import Arm
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Registry, Scope
 from ciload.metrics.series import Tags
@@ -34,7 +36,7 @@ NextStart = Callable[[], float | None]
 
 
 class Book:
-    """Where the samples of a scenario go: the series that every iteration writes to."""
+    """Where the samples that a scenario takes at one target go: the series that every iteration writes to."""
 
     __slots__ = ("completed", "delays", "dropped", "durations", "late", "scope")
 
@@ -51,14 +53,28 @@ class Book:
 class Equipment:
     """What all virtual users of a process share."""
 
-    client: Client
+    clients: Mapping[Arm, Client]  # of each target
     script: Script
     control: Control
     clock: Callable[[], float]
-    registry: Registry
+    registries: Mapping[Arm, Registry]
     aside: Registry  # for what vu_start() and vu_stop() measure, which is kept out of the results
-    data: Any  # what setup() returned
+    data: Mapping[Arm, Any]  # what setup() returned at each target
     rest_s: float  # the shortest time between the starts of two iterations of a virtual user
+
+
+@dataclass(slots=True)
+class Side:
+    """A virtual user at one target: with connections, cookies and attributes of its own."""
+
+    arm: Arm
+    vu: VU
+    session: Session
+    data: Any  # its own copy of what setup() returned
+    arguments: tuple[Any, ...]  # of the scenario's function
+    durations: TrendSink  # where the times of its iterations go
+    completed: CounterSink
+    cookies: CookieJar | None = None  # what vu_start() left behind: every iteration begins with it
 
 
 @dataclass(slots=True)
@@ -66,21 +82,26 @@ class Member:
     """A virtual user and what the engine keeps for it."""
 
     index: int  # its place among the scenario's virtual users in this process, from 0
-    vu: VU
-    data: Any  # its own copy of what setup() returned
-    cookies: CookieJar | None = None  # what vu_start() left behind: every iteration begins with it
+    sides: tuple[Side, ...]  # one, or side by side two: every iteration is done at both
+    number: int = 0  # of its iteration among all of the scenario
 
 
 class Crew:
     """The virtual users of one scenario in this process."""
 
     def __init__(
-        self, name: str, scenario: Scenario, segment: Segment, ids_before: int, book: Book, equipment: Equipment
+        self,
+        name: str,
+        scenario: Scenario,
+        segment: Segment,
+        ids_before: int,
+        books: Mapping[Arm, Book],
+        equipment: Equipment,
     ) -> None:
         self.name = name
         self.scenario = scenario
         self.segment = segment
-        self.book = book
+        self.books = books
         self.equipment = equipment
         self.most = segment.share(scenario.most_vus)
         self.members: list[Member] = []
@@ -97,6 +118,12 @@ class Crew:
         self.drop_missed: Callable[[float], None] | None = None
         part = segment.among(scenario.most_vus) or segment
         self._next_number = count(part.index, part.count).__next__
+        self._coin = Random()  # noqa: S311  # which side of a pair is first; nobody gains from guessing it
+
+    @property
+    def book(self) -> Book:
+        """Where the schedule's own samples go."""
+        return self.books["new"]
 
     # --- a virtual user's beginning and end
 
@@ -118,17 +145,23 @@ class Crew:
     def _make(self) -> Member:
         index, self.hired = self.hired, self.hired + 1
         number = self._ids_before + self.segment.number(index) + 1
-        equipment = self.equipment
-        vu = VU(number, Session(equipment.client, self.book.scope), self.name, self._env)
-        return Member(index, vu, deepcopy(equipment.data))
+        return Member(index, tuple(self._side(arm, number) for arm in self.books))
+
+    def _side(self, arm: Arm, number: int) -> Side:
+        book, data = self.books[arm], deepcopy(self.equipment.data[arm])
+        session = Session(self.equipment.clients[arm], book.scope)
+        vu = VU(number, session, self.name, self._env)
+        arguments = self._function.arguments(vu=vu, data=data)
+        return Side(arm, vu, session, data, arguments, book.durations, book.completed)
 
     async def _start(self, member: Member) -> bool:
         """Its vu_start(), after which it is one of the crew; false when that raised."""
         if self._start_hook is not None:
-            if not await self._call(self._start_hook, "::vu_start", member):
-                return False
-            jar = member.vu.session.jar
-            member.cookies = jar.copy() if jar else None
+            for side in member.sides:
+                if not await self._call(self._start_hook, "::vu_start", side):
+                    return False
+                jar = side.session.jar
+                side.cookies = jar.copy() if jar else None
         self.members.append(member)
         return True
 
@@ -137,28 +170,30 @@ class Crew:
         if self._stop_hook is not None:
             async with anyio.create_task_group() as stops:
                 for member in self.members:
-                    stops.start_soon(self._call, self._stop_hook, "::vu_stop", member)
+                    for side in member.sides:
+                        stops.start_soon(self._call, self._stop_hook, "::vu_stop", side)
 
     def close(self) -> None:
         for member in self.members:
-            member.vu.session.pool.close()
+            for side in member.sides:
+                side.session.pool.close()
 
-    async def _call(self, hook: Function, group: str, member: Member) -> bool:
-        session = member.vu.session
+    async def _call(self, hook: Function, group: str, side: Side) -> bool:
+        session = side.session
         session.scope = Scope(self.equipment.aside, self.name, group)
         current.set(session)
         try:
-            await hook.call(*hook.arguments(vu=member.vu, data=member.data))
+            await hook.call(*hook.arguments(vu=side.vu, data=side.data))
         except Abort as order:
             self.equipment.control.abort(str(order))
         except (Exception, ScriptBlockedError) as error:  # noqa: BLE001  # whatever the script raises counts
-            record_script_error(Scope(self.equipment.registry, self.name, group), error)
+            record_script_error(Scope(self.equipment.registries[side.arm], self.name, group), error)
             return False
         return True
 
     # --- its work
 
-    async def work(
+    async def work(  # noqa: C901  # one piece, since a further call or frame here is 1 to 3% of a small request
         self, member: Member, next_start: NextStart, wait: Callable[[float], Awaitable[float]] | None = None
     ) -> None:
         """Iterations of one virtual user until there is none left for it.
@@ -168,41 +203,47 @@ class Crew:
             next_start: when its next iteration is due.
             wait: in the open model, waits until then and answers how many seconds later it is.
         """
-        equipment, vu, kept_cookies = self.equipment, member.vu, member.cookies
-        session, control, clock, rest_s = vu.session, equipment.control, equipment.clock, equipment.rest_s
-        jar, pool, next_number = session.jar, session.pool, self._next_number
-        call, arguments = self._function.call, self._function.arguments(vu=vu, data=member.data)
-        current.set(session)
-        running, late, book = False, 0.0, None
+        equipment, next_number, call = self.equipment, self._next_number, self._function.call
+        control, clock, rest_s = equipment.control, equipment.clock, equipment.rest_s
+        turns = [(side, side.vu, side.session, side.session.pool, side.session.jar) for side in member.sides]
+        side_by_side = len(turns) > 1
+        current.set(member.sides[0].session)
+        running, late, books = False, 0.0, None
         self._come(wait is None)
         try:
             # The stop is asked for here as well as by the ticker, which a script that blocks keeps waiting.
             while control.stop is None and (due := next_start()) is not None:
                 if wait is None:
-                    vu.iteration_in_test, begun = next_number(), due
+                    member.number, begun = next_number(), due
                 else:
-                    session.late = late = await wait(due)
+                    late = await wait(due)
                     self._come(True)
                     begun = clock()  # a timer may come a moment early
-                if book is not self.book:  # exchanged after the warm-up; an iteration stays with what it began with
-                    book = self.book
-                    session.scope = book.scope.tagged(vu.own_tags)
-                    durations, completed = book.durations, book.completed
-                pool.used = False
-                running = True
-                try:
-                    await call(*arguments)
-                except (Exception, ScriptBlockedError) as error:  # noqa: BLE001  # whatever the script raises counts
-                    record_script_error(session.scope, error)
-                else:
-                    durations.pending.append((clock() - begun + late) * 1e3)
-                    completed.total += 1
+                if books is not self.books:  # exchanged after the warm-up; an iteration stays with what it began with
+                    books = self._open_books(member)
+                if side_by_side:
+                    self._coin.shuffle(turns)
+                running, began = True, begun
+                for side, vu, session, pool, jar in turns:
+                    if side_by_side:
+                        current.set(session)
+                        began = clock()
+                    vu.iteration_in_test = member.number
+                    session.late = late
+                    pool.used = False
+                    try:
+                        await call(*side.arguments)
+                    except (Exception, ScriptBlockedError) as error:  # noqa: BLE001  # whatever the script raises counts
+                        record_script_error(session.scope, error)
+                    else:
+                        side.durations.pending.append((clock() - began + late) * 1e3)
+                        side.completed.total += 1
+                    vu.iteration += 1
+                    if jar or side.cookies is not None:
+                        jar.return_to(side.cookies)
                 running = False
                 if wait is not None:
                     self.active -= 1
-                vu.iteration += 1
-                if jar or kept_cookies is not None:
-                    jar.return_to(kept_cookies)
                 if rest_s:
                     await anyio.sleep(max(0.0, begun + rest_s - clock()))
                 elif not pool.used:  # an iteration that waited for nothing must not keep the others from running
@@ -214,6 +255,14 @@ class Crew:
             control.abort(str(order))
         finally:
             self.active -= running or wait is None
+
+    def _open_books(self, member: Member) -> Mapping[Arm, Book]:
+        """Let a virtual user's samples go to the books that are open now; answers them."""
+        for side in member.sides:
+            book = self.books[side.arm]
+            side.durations, side.completed = book.durations, book.completed
+            side.session.scope = book.scope.tagged(side.vu.own_tags)
+        return self.books
 
     def _come(self, now: bool) -> None:
         self.active += now

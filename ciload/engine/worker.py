@@ -28,7 +28,7 @@ from ciload.script.loader import load_script
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a worker has to do. `data` is what setup() returned, pickled: its classes may be the script's."""
+    """What a worker has to do. `data` is what setup() returned by arm, pickled: its classes may be the script's."""
 
     plan: Plan
     script: Path
@@ -91,11 +91,11 @@ def main(descriptor: int) -> None:
         threading.Thread(target=ears.listen, name="ciload-parent", daemon=True).start()
 
         async def run() -> Ending:
-            from ciload.engine.run import client_for
+            from ciload.engine.run import clients_for
 
-            client = client_for(order.plan.options)
+            clients = clients_for(order.plan.options)
             load = Load(
-                order.plan, script, order.segment, client=client, registry=registry, control=control,
+                order.plan, script, order.segment, clients=clients, registry=registry, control=control,
                 watchdog=watchdog, clock=time.perf_counter, report=line.send, look=lambda _: None,
             )  # fmt: skip
 
@@ -109,7 +109,8 @@ def main(descriptor: int) -> None:
             try:
                 return await load.run(data, when_ready)
             finally:
-                client.close()
+                for client in clients.values():
+                    client.close()
 
         ending = anyio.run(run, backend_options={"use_uvloop": sys.platform != "win32"})
     line.send(ending)

@@ -322,7 +322,7 @@ async def _follow(
             headers = tuple(pair for pair in headers if pair[0].lower() not in BODY_HEADERS)
         location = response.head.location or ""
         try:
-            target = parse_target(location, prepared.target.url)
+            target = parse_target(location, prepared.target.url, session.client.preparer.home)
             if target.origin != prepared.target.origin:  # what was meant for one server is not another's to know
                 headers = tuple(pair for pair in headers if pair[0].lower() not in OF_ONE_ORIGIN)
             elif prepared.target.authorization and not target.authorization:

@@ -115,10 +115,11 @@ def _header_text(name: str, value: HeaderValue) -> str:
 class Preparer:
     """Prepares requests and remembers them: most scripts send the same few, over and over."""
 
-    __slots__ = ("base_url", "memory")
+    __slots__ = ("base_url", "home", "memory")
 
     def __init__(self, base_url: str = "") -> None:
         self.base_url = base_url
+        self.home = parse_target(base_url).origin if base_url else None
         self.memory: dict[tuple[str, str, HeaderPairs], Prepared] = {}
 
     def prepare(self, key: tuple[str, str, HeaderPairs]) -> Prepared:
@@ -133,7 +134,7 @@ class Preparer:
             raise ValueError(f"invalid method {method!r}")
         if not isinstance(url, str):
             raise TypeError(f"expected a URL as text, got {type(url).__name__}")
-        prepared = Prepared(method.upper(), parse_target(url, self.base_url), headers)
+        prepared = Prepared(method.upper(), parse_target(url, self.base_url, self.home), headers)
         if len(self.memory) >= MOST_PREPARED:
             self.memory.clear()
         if all(type(value) is str for _, value in headers):  # 1, 1.0 and True are one key, and three header values

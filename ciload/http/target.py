@@ -53,8 +53,8 @@ class Target:
     authorization: str | None
 
 
-def parse_target(url: str, base_url: str = "") -> Target:
-    """Take a URL apart.
+def parse_target(url: str, base_url: str = "", home: Origin | None = None) -> Target:
+    """Take a URL apart. At `home`, the server that is tested, a path is name enough: it is the same on every machine.
 
     Raises:
         RequestFailedError: no URL, or not one that ciload can request (code 1020, or 1000 for another scheme).
@@ -77,12 +77,12 @@ def parse_target(url: str, base_url: str = "") -> Target:
     origin = Origin(parts.scheme, host, DEFAULT_PORTS[parts.scheme] if port is None else port)
     path = quote(parts.path or "/", safe=SAFE_PATH)
     query = f"?{quote(parts.query, safe=SAFE_QUERY)}" if parts.query else ""
-    name = f"{origin.scheme}://{origin.authority}{path}"
+    address = f"{origin.scheme}://{origin.authority}{path}"
     authorization = None
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = "Basic " + b64encode(pair.encode()).decode()
-    return Target(origin, path, path + query, name + query, name, authorization)
+    return Target(origin, path, path + query, address + query, path if origin == home else address, authorization)
 
 
 def _ascii_host(host: str) -> str:

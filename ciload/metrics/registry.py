@@ -23,8 +23,8 @@ class MetricConflictError(ValueError):
 class Registry:
     """Everything measured in this process since it started, in bounded memory."""
 
-    def __init__(self) -> None:
-        self.metrics: dict[str, Metric] = dict(BUILTIN)
+    def __init__(self, metrics: Mapping[str, Metric] = BUILTIN) -> None:
+        self.metrics: dict[str, Metric] = dict(metrics)
         self.http: dict[Tags, HttpSeries] = {}
         self.sinks: dict[tuple[str, Tags], Sink] = {}
         self.scopes = 0

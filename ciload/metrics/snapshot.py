@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ciload.metrics.errors_tally import ErrorTally
@@ -70,3 +70,11 @@ class Snapshot:
         """Like `select` for a trend; an empty one when nothing was measured."""
         sink = self.select(name, tags)
         return sink if isinstance(sink, TrendSink) else TrendSink()
+
+
+def merged(snapshots: Iterable[Snapshot]) -> Snapshot:
+    """All of them in one."""
+    whole = Snapshot({})
+    for snapshot in snapshots:
+        whole.merge(snapshot)
+    return whole

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 
 from ciload.options.scenarios import Scenarios, Stages
-from ciload.options.values import Count, Duration, LoadDuration, OneOrMore, Pairs, WebAddress, split_rate
+from ciload.options.values import Count, Duration, LoadDuration, OneOrMore, Pairs, Share, WebAddress, split_rate
+from ciload.result.comparison import Reaction
 from ciload.result.thresholds import Limit
 
 MOST_WORKERS = 256
@@ -65,6 +66,22 @@ class Options(BaseModel):
     batch_per_host: Annotated[int, Field(ge=0)] = Field(6, description="of these to one host; 0: no limit")
     setup_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="time for setup() and vu_start()")
     teardown_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="time for teardown() and vu_stop()")
+    compare_url: WebAddress = Field("", description="an older version of the target: every iteration runs at both")
+    baseline: str = Field("", description="file or URL with earlier runs to compare with")
+    save_baseline: str = Field("", description="file that this run is added to")
+    confirm: Annotated[int, Field(ge=0, le=9)] = Field(
+        0, description="how often to run again before a regression is believed"
+    )
+    false_alarm: Annotated[Share, Field(gt=0, le=0.2)] = Field(
+        0.01, description="the chance of an alarm in a run that has not changed"
+    )
+    tolerance: Annotated[Share, Field(ge=0, le=10)] = Field(
+        0.1, description="changes for the worse below this are no regression"
+    )
+    on_missing_baseline: Reaction = Field("warn", description="when there is nothing to compare with: fail, warn, pass")
+    on_inconclusive: Reaction = Field("warn", description="when the gate cannot tell: fail, warn, pass")
+    name: str = Field("", max_length=200, description="of the test: its runs are compared even if the script changes")
+    target: str = Field("", max_length=200, description="what is tested, such as staging; runs elsewhere are not used")
     wait_for: WebAddress = Field("", description="URL that must answer with a status below 400 before the run starts")
     wait_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="how long to wait for it")
     allow_script_errors: bool = Field(False, description="exceptions in iterations do not fail the run")
@@ -72,6 +89,6 @@ class Options(BaseModel):
     quiet: bool = Field(False, description="no progress and no summary, only errors")
 
 
-URL_OPTIONS = ("base_url", "wait_for")  # these may hold credentials
+URL_OPTIONS = ("base_url", "compare_url", "baseline", "wait_for")  # these may hold credentials
 # Whoever sets one of them decides about all of them.
 LOAD_OPTIONS = ("duration", "iterations", "stages", "rate", "scenarios")

@@ -148,6 +148,9 @@ def _contradictions(owner: Mapping[str, Source]) -> list[Complaint]:
     if said == ["scenarios"] and "vus" in owner:
         hint = "set vus in the scenario, or give a duration or iterations too, to replace the scenarios"
         return [Complaint(place["vus"], "vus does not apply to scenarios", hint)]
+    if "compare_url" in owner and "base_url" not in owner:
+        where = owner["compare_url"].where(("compare_url",))
+        return [Complaint(where, "there is no new target to compare with", "say --base-url too")]
     if said == ["rate"]:
         return [Complaint(place["rate"], "a rate needs a duration", "for example --duration 30s")]
     return []

@@ -38,6 +38,21 @@ def _web_address(value: str) -> str:
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
+def _share(value: object) -> object:
+    """`10%` or 0.1."""
+    text = str(value).strip()
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        raise ValueError("not a share: write 10% or 0.1") from None
+    if not text.endswith("%") and share >= 1:
+        raise ValueError(f"more than all: write {text}% if that is meant")
+    return share
+
+
+Share = Annotated[float, BeforeValidator(_share)]
+
+
 def _text_by_name(value: object) -> object:
     """`a=1,b=2`, k6's `a:1,b:2`, or a list of such pairs; and a mapping, whose plain values become text."""
     if isinstance(value, str):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from io import StringIO
 from pathlib import Path
-from typing import Literal
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from ciload.reports.comparison import without_noise
+from ciload.reports.console_comparison import comparison_parts
 from ciload.reports.format import format_against, format_share, format_value
+from ciload.reports.terminal import Part, grid, heading, rendered
 from ciload.reports.values import SCENARIO_FIGURES, metric_values, scenario_figures, trend_values, worth_a_table
 from ciload.result.document import RunResult
 
-WIDTH = 200  # a narrow terminal wraps better than a table that cuts its own columns, and a log does not wrap at all
 MOST_ENDPOINTS = 30
 MOST_ERRORS = 10
 HIDDEN = {  # parts of a request and what has a place of its own; result.json has them all
@@ -27,45 +25,28 @@ OF_SCHEDULES = {"http_req_response_time", "iteration_start_delay"}  # without du
 
 def console_summary(result: RunResult, files: Sequence[Path], *, color: bool) -> str:
     """The whole summary as text, with ANSI colours or without."""
-    out = StringIO()
-    console = Console(
-        file=out, force_terminal=color, no_color=not color, width=WIDTH, highlight=False,
-        legacy_windows=False,
-    )  # fmt: skip
+    return rendered(_parts(result, files), color=color)
+
+
+def _parts(result: RunResult, files: Sequence[Path]) -> Iterable[Part]:
     for section in (_thresholds, _checks, _endpoints, _scenarios, _metrics, _errors):
-        for part in section(result):
-            console.print(part)
-    console.print(_generator(result))
+        yield from section(result)
+    for comparison in result.comparisons:
+        yield from comparison_parts(comparison)
+    yield _generator(result)
     for warning in result.verdict.warnings:
-        console.print(Text(f"  ⚠ {warning}", style="yellow"))
-    console.print(_verdict(result))
+        yield Text(f"  ⚠ {warning}", style="yellow")
+    yield _verdict(result)
     if files:
         names = ", ".join(path.name for path in files)
-        console.print(Text(f"  reports in {files[0].parent}/: {names}", style="dim"))
-    return "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
-
-
-Part = Text | Table | str
-
-
-def _heading(title: str, rest: str = "") -> Text:
-    return Text.assemble(("\n  " + title, "bold"), rest)
-
-
-def _grid(columns: Sequence[str], right_from: int) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_header=any(columns))
-    table.add_column("", width=3)
-    for index, column in enumerate(columns):
-        justify: Literal["left", "right"] = "right" if index >= right_from else "left"
-        table.add_column(column, justify=justify, overflow="fold", no_wrap=index > 0)
-    return table
+        yield Text(f"  reports in {files[0].parent}/: {names}", style="dim")
 
 
 def _thresholds(result: RunResult) -> Iterable[Part]:
     if not result.thresholds:
         return
-    yield _heading("THRESHOLDS")
-    table = _grid(("", "", ""), right_from=3)
+    yield heading("THRESHOLDS")
+    table = grid(("", "", ""), right_from=3)
     for each in result.thresholds:
         mark, style = ("✗", "bold red") if each.fails else ("⚠", "yellow") if each.warns else ("✓", "green")
         value = "no data" if each.value is None else format_against(each.value, each.operator, each.limit, each.unit)
@@ -79,8 +60,8 @@ def _checks(result: RunResult) -> Iterable[Part]:
     if not result.checks:
         return
     passes, total = sum(c.passes for c in result.checks), sum(c.passes + c.fails for c in result.checks)
-    yield _heading("CHECKS", f"  {format_share(passes, total)}  {passes} of {total}")
-    table = _grid(("", "", ""), right_from=1)
+    yield heading("CHECKS", f"  {format_share(passes, total)}  {passes} of {total}")
+    table = grid(("", "", ""), right_from=1)
     for each in result.checks:
         good = each.fails == 0
         name = f"{each.group.removeprefix('::')} :: {each.name}" if each.group else each.name
@@ -97,8 +78,8 @@ def _checks(result: RunResult) -> Iterable[Part]:
 def _endpoints(result: RunResult) -> Iterable[Part]:
     if not result.endpoints:
         return
-    yield _heading("ENDPOINTS")
-    table = _grid(("", "", "requests", "per s", "failed", "avg", "p(50)", "p(95)", "p(99)", "max"), right_from=2)
+    yield heading("ENDPOINTS")
+    table = grid(("", "", "requests", "per s", "failed", "avg", "p(50)", "p(95)", "p(99)", "max"), right_from=2)
     for each in result.endpoints[:MOST_ENDPOINTS]:
         d = each.duration
         times = [format_value(v, "ms") for v in (d.avg, d.med, d.p95, d.p99, d.max)] if d else ["-"] * 5
@@ -113,8 +94,8 @@ def _endpoints(result: RunResult) -> Iterable[Part]:
 def _scenarios(result: RunResult) -> Iterable[Part]:
     if not worth_a_table(result.scenarios):
         return
-    yield _heading("SCENARIOS")
-    table = _grid(("", "", *SCENARIO_FIGURES), right_from=2)
+    yield heading("SCENARIOS")
+    table = grid(("", "", *SCENARIO_FIGURES), right_from=2)
     for each in result.scenarios:
         table.add_row("", Text(each.name), each.executor, *scenario_figures(each))
     yield table
@@ -124,8 +105,8 @@ def _metrics(result: RunResult) -> Iterable[Part]:
     rows = list(_metric_rows(result))
     if not rows:
         return
-    yield _heading("METRICS")
-    table = _grid(("",) * 7, right_from=7)
+    yield heading("METRICS")
+    table = grid(("",) * 7, right_from=7)
     for name, values in rows:
         table.add_row("", Text(name), *(Text(value) for value in values))
     yield table
@@ -143,7 +124,7 @@ def _metric_rows(result: RunResult) -> Iterable[tuple[str, Sequence[str]]]:
 def _errors(result: RunResult) -> Iterable[Part]:
     if not result.errors:
         return
-    yield _heading("ERRORS")
+    yield heading("ERRORS")
     for each in result.errors[:MOST_ERRORS]:
         yield Text.assemble((f"    {each.count}x ", "bold red"), f"{each.source}: {each.message}")
         if each.detail:
@@ -170,8 +151,12 @@ def _verdict(result: RunResult) -> Text:
     verdict = result.verdict
     if verdict.passed:
         return Text("\n  ✓ PASSED", style="bold green")
-    first, *others = verdict.failures
+    (first, *others), left_out = without_noise(verdict.failures)
     text = Text.assemble((f"\n  ✗ FAILED (exit code {verdict.exit_code})", "bold red"), f"  {first.reason}")
     for other in others[:MOST_ERRORS]:
         text.append(f"\n    also: {other.reason}")
+    if (more := len(others) - MOST_ERRORS) > 0:
+        text.append(f"\n    also: {more} more reasons in result.json")
+    if left_out:
+        text.append(f"\n    also: {left_out} more regressions, see above")
     return text

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
+
+from ciload.reports.plain import one_line, visible
 
 T = TypeVar("T")
 Row = Sequence[str]
 
 KIB = 1024
-TABLE_BUDGET = 130 * KIB
+TABLE_BUDGET = 110 * KIB
 LIST_BUDGET = 30 * KIB
 OPEN_ROWS = 25  # of a table; further ones are folded
 LONGEST_NAME = 200
@@ -28,14 +29,14 @@ ZERO_WIDTH_SPACE = "\u200b"
 
 def code(text: str, most: int = LONGEST_NAME) -> str:
     """`text` in a code span, as it is: safe in a table's cell, and never a link or a mention."""
-    shown = _one_line(text, most) or "(empty)"
+    shown = one_line(text, most) or "(empty)"
     # A backtick ends a code span, a bar ends a cell even in one, and how backslashes mix with bars is anyone's guess.
     return f"<code>{_escaped(shown, MARKUP)}</code>" if CODE_ENDS.search(shown) else f"`{shown}`"
 
 
 def prose(text: str) -> str:
     """`text` as part of a line, as it is: safe anywhere but at the line's start."""
-    return _escaped(_one_line(text, LONGEST_PROSE), MARKUP_IN_PROSE)
+    return _escaped(one_line(text, LONGEST_PROSE), MARKUP_IN_PROSE)
 
 
 def _escaped(line: str, markup: re.Pattern[str]) -> str:
@@ -44,23 +45,13 @@ def _escaped(line: str, markup: re.Pattern[str]) -> str:
     return markup.sub(lambda match: f"&#{ord(match[0])};", apart)
 
 
-def _one_line(text: str, most: int) -> str:
-    start = text[: 4 * most]  # of megabytes nobody needs the rest, and there may be thousands of them
-    line = " ".join("".join(map(_visible, start)).split())
-    return line if len(line) <= most and start == text else line[: most - 1] + "…"
-
-
-def _visible(character: str) -> str:
-    """No character that ends lines, hides, turns the reading direction, or cannot be encoded."""
-    category = unicodedata.category(character)
-    return " " if category in ("Cc", "Zl", "Zp") else "\ufffd" if category in ("Cf", "Cs") else character
-
-
-def table(title: str, columns: Row, row_of: Callable[[T], Row], items: Sequence[T]) -> str:
+def table(
+    title: str, columns: Row, row_of: Callable[[T], Row], items: Sequence[T], budget: int = TABLE_BUDGET
+) -> str:
     """A table under a heading, "" without items. A column's ">" aligns it to the right."""
     names = [column.removeprefix(">") for column in columns]
     head = [row_line(names), row_line(["--:" if column[:1] == ">" else ":--" for column in columns])]
-    lines, note = cut((row_line(row_of(item)) for item in items), len(items), TABLE_BUDGET)
+    lines, note = cut((row_line(row_of(item)) for item in items), len(items), budget)
     if not lines:
         return ""
     parts = [f"### {title}"] if title else []
@@ -74,8 +65,8 @@ def row_line(cells: Row) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def bullets(lines: Sequence[str]) -> str:
-    kept, note = cut(lines, len(lines), LIST_BUDGET)
+def bullets(lines: Sequence[str], budget: int = LIST_BUDGET) -> str:
+    kept, note = cut(lines, len(lines), budget)
     return "\n".join(f"- {line}" for line in [*kept, *note])
 
 
@@ -93,7 +84,7 @@ def cut(items: Iterable[str], total: int, budget: int) -> tuple[list[str], list[
 def code_block(text: str, budget: int, language: str = "") -> str:
     """A code block that no backticks inside it can end."""
     split = text.split("\n")
-    kept, note = cut(("".join(map(_visible, line[:LONGEST_LINE])) for line in split), len(split), budget)
+    kept, note = cut(("".join(map(visible, line[:LONGEST_LINE])) for line in split), len(split), budget)
     lines = "\n".join([*kept, *(f"{line} lines" for line in note)])
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", lines))])
     return f"{fence}{language}\n{lines}\n{fence}"

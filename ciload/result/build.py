@@ -6,31 +6,39 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ciload.metrics.blocks import Blocks, Cell
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.sinks import CounterSink, GaugeSink, RateSink, Sink, TrendSink
 from ciload.metrics.snapshot import Snapshot
 from ciload.result.document import (
     CI,
+    BlockRow,
     Check,
     Distribution,
     Endpoint,
     Environment,
     ErrorRow,
     Failure,
+    Fingerprint,
     Generator,
     Git,
     Load,
     MetricResult,
+    OldArm,
     Outcome,
+    Phases,
     RunResult,
     ScenarioResult,
     ThresholdResult,
     TimelineRow,
 )
+from ciload.result.document import Blocks as BlocksResult
 from ciload.result.judgement import judge
 from ciload.result.thresholds import Threshold, measure
 
+PHASES = ("blocked", "sending", "waiting", "receiving")
 MOST_ERRORS = 50
+MOST_BLOCK_ROWS = 20  # endpoints whose blocks are kept, of each arm
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +55,16 @@ class Facts:
     git: Git
     ci: CI
     environment: Environment
+    fingerprint: Fingerprint
     stops: Sequence[Failure]
     load: Load
     timeline: Sequence[TimelineRow]
     generator: Generator
     windows: Mapping[Threshold, float | None] = field(default_factory=dict)  # values of thresholds that have a window
     warnings: Sequence[str] = ()  # from before the load
+    blocks: Blocks | None = None
+    old_url: str = ""  # side by side: the old target, and what was measured there
+    old: Snapshot | None = None
 
 
 def build_result(snapshot: Snapshot, facts: Facts) -> RunResult:
@@ -83,6 +95,7 @@ def build_result(snapshot: Snapshot, facts: Facts) -> RunResult:
         git=facts.git,
         ci=facts.ci,
         environment=facts.environment,
+        fingerprint=facts.fingerprint,
         load=facts.load,
         metrics=dict(_metrics(snapshot, load_s)),
         expected_duration=distribution(expected, encode=False) if isinstance(expected, TrendSink) else None,
@@ -92,6 +105,9 @@ def build_result(snapshot: Snapshot, facts: Facts) -> RunResult:
         errors=_errors(snapshot),
         timeline=list(facts.timeline),
         generator=facts.generator,
+        blocks=_blocks(facts.blocks) if facts.blocks is not None and facts.blocks.cells else None,
+        phases=_phases(_trends(snapshot)),
+        old_arm=_old_arm(facts.old, facts) if facts.old is not None else None,
         verdict=verdict,
     )
 
@@ -131,11 +147,11 @@ def _endpoints(snapshot: Snapshot, load_s: float) -> Iterable[Endpoint]:
         statuses.setdefault((name, method), {})[status] = int(sink.total)
     failed = dict(snapshot.grouped("http_req_failed", "name", "method"))
     received = dict(snapshot.grouped("data_received", "name", "method"))
-    waiting = dict(snapshot.grouped("http_req_waiting", "name", "method"))
+    trends = {phase: dict(snapshot.grouped(f"http_req_{phase}", "name", "method")) for phase in PHASES}
     durations = dict(snapshot.grouped("http_req_duration", "name", "method"))
     for key, counts in statuses.items():
         requests = sum(counts.values())
-        duration, wait = durations.get(key), waiting.get(key)
+        duration, wait = durations.get(key), trends["waiting"].get(key)
         yield Endpoint(
             name=key[0],
             method=key[1],
@@ -145,8 +161,73 @@ def _endpoints(snapshot: Snapshot, load_s: float) -> Iterable[Endpoint]:
             statuses=dict(sorted(counts.items())),
             duration=distribution(duration) if isinstance(duration, TrendSink) else None,
             waiting_avg=wait.mean if isinstance(wait, TrendSink) and not wait.empty else None,
+            phases=_phases({phase: by_key.get(key) for phase, by_key in trends.items()}),
             bytes_received=int(getattr(received[key], "total", 0)),
         )
+
+
+def _trends(snapshot: Snapshot) -> dict[str, Sink | None]:
+    return {phase: snapshot.select(f"http_req_{phase}") for phase in PHASES}
+
+
+def _phases(trends: Mapping[str, Sink | None]) -> Phases | None:
+    """Mean times; None when nothing was sent."""
+    sent = trends["waiting"]
+    if not isinstance(sent, TrendSink) or sent.empty:
+        return None
+    means = {phase: max(0.0, getattr(trend, "sum", 0.0)) / sent.count for phase, trend in trends.items()}
+    # Waiting for a connection is all that comes before sending: look-up, connecting and TLS are parts of it.
+    return Phases(
+        connecting=means["blocked"], sending=means["sending"], waiting=means["waiting"], receiving=means["receiving"]
+    )
+
+
+def _blocks(blocks: Blocks) -> BlocksResult:
+    ranked = blocks.ranked()
+    whole = [key for key in ranked if not (key[1] or key[2])]
+    endpoints = ranked[len(whole) :]
+    wanted = {key[1:] for key in endpoints[:MOST_BLOCK_ROWS]}
+    rows = []
+    for key in [*whole, *(key for key in endpoints if key[1:] in wanted)]:
+        cells = [each.get(key) or Cell() for each in blocks.cells]
+        times = [_block_times(cell.durations) for cell in cells]
+        rows.append(
+            BlockRow(
+                arm=key[0],
+                name=key[1],
+                method=key[2],
+                requests=[cell.requests.total for cell in cells],
+                failed=[cell.requests.passes for cell in cells],
+                avg=[avg for avg, _, _ in times],
+                p50=[p50 for _, p50, _ in times],
+                p95=[p95 for _, _, p95 in times],
+                checks_passed=[cell.checks.passes for cell in cells] if key in whole else [],
+                checks_failed=[cell.checks.total - cell.checks.passes for cell in cells] if key in whole else [],
+            )
+        )
+    return BlocksResult(span_s=blocks.span_s, count=len(blocks.cells), rows=rows)
+
+
+def _block_times(durations: TrendSink) -> tuple[float | None, float | None, float | None]:
+    if durations.empty:
+        return None, None, None
+    p50, p95 = durations.percentiles([50, 95])
+    return durations.mean, p50, p95
+
+
+def _old_arm(old: Snapshot, facts: Facts) -> OldArm:
+    endpoints = sorted(_endpoints(old, facts.load.load_s), key=lambda each: (-each.requests, each.name, each.method))
+    duration = old.trend("http_req_duration")
+    return OldArm(
+        url=facts.old_url,
+        iterations=int(getattr(old.select("iterations"), "total", 0)),
+        script_errors=int(getattr(old.select("script_errors"), "total", 0)),
+        requests=sum(each.requests for each in endpoints),
+        failed=sum(each.failed for each in endpoints),
+        duration=distribution(duration, encode=False),
+        phases=_phases(_trends(old)),
+        endpoints=endpoints,
+    )
 
 
 def _checks(snapshot: Snapshot) -> Iterable[Check]:
@@ -198,6 +279,8 @@ def _warnings(snapshot: Snapshot, facts: Facts, thresholds: Sequence[ThresholdRe
         found.append("no thresholds: nothing was judged but that the script ran; add `thresholds` to make this a gate")
     for scenario in facts.scenarios:
         found += _about_starts(scenario)
+    if facts.old is not None:
+        found += _about_old(facts.old, facts.old_url)
     if facts.load.warmup_script_errors:
         found.append(f"the script raised {facts.load.warmup_script_errors} times in the warm-up, which was not judged")
     if snapshot.overflowed:
@@ -210,6 +293,16 @@ def _warnings(snapshot: Snapshot, facts: Facts, thresholds: Sequence[ThresholdRe
     if clamped:
         found.append(f"{clamped} samples were outside a histogram's range and counted at its edge")
     return found
+
+
+def _about_old(old: Snapshot, url: str) -> Iterable[str]:
+    """What went wrong at the old target, which is not judged."""
+    errors = int(getattr(old.select("script_errors"), "total", 0))
+    if errors:
+        first = next(iter(old.errors.entries), ("", ""))[1]
+        yield f"the script raised {errors} times at {url}, which is not judged: {first}"
+    if old.marked_failed:
+        yield f"fail_test() at {url} does not fail the run: {next(iter(old.marked_failed))}"
 
 
 def _about_starts(scenario: ScenarioResult) -> Iterable[str]:

@@ -9,16 +9,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ciload.metrics.metric import Kind
+from ciload.result.comparison import Comparison, Part
 
 SCHEMA = "ciload/result/1"
+Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 SCHEMA_URL = "https://json-schema.org/draft/2020-12/schema"
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Git(Part):
@@ -45,6 +43,29 @@ class Environment(Part):
     cpu: str
     cores: int
     memory_bytes: int
+
+
+class Fingerprint(Part):
+    """What must be the same for two runs to be comparable."""
+
+    scenario: str = Field(description='"name:…" as `--name` says, else "sha256:…" of the script')
+    load: str = Field(description="hash of the load: scenarios, warm-up, side by side or not")
+    target: str = Field(description="as `--target` says, else the host of the base URL")
+    runner: str = Field(description="operating system, CPU and cores of the machine that made the load")
+    ciload: str = Field(description="major version")
+
+
+class Phases(Part):
+    """Mean times of the requests that were sent, in ms; connecting is spread over all of them."""
+
+    connecting: Milliseconds
+    sending: Milliseconds
+    waiting: Milliseconds
+    receiving: Milliseconds
+
+    @property
+    def total(self) -> float:
+        return self.connecting + self.sending + self.waiting + self.receiving
 
 
 class Distribution(Part):
@@ -86,7 +107,44 @@ class Endpoint(Part):
     statuses: dict[str, int]
     duration: Distribution | None
     waiting_avg: float | None
+    phases: Phases | None = None
     bytes_received: int
+
+
+class BlockRow(Part):
+    """One endpoint, or all requests (name ""), in each block of the load. Times are ms."""
+
+    name: str
+    method: str = ""
+    arm: Literal["new", "old"] = "new"
+    requests: list[int]
+    failed: list[int]
+    avg: list[float | None]
+    p50: list[float | None]
+    p95: list[float | None]
+    checks_passed: list[int] = Field(default_factory=list, description="of all requests only")
+    checks_failed: list[int] = Field(default_factory=list, description="of all requests only")
+
+
+class Blocks(Part):
+    """The load cut into equal parts. `rows` has all requests first, then the first 20 endpoints."""
+
+    span_s: float
+    count: int
+    rows: list[BlockRow]
+
+
+class OldArm(Part):
+    """Side by side: what the same iterations met at `--compare-url`. All else in the result is about the new target."""
+
+    url: str
+    iterations: int
+    script_errors: int
+    requests: int
+    failed: int
+    duration: Distribution | None
+    phases: Phases | None
+    endpoints: list[Endpoint]
 
 
 class Check(Part):
@@ -237,6 +295,7 @@ class RunResult(Part):
     git: Git
     ci: CI
     environment: Environment
+    fingerprint: Fingerprint
     load: Load
     metrics: dict[str, MetricResult]
     expected_duration: Distribution | None = Field(description="http_req_duration{expected_response:true}")
@@ -246,6 +305,10 @@ class RunResult(Part):
     errors: list[ErrorRow]
     timeline: list[TimelineRow]
     generator: Generator
+    blocks: Blocks | None = None
+    phases: Phases | None = Field(default=None, description="of all requests")
+    old_arm: OldArm | None = None
+    comparisons: list[Comparison] = Field(default_factory=list)
     verdict: Verdict
 
     def to_json(self) -> str:

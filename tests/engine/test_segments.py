@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ciload.engine.control import Control
 from ciload.engine.load import Load
-from ciload.engine.run import client_for
+from ciload.engine.run import clients_for
 from ciload.engine.segment import Segment
 from ciload.engine.view import Outcome, View
 from ciload.engine.watchdog import Watchdog
@@ -72,11 +72,11 @@ def play(count: int, seconds: float, functions: dict[str, Body] | None = None, *
             return 1.0
 
         load = Load(
-            plan, script, Segment(index, count), client=client_for(plan.options), registry=Registry(), control=control,
+            plan, script, Segment(index, count), clients=clients_for(plan.options), registry=Registry(), control=control,
             watchdog=watchdog, clock=trio.current_time, report=lambda delta: view.receive(index, delta),
             look=lambda _: None,
         )  # fmt: skip
-        view.end(index, await load.run(None, when_ready))
+        view.end(index, await load.run({"new": None}, when_ready))
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:

@@ -37,7 +37,7 @@ class Watched:
                 getattr(series, phase).append(value)
             scope.sink(BUILTIN["iterations"]).add(1)
         nothing = Snapshot(dict(BUILTIN))
-        self.view.receive(worker, Delta(at_s, span_s, vus, vus, registry.take(), nothing, 0.5, TrendSink()))
+        self.view.receive(worker, Delta(at_s, span_s, vus, vus, registry.take(), nothing, nothing, 0.5, TrendSink()))
 
 
 def test_a_second_is_closed_when_all_have_told_theirs() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Registry, Scope
 from ciload.result.build import Facts, build_result
-from ciload.result.document import CI, Environment, Generator, Git, Load, Outcome, RunResult
+from ciload.result.document import CI, Environment, Fingerprint, Generator, Git, Load, Outcome, RunResult
 from ciload.result.thresholds import Limit, Threshold, parse_threshold
 
 

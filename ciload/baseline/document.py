@@ -1,0 +1,94 @@
+"""The baseline file, `ciload/baseline/1`: what the gate remembers of earlier runs.
+
+The file comes from caches and artifacts that others may have written, so every field has a type and a bound, and
+whatever does not fit is an error with its place. Times are ms, rates per second.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from ciload.result.document import SCHEMA_URL, Environment, Fingerprint, Phases
+
+SCHEMA = "ciload/baseline/1"
+WINDOW = 30  # accepted runs that are kept of one kind
+MOST_RUNS = 1_000
+MOST_ENDPOINTS = 21  # all requests together, and the 20 busiest
+MOST_BLOCKS = 40
+
+Text = Annotated[str, Field(max_length=4_000)]
+Count = Annotated[int, Field(ge=0, le=1 << 53)]
+Value = Annotated[float, Field(ge=0, le=1e12)]
+
+
+class Stored(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class StoredEndpoint(Stored):
+    """The requests of one name and method; the first one of a run, named "", is all requests together."""
+
+    name: Text
+    method: Text = ""
+    requests: Count
+    failed: Count
+    avg: Value | None = None
+    p50: Value | None = None
+    p95: Value | None = None
+    p99: Value | None = None
+    phases: Phases | None = None
+    block_p50: list[Value | None] = Field(default_factory=list, max_length=MOST_BLOCKS)
+    block_p95: list[Value | None] = Field(default_factory=list, max_length=MOST_BLOCKS)
+    histogram: Annotated[str, Field(max_length=200_000)] | None = None
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> StoredEndpoint:
+        if self.failed > self.requests:
+            raise ValueError(f"{self.failed} of {self.requests} requests cannot have failed")
+        return self
+
+
+class StoredRun(Stored):
+    """One run. `accepted` runs are what later ones are compared with."""
+
+    run_id: Annotated[str, Field(min_length=1, max_length=200)]
+    at: AwareDatetime
+    commit: Text | None = None
+    branch: Text | None = None
+    url: Text | None = Field(default=None, description="of the CI job")
+    environment: Environment
+    fingerprint: Fingerprint
+    accepted: bool
+    alarm: Literal["", "worse", "better"] = Field(default="", description="what the gate said of it, if it raised an alarm")
+    tainted: list[Text] = Field(default_factory=list, max_length=100, description="why it is no measure for others")
+    load_s: Value
+    open_model: bool = Field(description="starts on a schedule, so that requests per second mean something")
+    requests_per_s: Value
+    checks_passed: Count = 0
+    checks_failed: Count = 0
+    endpoints: list[StoredEndpoint] = Field(min_length=1, max_length=MOST_ENDPOINTS)
+
+
+class Acceptance(Stored):
+    """A level that somebody has accepted: from the first of its runs on, means are taken anew."""
+
+    at: AwareDatetime
+    by: Text
+    reason: Annotated[str, Field(min_length=1, max_length=4_000)]
+    run_ids: list[Text] = Field(min_length=1, max_length=MOST_RUNS)
+
+
+class Baseline(Stored):
+    """The file: runs of any kind, oldest first, and what was accepted."""
+
+    schema_: Annotated[Literal["ciload/baseline/1"], Field(alias="schema")] = "ciload/baseline/1"
+    runs: list[StoredRun] = Field(default_factory=list, max_length=MOST_RUNS)
+    acceptances: list[Acceptance] = Field(default_factory=list, max_length=MOST_RUNS)
+
+
+def json_schema() -> dict[str, object]:
+    """The JSON Schema of the file, as published in docs/."""
+    schema = Baseline.model_json_schema(by_alias=True, mode="serialization")
+    return {"$schema": SCHEMA_URL, "$id": SCHEMA} | schema

@@ -1,0 +1,55 @@
+"""The gate: this run against earlier ones, or against another target in the same run, and what follows from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from ciload.baseline.document import StoredRun
+from ciload.baseline.history import compare_with_history
+from ciload.baseline.judging import Terms
+from ciload.baseline.measures import MEASURES
+from ciload.baseline.side_by_side import compare_side_by_side
+from ciload.baseline.stored import spoilt
+from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
+
+__all__ = ["Terms", "alarm_of", "compare_side_by_side", "compare_with_history", "mark", "suspicious"]
+
+# Reruns average the noise away, so what looks bad once in ten runs is worth one: it finds more, and costs little.
+SCREENING = 10
+MOST_SCREENING = 0.10
+
+
+def suspicious(comparison: Comparison) -> bool:
+    """Whether confirmation reruns are worth their time: it looks like a regression, be it certain or not."""
+    level = min(SCREENING * comparison.false_alarm, MOST_SCREENING)
+    tolerated = math.log1p(comparison.tolerance)
+    return any(
+        each.p_value is not None and each.p_value <= level and _effect(each) >= tolerated
+        for each in comparison.metrics
+    )  # fmt: skip
+
+
+def alarm_of(comparisons: Sequence[Comparison]) -> Literal["", "worse", "better"]:
+    """What the gates say of the run, all together."""
+    verdicts = {comparison.verdict for comparison in comparisons}
+    verdicts |= {metric.verdict for comparison in comparisons for metric in comparison.metrics}
+    if GateVerdict.REGRESSION in verdicts:
+        return "worse"
+    return "better" if GateVerdict.IMPROVED in verdicts else ""
+
+
+def mark(run: StoredRun, comparisons: Sequence[Comparison]) -> StoredRun:
+    """The run as it is to be stored: one that raised an alarm is no measure for others until somebody accepts it.
+
+    Both directions: an improvement that were averaged with slower runs would hide the next regression.
+    """
+    alarm = alarm_of(comparisons)
+    if not alarm or spoilt(run):
+        return run
+    return run.model_copy(update={"accepted": False, "alarm": alarm})
+
+
+def _effect(metric: GatedMetric) -> float:
+    return 0.0 if metric.change is None else MEASURES[metric.metric].effect(metric.change)

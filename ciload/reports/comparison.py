@@ -1,0 +1,258 @@
+"""What a gate found, in words and numbers: the same on the console, in markdown and in JUnit."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from ciload.errors import ExitCode
+from ciload.reports.format import format_share, format_value
+from ciload.reports.plain import one_line
+from ciload.result.comparison import Comparison, Contribution, GatedMetric, GateVerdict, RunReference
+from ciload.result.document import Failure
+
+NONE = "–"
+BARS = "▁▂▃▄▅▆▇█"
+MOST_BARS = 20
+CALM = 0.25  # a range smaller than this part of the values does not fill the height, or noise would look like mountains
+LARGEST_CHANGE = 999.99
+LONGEST_PLACE = 120
+LONGEST_REASON = 400
+COMMIT_DIGITS = 7
+MOST_REGRESSIONS = 3
+ORDER = (
+    GateVerdict.REGRESSION, GateVerdict.MISSING, GateVerdict.INCONCLUSIVE, GateVerdict.IMPROVED, GateVerdict.OK
+)  # fmt: skip
+MARKS = {
+    GateVerdict.REGRESSION: "✗", GateVerdict.OK: "✓", GateVerdict.INCONCLUSIVE: "?", GateVerdict.MISSING: "?"
+}  # fmt: skip
+
+
+# --- cells
+
+
+def verdict_cell(metric: GatedMetric) -> str:
+    """A mark and the word: `✗ regression`, `▼ improved`. The triangle points where the number went."""
+    mark = MARKS.get(metric.verdict) or ("▲" if _rise_is_good(metric) else "▼")
+    return f"{mark} {metric.verdict}"
+
+
+def value_cell(value: float | None, unit: str) -> str:
+    """A value as it is written elsewhere; a share as a percentage."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    return format_share(value, 1) if unit == "share" else format_value(value, unit)
+
+
+def change_cell(change: float | None) -> str:
+    """A relative change, such as `+23%` or `-4.2%`: one decimal below 10%."""
+    if change is None or math.isnan(change):
+        return NONE
+    if abs(change) > LARGEST_CHANGE:
+        return f"over {'+' if change > 0 else '-'}{LARGEST_CHANGE * 100:,.0f}%"
+    percent = round(change * 100, 1)
+    return f"{percent:+,.1f}%" if abs(percent) < 10 else f"{change * 100:+,.0f}%"
+
+
+def interval_cell(metric: GatedMetric) -> str:
+    """Where the change is: `+8.0% … +17%`."""
+    if metric.low is None and metric.high is None:
+        return NONE
+    return f"{change_cell(metric.low)} … {change_cell(metric.high)}"
+
+
+def sparkline(history: Sequence[float]) -> str:
+    """The last values as bars, this run's at the end."""
+    values = [value for value in history[-MOST_BARS:] if math.isfinite(value)]
+    if len(values) < 2:
+        return ""
+    lowest, highest = min(values), max(values)
+    span = max(highest - lowest, CALM * abs(highest))
+    floor = (lowest + highest - span) / 2
+    return "".join(BARS[min(len(BARS) - 1, int((value - floor) / span * len(BARS)))] if span else "▄" for value in values)
+
+
+def signed_ms(value: float) -> str:
+    """`+12.3ms`, `-45µs`."""
+    return ("-" if value < 0 else "+") + value_cell(abs(value), "ms")
+
+
+def short(text: str, most: int) -> str:
+    """One line whose middle gives way: of URLs, the end tells more than the middle."""
+    line = one_line(text, 2_000)
+    return line if len(line) <= most else f"{line[: most // 2]}…{line[-(most - most // 2 - 1) :]}"
+
+
+def label(part: GatedMetric | Contribution, most: int) -> str:
+    """The endpoint, as a line that fits a column."""
+    name = part.label if isinstance(part, GatedMetric) else f"{part.method} {part.endpoint}".strip()
+    return short(name, most) or "(no name)"
+
+
+# --- order
+
+
+def by_importance(metrics: Iterable[GatedMetric]) -> list[GatedMetric]:
+    """Regressions first, the worst of them at the top; then what nobody knows, what is better, and the rest.
+
+    Within a verdict that is not a regression, all requests together come before endpoints.
+    """
+    return sorted(metrics, key=_importance)
+
+
+def _importance(metric: GatedMetric) -> tuple[int, float]:
+    if metric.verdict is GateVerdict.REGRESSION:
+        return 0, -abs(metric.change or 0.0)
+    return ORDER.index(metric.verdict), float(metric.endpoint != "")
+
+
+def _rise_is_good(metric: GatedMetric) -> bool:
+    return metric.unit == "/s"
+
+
+def fold_reasons(metrics: Iterable[GatedMetric], named: int = 3) -> list[tuple[str, str]]:
+    """Of inconclusive rows: who has a reason, and which. Equal reasons are told once."""
+    rows: dict[str, list[str]] = {}
+    for each in metrics:
+        if each.verdict is GateVerdict.INCONCLUSIVE and each.reason:
+            rows.setdefault(one_line(each.reason, LONGEST_REASON), []).append(f"{label(each, 60)} {each.metric}")
+    return [
+        (", ".join(names[:named]) + (f" and {len(names) - named} more" if len(names) > named else ""), reason)
+        for reason, names in rows.items()
+    ]
+
+
+def counted(metrics: Iterable[GatedMetric]) -> str:
+    """`20 ok, 3 inconclusive`, the more important first."""
+    counts = Counter(each.verdict for each in metrics)
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in ORDER if counts[verdict])
+
+
+# --- sentences
+
+
+def title(comparison: Comparison) -> str:
+    """Which gate this is."""
+    return "Regression gate, side by side" if comparison.gate == "side by side" else "Regression gate, against history"
+
+
+def finding(comparison: Comparison) -> str:
+    """What the verdict means, in a sentence without an end."""
+    total = len(comparison.metrics)
+    counts = Counter(each.verdict for each in comparison.metrics)
+    of_total = f"of {_times(total, 'metric')}"
+    worse, unknown, better = (
+        counts[each] for each in (GateVerdict.REGRESSION, GateVerdict.INCONCLUSIVE, GateVerdict.IMPROVED)
+    )
+    said = {
+        GateVerdict.REGRESSION: f"{worse} {of_total} got worse, more than noise explains",
+        GateVerdict.INCONCLUSIVE: f"{unknown} {of_total} {_are(unknown)} too noisy to tell" if unknown else "",
+        GateVerdict.IMPROVED: f"{better} {of_total} got better, none got worse",
+        GateVerdict.OK: f"none {of_total} got worse by {_percent(comparison.tolerance)}" if total else "",
+        GateVerdict.MISSING: "nothing was compared",
+    }[comparison.verdict]
+    return ": ".join(filter(None, (said, one_line(comparison.reason, LONGEST_REASON))))
+
+
+def _times(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def _percent(share: float) -> str:
+    return f"{round(share * 100, 2):g}%"
+
+
+def worst(comparison: Comparison) -> str:
+    """The worst regression in a few words, "" without one."""
+    found = [each for each in by_importance(comparison.metrics) if each.verdict is GateVerdict.REGRESSION]
+    return f"{label(found[0], 60)} {found[0].metric} {change_cell(found[0].change)}" if found else ""
+
+
+def compared_with(comparison: Comparison) -> str:
+    """What the run was compared with: `12 runs from 2026-11-03 to 2026-11-20 (1a2b3c4…9f8e7d6) in baseline.json`."""
+    against = short(comparison.against, LONGEST_PLACE)
+    if comparison.gate == "side by side":
+        pairs = f"{_times(comparison.blocks, 'pair')} of blocks, " if comparison.blocks is not None else ""
+        return f"{pairs}old target {against}"
+    return " ".join(filter(None, (f"{_times(len(comparison.runs), 'run')}", _period(comparison.runs), f"in {against}")))
+
+
+def _period(runs: Sequence[RunReference]) -> str:
+    if not runs:
+        return ""
+    first, last = day(runs[0].at), day(runs[-1].at)
+    when = f"of {first}" if first == last else f"from {first} to {last}"
+    commits = [commit for each in runs if (commit := short_commit(each.commit))]
+    if not commits:
+        return when
+    return f"{when} ({commits[0]})" if commits[0] == commits[-1] else f"{when} ({commits[0]}…{commits[-1]})"
+
+
+def day(at: str) -> str:
+    """The date of an ISO 8601 time; what is none is shown as it is."""
+    try:
+        return datetime.fromisoformat(at).date().isoformat()
+    except ValueError:
+        return one_line(at, 40) or NONE
+
+
+def short_commit(commit: str | None) -> str:
+    """The first digits of a commit, "" when there is none."""
+    return one_line(commit or "", 200)[:COMMIT_DIGITS]
+
+
+def reruns(comparison: Comparison) -> str:
+    """How often the load was run again to be sure, "" when it was not."""
+    again = comparison.fresh - 1
+    if again < 1:
+        return ""
+    word = "confirmed with" if comparison.verdict is GateVerdict.REGRESSION else "after"
+    return f"{word} {_times(again, 'rerun')}"
+
+
+def terms(comparison: Comparison) -> str:
+    """What the gate promises: `false alarms ≤ 1%, tolerance 10%`."""
+    return f"false alarms ≤ {_percent(comparison.false_alarm)}, tolerance {_percent(comparison.tolerance)}"
+
+
+def legend(metrics: Sequence[GatedMetric]) -> str:
+    """How to read the columns that have something to read."""
+    parts = ["interval: the change is in it with 90% confidence"]
+    if any(each.detectable is not None for each in metrics):
+        parts.append("sees: a change for the worse that this gate finds 8 times in 10")
+    if any(each.unit == "share" for each in metrics):
+        parts.append("changes of shares are those of the odds")
+    if any(sparkline(each.history) for each in metrics):
+        parts.append("last bar: this run")
+    return "; ".join(parts)
+
+
+def movement(comparison: Comparison) -> str:
+    """How the mean of all requests moved: `120ms → 134.1ms, +14.1ms`; "" when it is not known."""
+    old, new = comparison.mean_old, comparison.mean_new
+    if old is None or new is None:
+        return ""
+    return f"{value_cell(old, 'ms')} → {value_cell(new, 'ms')}, {signed_ms(new - old)}"
+
+
+def phases(contribution: Contribution) -> list[tuple[str, float]]:
+    """The phases in which an endpoint moved, as far as they matter beside the largest one; that one first."""
+    parts = {
+        "connecting": contribution.connecting_ms, "sending": contribution.sending_ms,
+        "waiting": contribution.waiting_ms, "receiving": contribution.receiving_ms,
+    }  # fmt: skip
+    least = max(map(abs, parts.values())) * 0.02
+    return sorted(((name, ms) for name, ms in parts.items() if abs(ms) > least), key=lambda part: -abs(part[1]))
+
+
+def without_noise(failures: Sequence[Failure], most: int = MOST_REGRESSIONS) -> tuple[list[Failure], int]:
+    """The failures without all but the first few regressions, and how many were left out: a table has them all."""
+    regressions = [each for each in failures if each.code == ExitCode.REGRESSION]
+    left_out = regressions[most:]
+    return [each for each in failures if not any(each is other for other in left_out)], len(left_out)

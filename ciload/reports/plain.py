@@ -1,0 +1,18 @@
+"""Text from the target or the script, made fit to be shown: one line without anything that hides or moves other text."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def one_line(text: str, most: int) -> str:
+    """`text` as a line of at most `most` characters; what is cut off leaves an ellipsis."""
+    start = text[: 4 * most]  # of megabytes nobody needs the rest, and there may be thousands of them
+    line = " ".join("".join(map(visible, start)).split())
+    return line if len(line) <= most and start == text else line[: most - 1] + "…"
+
+
+def visible(character: str) -> str:
+    """No character that ends lines, hides, turns the reading direction, or cannot be encoded."""
+    category = unicodedata.category(character)
+    return " " if category in ("Cc", "Zl", "Zp") else "\ufffd" if category in ("Cf", "Cs") else character

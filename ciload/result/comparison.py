@@ -1,0 +1,98 @@
+"""What a gate found: this run against earlier ones, or against another target in the same run."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+GateName = Literal["history", "side by side"]
+Reaction = Literal["fail", "warn", "pass"]  # to a gate that has nothing to say
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GateVerdict(StrEnum):
+    REGRESSION = "regression"
+    IMPROVED = "improved"
+    OK = "ok"
+    INCONCLUSIVE = "inconclusive"
+    MISSING = "no baseline"  # of a whole comparison: there was nothing to compare with
+
+
+class GatedMetric(Part):
+    """One number of one endpoint, old against new. Changes are relative: 0.1 is 10% more, -0.5 half as much.
+
+    Of shares (failed requests, failed checks) `change` and its interval are those of the odds.
+    """
+
+    endpoint: str = Field(description='"" for all requests together')
+    method: str = ""
+    metric: Literal["p50", "p95", "failed requests", "failed checks", "requests/s"]
+    unit: Literal["ms", "share", "/s"]
+    verdict: GateVerdict
+    reason: str = Field(default="", description="why it is inconclusive")
+    old: float | None = Field(default=None, description="geometric mean of the runs, or of the blocks, compared with")
+    new: float | None = None
+    change: float | None = None
+    low: float | None = Field(default=None, description="the change is at least this: lower end of its 90% interval")
+    high: float | None = Field(default=None, description="the change is at most this: upper end of its 90% interval")
+    p_value: float | None = Field(
+        default=None, description="of a change for the worse, adjusted for all metrics (Holm)"
+    )
+    detectable: float | None = Field(
+        default=None, description="the smallest change for the worse that would be found 8 times in 10"
+    )
+    history: list[float] = Field(default_factory=list, description="of each run used, oldest first, then of this one")
+
+    @property
+    def label(self) -> str:
+        """The endpoint as reports call it."""
+        return f"{self.method} {self.endpoint}".strip() or "all requests"
+
+
+class Contribution(Part):
+    """How much one endpoint moved the mean time of all requests (ms), and in which phases."""
+
+    endpoint: str
+    method: str
+    moved_ms: float = Field(description="its requests became slower or faster, weighted with their share")
+    connecting_ms: float
+    sending_ms: float
+    waiting_ms: float
+    receiving_ms: float
+
+
+class RunReference(Part):
+    """A run that was compared with."""
+
+    run_id: str
+    at: str
+    commit: str | None = None
+
+
+class Comparison(Part):
+    """What one gate found."""
+
+    gate: GateName
+    against: str = Field(description="the baseline file or URL, or the other target; without credentials")
+    verdict: GateVerdict
+    reason: str = Field(default="", description="why there is no clear verdict")
+    false_alarm: float = Field(description="the chance of an alarm in a run that has not changed, all metrics together")
+    tolerance: float = Field(description="changes for the worse below this are no regression")
+    runs: list[RunReference] = Field(default_factory=list, description="earlier runs that were used, oldest first")
+    blocks: int | None = Field(default=None, description="side by side: how many pairs of blocks were compared")
+    fresh: int = Field(default=1, description="runs of this job that were averaged: 1, or more when it was confirmed")
+    metrics: list[GatedMetric] = Field(default_factory=list)
+    mean_old: float | None = Field(default=None, description="ms: mean time of all requests, connecting included")
+    mean_new: float | None = None
+    contributions: list[Contribution] = Field(default_factory=list, description="what moved that mean, most first")
+    notes: list[str] = Field(default_factory=list, description="what to know about the runs that were compared")
+
+    @property
+    def age_range(self) -> tuple[str, str] | None:
+        """When the oldest and the newest of the runs used were made."""
+        return (self.runs[0].at, self.runs[-1].at) if self.runs else None
