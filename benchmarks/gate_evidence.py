@@ -95,8 +95,7 @@ class Evidence:
 
     def confirmed_blocks(self, metric: str) -> Rates:
         """Like `blocks`, but a suspicious run is repeated once and both decide."""
-        shares = [_confirmed(self.blocks_same[metric]), _confirmed(self.blocks_slow[metric])]
-        return _shares(*shares)
+        return _shares(_confirmed(self.blocks_same[metric]), _confirmed(self.blocks_slow[metric]))
 
 
 def judge(history: Floats, fresh: Floats, *, tail: bool) -> Estimate:
@@ -114,7 +113,7 @@ def paired(*runs: Floats) -> Estimate:
 
 def merge(blocks: Floats, size: int) -> Floats:
     """The means of so many neighbouring blocks."""
-    return blocks.reshape(len(blocks), -1, size).mean(axis=2)
+    return np.asarray(blocks.reshape(len(blocks), -1, size).mean(axis=2))
 
 
 def load(path: Path = RUNS) -> Evidence:

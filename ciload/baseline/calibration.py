@@ -12,7 +12,7 @@ from ciload.baseline.history import find
 from ciload.baseline.judging import POWER, Finding, Terms, judge
 from ciload.baseline.levels import kinds, levels
 from ciload.baseline.measures import P95, Reading, Readings, Subject, readings
-from ciload.baseline.statistics import LEAST_RUNS, Estimate, Spread, skewness
+from ciload.baseline.statistics import LEAST_RUNS, RERUN_CREDIT, Estimate, Spread, skewness
 from ciload.result.comparison import GateVerdict
 from ciload.result.document import Fingerprint
 
@@ -51,7 +51,7 @@ class MetricCalibration:
     detectable: Mapping[int, float]  # with so many runs
     now: float | None  # with the runs there are
     needed: int | None  # runs for the tolerance to be detectable; None: no number that is kept reaches it
-    confirmed: float | None  # as `now`, after two reruns on other runners
+    confirmed: float | None  # as `now`, after two reruns, at best: if they differ as much as runs of other jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,8 @@ def _metric(
     alpha = terms.false_alarm / family
 
     def detectable(runs: int, fresh: int = 1) -> float:
-        spread = Spread(sd * math.sqrt(1 / fresh + 1 / runs), runs - 1, tail=subject.measure is P95)
+        variance = 1 + 1 / runs - RERUN_CREDIT * (1 - 1 / fresh)
+        spread = Spread(sd * math.sqrt(variance), runs - 1, tail=subject.measure is P95)
         return max(math.log1p(terms.tolerance), Estimate(0.0, spread).detectable(alpha, POWER))
 
     change, runs = subject.measure.change, len(known[-1])

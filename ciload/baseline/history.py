@@ -111,6 +111,8 @@ def _estimated(subject: Subject, old: Sequence[Sequence[Reading]], now: Sequence
     except TooFewRunsError:
         count = 1 + sum(len(level) - 1 for level in old)
         reason = f"{count} comparable {_runs(count)}; {LEAST_RUNS} are needed to know how much runs differ"
+        if count == 1:
+            reason = f"one run each: it takes {LEAST_RUNS} earlier ones to know how much runs differ"
     new = measure.average(now)
     fresh_level = sum(levels_now) / len(levels_now)
     return Finding(

@@ -68,14 +68,11 @@ def overall(metrics: Sequence[GatedMetric]) -> GateVerdict:
 
 
 def why_open(metrics: Sequence[GatedMetric]) -> str:
-    """Why a comparison with these metrics has no clear verdict."""
-    reasons = list(dict.fromkeys(each.reason for each in metrics if each.verdict is GateVerdict.INCONCLUSIVE))
+    """Why a comparison is inconclusive, if that is the same for all metrics that are; else each tells its own."""
+    reasons = {each.reason for each in metrics if each.verdict is GateVerdict.INCONCLUSIVE}
     if not metrics:
         return "there is nothing to compare"
-    if len(reasons) == 1:
-        return reasons[0]
-    count = sum(each.verdict is GateVerdict.INCONCLUSIVE for each in metrics)
-    return f"cannot tell for {count} of {len(metrics)} metrics"
+    return reasons.pop() if len(reasons) == 1 else ""
 
 
 def doubted(metrics: Sequence[GatedMetric], reason: str, *, believed: Iterable[GateVerdict] = ()) -> list[GatedMetric]:

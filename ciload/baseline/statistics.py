@@ -20,6 +20,7 @@ PRIOR_SD = 0.10
 PRIOR_DF = 3
 RERUN_CREDIT = 0.7  # share of the spread between reruns that is believed, which so few reruns overstate too often
 MOST_CORRELATION = 0.9
+MOST_COUNTING_VARIANCE = 0.52  # of ln(count + 1/2), at a mean of 1.3
 
 
 class TooFewRunsError(ValueError):
@@ -60,6 +61,12 @@ class Spread:
     def lowest(self, probability: float) -> float:
         """How far below zero the noise stays above with this probability."""
         return _number(special.stdtrit(self.df, probability) * self.se)
+
+    def detectable(self, alpha: float, power: float) -> float:
+        """The smallest true rise that a test at this level finds with this power: t is noncentral then."""
+        critical = special.stdtrit(self.df, 1 - alpha)
+        beyond = special.nctdtrinc(self.df, 1 - power, critical) - critical
+        return _number(self.highest(1 - alpha) + beyond * self.se)
 
     def _straight(self, effect: float) -> float:
         return _number(np.minimum(effect, np.sqrt(1 + 2 * np.maximum(effect, 0)) - 1)) if self.tail else effect
@@ -109,7 +116,7 @@ class Estimate:
 
     def detectable(self, alpha: float, power: float = 0.80) -> float:
         """The smallest true rise that a test at this level finds with this power."""
-        return _largest(each.highest(1 - alpha) + each.lowest(power) for each in self._views)
+        return _largest(each.detectable(alpha, power) for each in self._views)
 
     @property
     def _views(self) -> tuple[Spread, ...]:
@@ -129,8 +136,10 @@ def against_history(
 
     At a nominal 1%, log-normal runs raise a false alarm in 0.9 to 1.1% of jobs from 5 accepted runs on, whatever their
     spread; in at most 1.0% with 3 or 4 (0.6 to 1.0% where runs differ by 20% and more, fewer on quieter runners,
-    because there the spread must also be credible beside a prior of 10%); t3-tailed runs in 2 to 2.4%. A screening by
-    the first run at 10% with up to two reruns in the same job stays under 1.5%.
+    because there the spread must also be credible beside a prior of 10%); t3-tailed runs in 1.9 to 2.4%. With runners
+    of two classes, a quarter apart, it depends on how rare the slower ones are: with 5 runs 0.3, 1.0, 3.3 and 4.4%
+    where 70, 50, 30 and 10 in 100 runs meet one, with 20 runs 0.0, 0.1, 1.2 and 4.6%. A screening by the first run at
+    10% with up to two reruns in the same job raises at most 1.5%.
 
     Args:
         levels: log values of the accepted runs, oldest first; a level starts where somebody accepted a shift. All tell
@@ -141,7 +150,7 @@ def against_history(
         same_job: the fresh runs share a runner, so that their mean is only as much better as their spread shows. Runs
             on runners of their own are independent.
         tail: the metric is a high percentile, see `Spread`. At a nominal 1%, log-normal runs then alarm in 0.5 to 0.9%
-            of jobs up to a spread of 10%, in 0.2 to 0.6% above it.
+            of jobs up to a spread of 10%, in 0.1 to 0.6% above it.
 
     Raises:
         TooFewRunsError: under 3 runs, or none at the last level. 3 runs at two levels count as 2.
@@ -172,9 +181,10 @@ def against_history(
 def side_by_side(runs: Sequence[Sequence[float]], *, floor: float = 0.0) -> Estimate:
     """The shift between two targets loaded side by side: a paired t test on blocks, wider when neighbours are alike.
 
-    At a nominal 1%, independent blocks alarm falsely in 0.7 to 0.9% of runs. Neighbours that correlate by 0.2 raise
-    that to 2.0, 1.7, 1.4% with 10, 20, 40 blocks; by 0.3 to 2.9, 2.3, 1.7%; by 0.5 to 5.6, 3.6, 2.1%. The plain test
+    At a nominal 1%, independent blocks alarm falsely in 0.8 to 0.9% of runs. Neighbours that correlate by 0.2 raise
+    that to 2.1, 1.8, 1.2% with 10, 20, 40 blocks; by 0.3 to 3.1, 2.3, 1.6%; by 0.5 to 6.0, 3.8, 2.2%. The plain test
     has 2.6, 4.1 and 8.6% there. A stricter guard would cost ten blocks the power they are worth having for: prefer 20.
+    Outliers to one side alone are a shift of the mean, and 40 blocks begin to find it.
 
     Args:
         runs: per run, ln(new) - ln(old) of its blocks in time order. 10 to 40 blocks a run were studied. Reruns
@@ -200,7 +210,7 @@ def side_by_side(runs: Sequence[Sequence[float]], *, floor: float = 0.0) -> Esti
     likeness = _ratio(neighbours, squares)
     # The allowance is for chance: the fewer blocks, the more of the likeness is made up, and inflating for that
     # would cost ten blocks a tenth of their power.
-    correlation = np.clip(likeness + (1 + 3 * likeness) / n - (5 / n) ** 2, 0, MOST_CORRELATION)
+    correlation = np.clip(likeness + (1 + 3 * likeness) / n - (5.5 / n) ** 2, 0, MOST_CORRELATION)
     variance = np.maximum(squares / (n - 1), floor**2) / n
     se = np.sqrt(variance * (1 + correlation) / (1 - correlation))
     return Estimate(_number(mean), Spread(_number(se), n - 1))
@@ -232,13 +242,19 @@ def counting_noise(failures: float, total: float) -> float:
     """The standard deviation that counting alone gives the logit of a run's failures.
 
     Args:
-        failures: of a run, the mean of several. The formula holds from two failures on and overstates below, where
-            most runs have none: the deviation peaks at 0.72, so fewer than 1.5 count as 1.5.
+        failures: of a run, the mean of several.
         total: requests of a run.
 
-    Source: Gart and Zweifel, On the Bias of Various Estimators of the Logit and Its Variance, Biometrika 54, 1967.
+    Returns:
+        With rare failures the deviation that exact sums over the Poisson distribution give, or up to a tenth more. With
+        fewer than one failure it is the largest there is: what is rarer has not been counted often enough to tell.
+
+    Source: Gart and Zweifel, On the Bias of Various Estimators of the Logit and Its Variance, Biometrika 54, 1967, for
+    the terms of first order. The second order is fitted to the exact sums, which the tests repeat.
     """
-    return math.sqrt(1 / (max(failures, 1.5) + 0.5) + 1 / (total - failures + 0.5))
+    return math.sqrt(
+        min(MOST_COUNTING_VARIANCE, _rare(failures)) + min(MOST_COUNTING_VARIANCE, _rare(total - failures))
+    )
 
 
 def skewness(values: Sequence[float]) -> float:
@@ -255,6 +271,11 @@ def skewness(values: Sequence[float]) -> float:
         raise TooFewRunsError(f"{n} values say nothing about skewness: {LEAST_RUNS} are needed")
     cubes = ((sample - sample.mean(axis=-1, keepdims=True)) ** 3).sum(axis=-1)
     return _number(_ratio(cubes, (_squares(sample) / (n - 1)) ** 1.5) * n / ((n - 1) * (n - 2)))
+
+
+def _rare(count: float) -> float:
+    """The variance of ln(count + 1/2) with this mean."""
+    return 1 / count + 0.7 / count**2 if count > 0 else math.inf
 
 
 def _between_reruns(fresh: Any, within: float | None) -> Any:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ciload.cli.calibrate import calibrate
+from ciload.cli.compare import compare
 from ciload.cli.inspect import inspect
 from ciload.cli.run import run
 from ciload.version import __version__
@@ -20,6 +22,8 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(inspect)
+app.command()(compare)
+app.command()(calibrate)
 
 
 def _print_version(asked: bool) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 
 from ciload.cli.facts import facts_of_failure, facts_of_run
+from ciload.cli.gate import Gate
 from ciload.cli.outlook import outlook
 from ciload.cli.outputs import custom_outputs
 from ciload.cli.progress import progress_for
@@ -25,7 +26,7 @@ from ciload.engine.signals import stop_on_signals
 from ciload.engine.view import Outcome
 from ciload.engine.watchdog import Watchdog
 from ciload.engine.workers import Workers, processes
-from ciload.errors import CiloadError, ExitCode, OptionsError, UsageError
+from ciload.errors import BaselineError, CiloadError, ExitCode, OptionsError, UsageError
 from ciload.http.ready import wait_until_ready
 from ciload.http.target import without_secrets
 from ciload.metrics.metric import BUILTIN
@@ -37,6 +38,8 @@ from ciload.options.sources import Source, from_environment, from_file, from_fla
 from ciload.reports.console import console_summary
 from ciload.reports.files import claim_folder, forget_reports, write_reports
 from ciload.result.build import build_result
+from ciload.result.comparison import Comparison
+from ciload.result.document import Failure, RunResult
 from ciload.script.loader import Script, load_script
 
 
@@ -101,6 +104,7 @@ def _run(path: Path, config: Path | None, environment: Mapping[str, str], flags:
     try:
         script, plan = _load(path, config, sources, registry)
         folder = claim_folder(plan.options.out_dir)
+        gate = Gate.open(plan.options)
         _wait(plan)
     except UsageError:
         raise
@@ -111,9 +115,16 @@ def _run(path: Path, config: Path | None, environment: Mapping[str, str], flags:
     outcome = _execute(plan, script, registry)
     facts = facts_of_run(path, environment, plan, outcome)
     result = build_result(outcome.snapshot, facts)
+    reruns, comparisons = _confirmed(gate, plan, result, environment)
+    if any(each.verdict.exit_code == ExitCode.INTERRUPTED for each in reruns):
+        stop = Failure(code=ExitCode.INTERRUPTED, reason="interrupted while a regression was being confirmed")
+        facts = replace(facts, stops=[*facts.stops, stop])
+        result = build_result(outcome.snapshot, facts)
+    result = gate.judged(result, comparisons)
     custom = custom_outputs(script, result)
     if custom.failure is not None:
         result = build_result(outcome.snapshot, replace(facts, stops=[*facts.stops, custom.failure]))
+        result = gate.judged(result, comparisons)
     files = write_reports(folder, result)
     if custom.stdout is not None:
         _print(custom.stdout)
@@ -121,7 +132,36 @@ def _run(path: Path, config: Path | None, environment: Mapping[str, str], flags:
         _print(console_summary(result, files, color=_wants_color()))
     if custom.files and not plan.options.quiet:
         _say(f"handle_summary() wrote {', '.join(map(str, custom.files))}")
+    try:
+        gate.keep(result)
+    except BaselineError as error:
+        _say(f"error: {error}")
+        return result.verdict.exit_code or error.exit_code
     return result.verdict.exit_code
+
+
+def _confirmed(
+    gate: Gate, plan: Plan, result: RunResult, environment: Mapping[str, str]
+) -> tuple[list[RunResult], list[Comparison]]:
+    """Reruns, if the gates have a suspicion that somebody wants confirmed, and what they say of all runs together.
+
+    How many there are is fixed in advance: to stop at the first good one would take the regressions out as well.
+    """
+    comparisons = gate.compare([result])
+    # Where the run itself went wrong, there is nothing to confirm.
+    sound = all(each.code == ExitCode.THRESHOLDS_FAILED for each in result.verdict.failures)
+    suspicion = gate.wants_confirmation(comparisons) if sound else ""
+    reruns: list[RunResult] = []
+    while suspicion and len(reruns) < plan.options.confirm:
+        if not plan.options.quiet:
+            _say(f"this may be a regression ({suspicion}): run {len(reruns) + 1} of {plan.options.confirm} to confirm")
+        registry = Registry()
+        script = load_script(Path(result.name), registry)
+        outcome = _execute(plan, script, registry)
+        reruns.append(build_result(outcome.snapshot, facts_of_run(script.path, environment, plan, outcome)))
+        if reruns[-1].verdict.exit_code == ExitCode.INTERRUPTED:
+            break
+    return reruns, gate.compare([result, *reruns]) if reruns else comparisons
 
 
 def _out_dir(sources: Sequence[Source]) -> str:

@@ -13,7 +13,7 @@ from ciload.reports.plain import one_line
 from ciload.result.comparison import Comparison, Contribution, GatedMetric, GateVerdict, RunReference
 from ciload.result.document import Failure
 
-NONE = "–"
+NONE = "–"  # noqa: RUF001  a number may stand there, and "-" would look like its sign
 BARS = "▁▂▃▄▅▆▇█"
 MOST_BARS = 20
 CALM = 0.25  # a range smaller than this part of the values does not fill the height, or noise would look like mountains
@@ -71,7 +71,9 @@ def sparkline(history: Sequence[float]) -> str:
     lowest, highest = min(values), max(values)
     span = max(highest - lowest, CALM * abs(highest))
     floor = (lowest + highest - span) / 2
-    return "".join(BARS[min(len(BARS) - 1, int((value - floor) / span * len(BARS)))] if span else "▄" for value in values)
+    return "".join(
+        BARS[min(len(BARS) - 1, int((value - floor) / span * len(BARS)))] if span else "▄" for value in values
+    )
 
 
 def signed_ms(value: float) -> str:
@@ -112,12 +114,12 @@ def _rise_is_good(metric: GatedMetric) -> bool:
     return metric.unit == "/s"
 
 
-def fold_reasons(metrics: Iterable[GatedMetric], named: int = 3) -> list[tuple[str, str]]:
+def fold_reasons(metrics: Iterable[GatedMetric], named: int = 2) -> list[tuple[str, str]]:
     """Of inconclusive rows: who has a reason, and which. Equal reasons are told once."""
     rows: dict[str, list[str]] = {}
     for each in metrics:
         if each.verdict is GateVerdict.INCONCLUSIVE and each.reason:
-            rows.setdefault(one_line(each.reason, LONGEST_REASON), []).append(f"{label(each, 60)} {each.metric}")
+            rows.setdefault(one_line(each.reason, LONGEST_REASON), []).append(f"{label(each, 48)} {each.metric}")
     return [
         (", ".join(names[:named]) + (f" and {len(names) - named} more" if len(names) > named else ""), reason)
         for reason, names in rows.items()
@@ -150,8 +152,8 @@ def finding(comparison: Comparison) -> str:
         GateVerdict.REGRESSION: f"{worse} {of_total} got worse, more than noise explains",
         GateVerdict.INCONCLUSIVE: f"{unknown} {of_total} {_are(unknown)} too noisy to tell" if unknown else "",
         GateVerdict.IMPROVED: f"{better} {of_total} got better, none got worse",
-        GateVerdict.OK: f"none {of_total} got worse by {_percent(comparison.tolerance)}" if total else "",
-        GateVerdict.MISSING: "nothing was compared",
+        GateVerdict.OK: f"none {of_total} got worse by {_percent(comparison.tolerance)} or more" if total else "",
+        GateVerdict.MISSING: "" if comparison.reason else "nothing was compared",
     }[comparison.verdict]
     return ": ".join(filter(None, (said, one_line(comparison.reason, LONGEST_REASON))))
 
@@ -180,6 +182,8 @@ def compared_with(comparison: Comparison) -> str:
     if comparison.gate == "side by side":
         pairs = f"{_times(comparison.blocks, 'pair')} of blocks, " if comparison.blocks is not None else ""
         return f"{pairs}old target {against}"
+    if not comparison.runs:
+        return f"no usable run in {against}"
     return " ".join(filter(None, (f"{_times(len(comparison.runs), 'run')}", _period(comparison.runs), f"in {against}")))
 
 
@@ -223,11 +227,11 @@ def terms(comparison: Comparison) -> str:
 
 def legend(metrics: Sequence[GatedMetric]) -> str:
     """How to read the columns that have something to read."""
-    parts = ["interval: the change is in it with 90% confidence"]
+    parts = ["90% intervals"]
     if any(each.detectable is not None for each in metrics):
-        parts.append("sees: a change for the worse that this gate finds 8 times in 10")
+        parts.append("sees: a change for the worse that is found 8 times in 10")
     if any(each.unit == "share" for each in metrics):
-        parts.append("changes of shares are those of the odds")
+        parts.append("of shares, the change of the odds")
     if any(sparkline(each.history) for each in metrics):
         parts.append("last bar: this run")
     return "; ".join(parts)

@@ -151,10 +151,11 @@ def _verdict(result: RunResult) -> Text:
     verdict = result.verdict
     if verdict.passed:
         return Text("\n  ✓ PASSED", style="bold green")
-    (first, *others), left_out = without_noise(verdict.failures)
-    text = Text.assemble((f"\n  ✗ FAILED (exit code {verdict.exit_code})", "bold red"), f"  {first.reason}")
+    failures, left_out = without_noise(verdict.failures)
+    first, *others = [each.reason for each in failures] or ["the run failed"]
+    text = Text.assemble((f"\n  ✗ FAILED (exit code {verdict.exit_code})", "bold red"), f"  {first}")
     for other in others[:MOST_ERRORS]:
-        text.append(f"\n    also: {other.reason}")
+        text.append(f"\n    also: {other}")
     if (more := len(others) - MOST_ERRORS) > 0:
         text.append(f"\n    also: {more} more reasons in result.json")
     if left_out:

@@ -58,9 +58,10 @@ def comparison_parts(comparison: Comparison) -> Iterable[Part]:
         (f"  {MARKS.get(verdict, '?')} {verdict.upper()}", STYLES[verdict]),
         f"  {finding(comparison)}",
         no_wrap=True,
-        overflow="ignore",
     )
-    yield line("    " + "; ".join(filter(None, (compared_with(comparison), reruns(comparison), terms(comparison)))), "dim")
+    yield line(
+        "    " + "; ".join(filter(None, (compared_with(comparison), reruns(comparison), terms(comparison)))), "dim"
+    )
     if comparison.metrics:
         yield from _table(by_importance(comparison.metrics))
     yield from _reasons(comparison)

@@ -45,9 +45,7 @@ def _escaped(line: str, markup: re.Pattern[str]) -> str:
     return markup.sub(lambda match: f"&#{ord(match[0])};", apart)
 
 
-def table(
-    title: str, columns: Row, row_of: Callable[[T], Row], items: Sequence[T], budget: int = TABLE_BUDGET
-) -> str:
+def table(title: str, columns: Row, row_of: Callable[[T], Row], items: Sequence[T], budget: int = TABLE_BUDGET) -> str:
     """A table under a heading, "" without items. A column's ">" aligns it to the right."""
     names = [column.removeprefix(">") for column in columns]
     head = [row_line(names), row_line(["--:" if column[:1] == ">" else ":--" for column in columns])]

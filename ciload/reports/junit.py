@@ -1,6 +1,7 @@
 """The result as JUnit XML, in the dialect that GitLab, Jenkins and the usual GitHub actions all read.
 
-One case per threshold, one per check, and the case `run` for everything else that can fail a run. The file contains a
+One case per threshold, one per check, one per metric of the regression gate, and the case `run` for everything else
+that can fail a run. The file contains a
 failure or an error exactly when the run failed, because a CI system must not say anything else than the exit code does.
 So a check that failed now and then is a passed case with its counts in `system-out`: checks alone never fail a run. So
 is a threshold that only warns.
@@ -17,7 +18,18 @@ from collections.abc import Collection, Iterable, Iterator
 from junit_xml import TestCase, TestSuite
 
 from ciload.errors import ExitCode
+from ciload.reports.comparison import (
+    change_cell,
+    compared_with,
+    finding,
+    interval_cell,
+    label,
+    reruns,
+    terms,
+    value_cell,
+)
 from ciload.reports.format import format_against, format_share
+from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
 from ciload.result.document import Check, ErrorRow, Failure, RunResult, ThresholdResult
 
 LONGEST_NAME = 250
@@ -30,14 +42,18 @@ PLACE = re.compile(r"(?P<file>.+):(?P<line>\d+)")
 # Nothing was judged, because the script or the way to the target broke: an <error>, everything else is a <failure>.
 BROKEN = {ExitCode.TARGET_NOT_READY, ExitCode.SETUP_TIMEOUT, ExitCode.TEARDOWN_TIMEOUT, ExitCode.SCRIPT_ERROR}
 
+UNDECIDED = {GateVerdict.INCONCLUSIVE, GateVerdict.MISSING}
+FAILURE_CODES = {"Regression": ExitCode.REGRESSION, "NoBaseline": ExitCode.NO_COMPARISON}
+
 
 def junit_xml(result: RunResult) -> str:
     """The XML document, declaration included."""
     suite = _class_name(result)
     cases = [_threshold_case(each, suite, result) for each in result.thresholds]
     failed_thresholds = {index for index, case in enumerate(cases) if case.is_failure()}
-    cases += [_check_case(each, suite) for each in result.checks]
-    cases = _unique([_run_case(result, suite, failed_thresholds), *cases])
+    gate_cases = [case for each in result.comparisons for case in _gate_cases(each, suite, result)]
+    cases += [*gate_cases, *(_check_case(each, suite) for each in result.checks)]
+    cases = _unique([_run_case(result, suite, failed_thresholds, _told_by_gates(result, gate_cases)), *cases])
     # The specification's word for a host that is not told; the document does not name machines.
     tree = TestSuite(suite, cases, hostname="localhost", timestamp=_line(result.load.started_at)).build_xml_doc()
     tree.attrib.pop("disabled")
@@ -114,13 +130,80 @@ def _check_case(check: Check, class_name: str) -> TestCase:
     return _case(check.name, f"{class_name}.{group}" if group else class_name, stdout=counts)
 
 
-def _run_case(result: RunResult, class_name: str, failed_thresholds: Collection[int]) -> TestCase:
-    """What failed the run besides thresholds; always something when nothing else in the file says that it failed."""
+def _gate_cases(comparison: Comparison, class_name: str, result: RunResult) -> Iterator[TestCase]:
+    """A case per metric that was compared; one for all when none was."""
+    for each in comparison.metrics:
+        yield _metric_case(each, comparison, class_name, result)
+    if comparison.metrics:
+        return
+    case = _case("baseline" if comparison.gate == "history" else "old target", class_name)
+    said = f"{comparison.verdict}: {finding(comparison)}"
+    if comparison.verdict is GateVerdict.MISSING and _failed_with(result, ExitCode.NO_COMPARISON):
+        case.add_failure_info(_message(said), _text(f"{said}\n{compared_with(comparison)}"), "NoBaseline")
+    else:
+        case.add_skipped_info(_message(said), _text(f"{said}\n{compared_with(comparison)}"))
+    yield case
+
+
+def _metric_case(metric: GatedMetric, comparison: Comparison, class_name: str, result: RunResult) -> TestCase:
+    gate = "against history" if comparison.gate == "history" else "side by side"
+    said = _describe(metric, comparison)
+    regressed = metric.verdict is GateVerdict.REGRESSION
+    failed, skipped = regressed and _failed_with(result, ExitCode.REGRESSION), metric.verdict in UNDECIDED
+    only = "; it only warns" if regressed and not failed else ""
+    case = _case(
+        f"{label(metric, LONGEST_NAME - 50)} {metric.metric} {gate}",
+        class_name,
+        stdout="" if failed or skipped else said + only,
+    )
+    if failed:
+        case.add_failure_info(_message(said), _text(f"{said}\n{terms(comparison)}"), "Regression")
+    elif skipped:
+        reason = metric.reason or comparison.reason or metric.verdict
+        case.add_skipped_info(_message(f"{metric.verdict}: {reason}"), _text(f"{reason}\n{said}"))
+    return case
+
+
+def _describe(metric: GatedMetric, comparison: Comparison) -> str:
+    """Old, new, the change and how well it is known, in a line."""
+    old, new = value_cell(metric.old, metric.unit), value_cell(metric.new, metric.unit)
+    odds = " in odds" if metric.unit == "share" else ""
+    change = f"{change_cell(metric.change)}{odds} (90% interval {interval_cell(metric)})"
+    facts = [
+        f"{metric.verdict}: {label(metric, LONGEST_NAME)} {metric.metric} went from {old} to {new}",
+        change if metric.change is not None else "",
+        f"this gate sees {change_cell(metric.detectable)}" if metric.detectable is not None else "",
+        compared_with(comparison),
+        reruns(comparison),
+    ]
+    return "; ".join(filter(None, facts))
+
+
+def _failed_with(result: RunResult, code: ExitCode) -> bool:
+    return not result.verdict.passed and any(failure.code == code for failure in result.verdict.failures)
+
+
+def _told_by_gates(result: RunResult, cases: Iterable[TestCase]) -> set[int]:
+    """The exit codes whose failures the gates' own cases tell in full."""
+    told: set[int] = {FAILURE_CODES[failure["type"]] for case in cases for failure in case.failures}
+    # The same code stands for "inconclusive" when that is to fail: such a case is skipped, so `run` has to fail.
+    unsure = any(each.verdict is GateVerdict.INCONCLUSIVE for each in result.comparisons)
+    return told - {ExitCode.NO_COMPARISON} if unsure else told
+
+
+def _run_case(
+    result: RunResult, class_name: str, failed_thresholds: Collection[int], told_codes: Collection[int]
+) -> TestCase:
+    """What failed the run besides thresholds and gates; always something when no other case says that it failed."""
     verdict = result.verdict
     case = _case("run", class_name, stdout="\n".join(verdict.warnings), file=result.name)
     case.elapsed_sec = _whole_time(result)
-    reasons = [failure for failure in verdict.failures if failure.threshold not in failed_thresholds]
-    if verdict.passed or (not reasons and failed_thresholds):
+    reasons = [
+        failure
+        for failure in verdict.failures
+        if failure.threshold not in failed_thresholds and failure.code not in told_codes
+    ]
+    if verdict.passed or (not reasons and (failed_thresholds or told_codes)):
         return case
     reasons = reasons or verdict.failures or [Failure(code=verdict.exit_code, reason="the run failed")]
     message = _message("; ".join(failure.reason for failure in reasons)) or "the run failed"

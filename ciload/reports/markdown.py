@@ -12,8 +12,10 @@ from collections.abc import Sequence
 
 from ciload.metrics.metric import BUILTIN, Kind
 from ciload.reports.charts import timeline_charts
+from ciload.reports.comparison import without_noise
 from ciload.reports.format import format_against, format_share, format_value
 from ciload.reports.gfm import KIB, LONGEST_PROSE, Row, bullets, code, code_block, cut, fold, prose, table
+from ciload.reports.markdown_comparison import comparison_section, gate_sentence
 from ciload.reports.values import SCENARIO_FIGURES, metric_values, scenario_figures, worth_a_table
 from ciload.result.document import Check, Endpoint, ErrorRow, MetricResult, RunResult, ScenarioResult, ThresholdResult
 
@@ -28,6 +30,7 @@ def markdown_summary(result: RunResult) -> str:
         _headline(result),
         bullets([f"⚠️ {prose(warning)}" for warning in result.verdict.warnings]),
         table("Thresholds", THRESHOLD, _threshold, sorted(result.thresholds, key=_badness)),
+        *(comparison_section(comparison) for comparison in result.comparisons),
         table("Endpoints", ENDPOINT, _endpoint, sorted(result.endpoints, key=lambda each: -each.failed)),
         _scenarios(result),
         table("Checks", CHECK, _check, sorted(result.checks, key=_held)),
@@ -47,8 +50,12 @@ def _headline(result: RunResult) -> str:
     verdict = result.verdict
     name = code(result.name)
     if verdict.passed:
-        return f"## ✅ Passed: {name}\n\n{_why_passed(result.thresholds)}\n\n{_figures(result)}"
-    reasons = [f"exit code {each.code}: {prose(each.reason)}" for each in verdict.failures]
+        why = " ".join([_why_passed(result.thresholds), *map(gate_sentence, result.comparisons)])
+        return f"## ✅ Passed: {name}\n\n{why}\n\n{_figures(result)}"
+    failures, left_out = without_noise(verdict.failures)
+    reasons = [f"exit code {each.code}: {prose(each.reason)}" for each in failures]
+    if left_out:
+        reasons.append(f"{left_out} more regressions, see below")
     first, *others = reasons or [f"exit code {verdict.exit_code}"]
     also = bullets([f"also {each}" for each in others])
     return "\n\n".join(filter(None, [f"## ❌ Failed: {name}", f"Failed with {first}", also, _figures(result)]))

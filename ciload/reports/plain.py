@@ -1,4 +1,4 @@
-"""Text from the target or the script, made fit to be shown: one line without anything that hides or moves other text."""
+"""Text from the target or the script, as one line: nothing in it hides or moves other text."""
 
 from __future__ import annotations
 

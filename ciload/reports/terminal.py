@@ -23,7 +23,8 @@ def rendered(parts: Iterable[Part], *, color: bool) -> str:
         legacy_windows=False,
     )  # fmt: skip
     for part in parts:
-        console.print(part, crop=False)
+        whole = isinstance(part, Text) and bool(part.no_wrap)
+        console.print(part, crop=False, no_wrap=whole or None, overflow="ignore" if whole else None)
     return "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
 
 
@@ -33,7 +34,7 @@ def heading(title: str, rest: str = "") -> Text:
 
 def line(text: str, style: str = "") -> Text:
     """One line, however long: what comes from outside must not get to the start of a line, where CI reads commands."""
-    return Text(text, style=style, no_wrap=True, overflow="ignore")
+    return Text(text, style=style, no_wrap=True)
 
 
 def grid(columns: Sequence[str], right_from: int) -> Table:

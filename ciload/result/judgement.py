@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ciload.errors import ExitCode
+from ciload.result.comparison import Comparison, GateVerdict, Reaction
 from ciload.result.document import Failure, Outcome, ThresholdResult, Verdict
 
 
@@ -61,6 +62,46 @@ def judge(
         failures=failures,
         warnings=[*(_threshold_reason(each) for each in thresholds if each.warns), *warnings],
     )
+
+
+def with_comparisons(
+    verdict: Verdict, comparisons: Sequence[Comparison], on_missing: Reaction, on_inconclusive: Reaction
+) -> Verdict:
+    """The verdict with what the gates found, which comes after everything that the run itself did wrong.
+
+    Args:
+        verdict: of the run.
+        comparisons: of each gate.
+        on_missing: whether to fail when there is nothing to compare with.
+        on_inconclusive: whether to fail when a gate cannot tell.
+    """
+    failures, warnings = list(verdict.failures), list(verdict.warnings)
+    for each in comparisons:
+        if each.verdict is GateVerdict.REGRESSION:
+            failures.append(Failure(code=ExitCode.REGRESSION, reason=_regression(each)))
+        elif each.verdict in (GateVerdict.MISSING, GateVerdict.INCONCLUSIVE):
+            missing = each.verdict is GateVerdict.MISSING
+            reaction = on_missing if missing else on_inconclusive
+            said = "no baseline" if missing else "the regression gate is inconclusive"
+            reason = f"{said} ({each.gate}, {each.against}): {each.reason}"
+            if reaction == "fail":
+                failures.append(Failure(code=ExitCode.NO_COMPARISON, reason=reason))
+            elif reaction == "warn":
+                warnings.append(reason)
+    return Verdict(
+        passed=not failures,
+        exit_code=failures[0].code if failures else ExitCode.PASSED,
+        failures=failures,
+        warnings=warnings,
+    )
+
+
+def _regression(comparison: Comparison) -> str:
+    found = [each for each in comparison.metrics if each.verdict is GateVerdict.REGRESSION]
+    worst = min(found, key=lambda each: each.p_value if each.p_value is not None else 1.0)
+    changed = "" if worst.change is None else f" {worst.change:+.0%}"
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    return f"regression ({comparison.gate}, {comparison.against}): {worst.label} {worst.metric}{changed}{more}"
 
 
 def _threshold_reason(threshold: ThresholdResult) -> str:

@@ -91,9 +91,10 @@ class TestHistory:
         """A pool with a quarter's difference between runners raises at most 3% from six runs on."""
         assert history_alarms(runner_pool(slow_share, cv), n) <= 3.1
 
-    def test_five_runs_may_all_have_missed_the_slower_runners(self) -> None:
-        """With three fast runners in ten slow ones, five runs are too few for 3%."""
-        assert 3 < history_alarms(runner_pool(0.3, 0.05), 5) < 3.8
+    @pytest.mark.parametrize(("slow_share", "n"), [(0.3, 5), (0.1, 5), (0.1, 10), (0.1, 20), (0.1, 30)])
+    def test_accepted_runs_may_all_have_missed_the_slower_runners(self, slow_share: float, n: int) -> None:
+        """A class of runners that is rarer than the accepted runs can show raises 3 to 5%: no rule knows the unseen."""
+        assert 3 < history_alarms(runner_pool(slow_share, 0.05), n) < 5.2
 
     def test_a_new_level_keeps_what_older_ones_say_about_the_noise(self) -> None:
         """After an accepted shift the spread stays known, and the rate stays at 1%."""
@@ -106,7 +107,7 @@ class TestHistory:
 
 
 class TestTails:
-    @pytest.mark.parametrize(("cv", "least"), [(0.03, 0.65), (0.1, 0.4), (0.2, 0.25), (0.3, 0.15)])
+    @pytest.mark.parametrize(("cv", "least"), [(0.03, 0.65), (0.1, 0.4), (0.2, 0.25), (0.3, 0.1)])
     @pytest.mark.parametrize("n", [3, 5, 10, 20, 30])
     def test_log_normal_percentiles_alarm_less_often(self, n: int, cv: float, least: float) -> None:
         """Without the long tail that the rule expects it errs on the side of silence, more so the noisier the runs."""
@@ -114,11 +115,11 @@ class TestTails:
 
     @pytest.mark.parametrize("n", [5, 10, 20, 30])
     def test_skewed_runs_keep_their_rate(self, n: int) -> None:
-        """Gumbel noise of 25% after the log, skewed by 1.1, alarms three times too often without the rule."""
+        """Gumbel noise of 26% after the log, skewed by 1.1, alarms three times too often without the rule."""
         gumbel: Draw = lambda rng, shape: 0.2 * rng.gumbel(size=shape)  # noqa: E731
 
         assert history_alarms(gumbel, n) > 2.3
-        assert history_alarms(gumbel, n, tail=True) < 1.5
+        assert history_alarms(gumbel, n, tail=True) < 1.7
 
     @pytest.mark.parametrize(("cv", "slower", "cost"), [(0.03, 0.12, 5), (0.05, 0.2, 7), (0.1, 0.42, 15)])
     def test_power_that_the_rule_costs(self, cv: float, slower: float, cost: float) -> None:
@@ -133,13 +134,18 @@ class TestDetectable:
 
     @pytest.mark.parametrize(
         ("cv", "reruns", "table"),
-        [(0.03, 1, [17, 12, 11]), (0.05, 1, [29, 21, 19]), (0.10, 1, [67, 47, 42]), (0.05, 3, [19, 13, 11])],
+        [
+            (0.03, 1, [17.4, 12.5, 11.1]),
+            (0.05, 1, [30.6, 21.7, 19.1]),
+            (0.10, 1, [70.6, 48.2, 41.9]),
+            (0.05, 3, [19.5, 13.1, 11.2]),
+        ],
     )
     def test_the_table(self, cv: float, reruns: int, table: list[float]) -> None:
-        """Runs with exactly this spread promise the detectable rises of the table."""
+        """Runs with exactly this spread promise the rises of the noncentral t distribution."""
         promised = [100 * np.expm1(known_spread(cv, n, reruns).detectable(ALPHA)) for n in (5, 10, 20)]
 
-        assert promised == pytest.approx(table, abs=0.6)
+        assert promised == pytest.approx(table, abs=0.1)
 
     @pytest.mark.parametrize(("cv", "reruns"), [(0.03, 1), (0.05, 1), (0.10, 1), (0.05, 3)])
     @pytest.mark.parametrize("n", [5, 10, 20])
@@ -149,7 +155,16 @@ class TestDetectable:
         effect = known_spread(cv, n, reruns).detectable(ALPHA)
         history, fresh = normal(cv)(rng, (JOBS, n)), normal(cv)(rng, (JOBS, reruns)) + effect
 
-        assert percent(alarms(judge(history, fresh, same_job=False))) == pytest.approx(80, abs=3)
+        assert percent(alarms(judge(history, fresh, same_job=False))) == pytest.approx(80, abs=1)
+
+    @pytest.mark.parametrize("n", [5, 10, 20])
+    def test_holds_for_tails(self, n: int) -> None:
+        """So does one of a high percentile by what is detectable there."""
+        rng = np.random.default_rng(n)
+        history, fresh = normal(0.05)(rng, (JOBS, n)), normal(0.05)(rng, (JOBS, 1))
+        effect = known_spread(0.05, n, 1, tail=True).detectable(ALPHA)
+
+        assert percent(alarms(judge(history, fresh + effect, tail=True))) == pytest.approx(80, abs=3)
 
     @pytest.mark.parametrize("n", [10, 20])
     def test_holds_for_blocks(self, n: int) -> None:
@@ -160,10 +175,10 @@ class TestDetectable:
         assert percent(alarms(pair(blocks + effect))) == pytest.approx(80, abs=4)
 
 
-def known_spread(cv: float, n: int, reruns: int) -> Estimate:
+def known_spread(cv: float, n: int, reruns: int, **options: Any) -> Estimate:
     """The estimate of a history whose sample deviation is the true one."""
     ramp = np.arange(n) - (n - 1) / 2
-    return judge(cv * ramp / ramp.std(ddof=1), np.zeros(reruns), same_job=False)
+    return judge(cv * ramp / ramp.std(ddof=1), np.zeros(reruns), same_job=False, **options)
 
 
 class TestConfirmation:
@@ -229,9 +244,9 @@ class TestSideBySide:
         """A machine that both targets share raises no alarms, however its speed drifts."""
         assert percent(alarms(pair(drifting(np.random.default_rng(blocks), blocks)))) < 1.0
 
-    @pytest.mark.parametrize(("slower", "power"), [(0.05, 27), (0.10, 85), (0.20, 100)])
+    @pytest.mark.parametrize(("slower", "power"), [(0.05, 26), (0.10, 86), (0.20, 100)])
     def test_power_of_ten_blocks(self, slower: float, power: float) -> None:
-        """Ten blocks on the drifting machine find a rise by 10% in 85% of jobs."""
+        """Ten blocks on the drifting machine find a rise by 10% in 86% of jobs."""
         blocks = drifting(np.random.default_rng(2), 10) + np.log1p(slower)
 
         assert percent(alarms(pair(blocks))) == pytest.approx(power, abs=1)
@@ -242,9 +257,9 @@ class TestSideBySide:
             (-0.5, [0.2, 0.1, 0.1]),
             (-0.3, [0.4, 0.3, 0.3]),
             (0.0, [1.2, 1.1, 1.0]),
-            (0.2, [2.2, 1.9, 1.6]),
-            (0.3, [3.1, 2.5, 1.9]),
-            (0.5, [5.8, 3.9, 2.4]),
+            (0.2, [2.3, 1.9, 1.5]),
+            (0.3, [3.3, 2.5, 1.8]),
+            (0.5, [6.3, 4.0, 2.4]),
         ],
     )
     def test_alike_neighbours(self, phi: float, limits: list[float]) -> None:
@@ -265,26 +280,26 @@ class TestSideBySide:
 
 
 class TestFamilies:
+    @pytest.mark.parametrize("correlation", [0.5, 0.9])
     @pytest.mark.parametrize("metrics", [3, 12, 30])
-    def test_correlated_metrics_together_keep_the_rate(self, metrics: int) -> None:
-        """Of many metrics of a job, correlated by one half, any alarms falsely in 0.2 to 1.2% of jobs."""
+    def test_correlated_metrics_together_keep_the_rate(self, metrics: int, correlation: float) -> None:
+        """Of many correlated metrics of a job, any at all alarms falsely in 0.2 to 1.2% of jobs."""
         jobs, n = 6_000, 10
         rng = np.random.default_rng(metrics)
         common, own = rng.standard_normal((jobs, 1, n + 1)), rng.standard_normal((jobs, metrics, n + 1))
-        runs = 0.05 * np.sqrt(0.5) * (common + own)
+        runs = 0.05 * (np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own)
         chances = np.asarray(judge(runs[..., :n], runs[..., n:]).rise)
 
         assert 0.2 < percent([min(holm(job)) < ALPHA for job in chances.tolist()]) < 1.2
 
 
 class TestCounting:
-    @pytest.mark.parametrize("failures", [0.1, 0.5, 1, 1.5, 2, 5, 20, 100])
+    @pytest.mark.parametrize("failures", [0.1, 0.5, 1, 1.3, 2, 3, 5, 20, 100])
     def test_noise_of_counts(self, failures: float) -> None:
-        """No run's logit varies more by counting alone than the formula says, nor much less from two failures on."""
-        counts = np.random.default_rng(4).poisson(failures, 200_000)
-        total: Any = 10_000
-        actual = float(np.std(logit(counts, total)))  # type: ignore[arg-type]
-        stated = counting_noise(failures, total)
+        """No run's logit varies more by counting alone than the formula says, nor much less from one failure on."""
+        counts: Any = np.random.default_rng(4).poisson(failures, 200_000)
+        actual = float(np.std(logit(counts, 10_000)))
+        stated = counting_noise(failures, 10_000)
 
-        assert actual < 1.03 * stated
-        assert failures < 2 or actual > 0.9 * stated
+        assert actual < 1.01 * stated
+        assert failures < 1 or actual > 0.9 * stated

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ciload.errors import ExitCode
 from ciload.metrics.metric import Kind
+from ciload.result.comparison import Comparison, Contribution, GatedMetric, GateVerdict, RunReference
 from ciload.result.document import (
     CI,
     Check,
@@ -16,6 +17,7 @@ from ciload.result.document import (
     Environment,
     ErrorRow,
     Failure,
+    Fingerprint,
     Generator,
     Git,
     Load,
@@ -110,6 +112,39 @@ def judged(thresholds: list[ThresholdResult], **changes: Any) -> Verdict:
     return judge(thresholds=thresholds, **facts | changes)
 
 
+def gated(verdict: GateVerdict = GateVerdict.OK, change: float = 0.01, **changes: Any) -> GatedMetric:
+    """The p95 of an endpoint, against twelve runs."""
+    facts: dict[str, Any] = {
+        "endpoint": "/v3/users", "method": "GET", "metric": "p95", "unit": "ms", "old": 200.0,
+        "new": 200.0 * (1 + change), "change": change, "low": change - 0.04, "high": change + 0.04, "p_value": 0.4,
+        "detectable": 0.12, "history": [*(200.0 + 3 * (at % 4) for at in range(12)), 200.0 * (1 + change)],
+    }  # fmt: skip
+    return GatedMetric(verdict=verdict, **facts | changes)
+
+
+def contribution(endpoint: str = "/v3/users", moved_ms: float = 12.3, **changes: Any) -> Contribution:
+    facts: dict[str, Any] = {
+        "method": "GET", "connecting_ms": 0.0, "sending_ms": 0.0, "waiting_ms": moved_ms - 0.3, "receiving_ms": 0.3
+    }  # fmt: skip
+    return Contribution(endpoint=endpoint, moved_ms=moved_ms, **facts | changes)
+
+
+def earlier_run(number: int = 0, **changes: Any) -> RunReference:
+    facts: dict[str, Any] = {
+        "run_id": f"run-{number}", "at": f"2026-11-{3 + number % 27:02}T01:02:03+00:00", "commit": f"{number:02x}" * 20
+    }  # fmt: skip
+    return RunReference(**facts | changes)
+
+
+def comparison(verdict: GateVerdict = GateVerdict.OK, *metrics: GatedMetric, **changes: Any) -> Comparison:
+    """A comparison with twelve earlier runs."""
+    facts: dict[str, Any] = {
+        "gate": "history", "against": ".ciload/baseline.json", "false_alarm": 0.01, "tolerance": 0.1,
+        "runs": [earlier_run(number) for number in range(12)],
+    }  # fmt: skip
+    return Comparison(verdict=verdict, metrics=list(metrics), **facts | changes)
+
+
 def result(**changes: Any) -> RunResult:
     """A run of a minute that passed, unless `changes` says otherwise."""
     facts: dict[str, Any] = {
@@ -127,6 +162,9 @@ def result(**changes: Any) -> RunResult:
         "environment": Environment(
             ciload="0.1.0", python="3.11.7", os="Linux 6.1", machine="x86_64", cpu="CPU", cores=4,
             memory_bytes=8_000_000_000,
+        ),
+        "fingerprint": Fingerprint(
+            scenario="sha256:0", load="sha256:1", target="localhost:8000", runner="Linux CPU x4", ciload="0"
         ),
         "load": Load(
             started_at="2026-01-02T03:04:05.678+00:00", setup_s=0.5, load_s=60.02, teardown_s=0.25, iterations=1_000,

@@ -1,0 +1,195 @@
+"""Comparisons of stored results and baselines, from arguments to exit code."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import TextIOWrapper
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ciload.baseline.calibration import calibrate
+from ciload.baseline.document import Baseline, StoredRun
+from ciload.baseline.gate import Terms, compare_side_by_side, compare_with_history
+from ciload.baseline.store import read_baseline
+from ciload.baseline.stored import stored_run
+from ciload.cli.calibrated import calibrated
+from ciload.errors import BaselineError, CiloadError, ExitCode, UsageError
+from ciload.http.target import without_secrets
+from ciload.options.model import Reaction
+from ciload.options.values import Share
+from ciload.reports.console_comparison import console_comparisons
+from ciload.reports.plain import one_line
+from ciload.result.comparison import Comparison, GateVerdict
+from ciload.result.document import RunResult
+
+MOST_BYTES = 64 << 20
+LONGEST_COMPLAINT = 300
+
+
+class Settings(BaseModel):
+    """The flags that are options of a run as well, with the same limits."""
+
+    model_config = ConfigDict(frozen=True)
+
+    false_alarm: Annotated[Share, Field(gt=0, le=0.2)]
+    tolerance: Annotated[Share, Field(ge=0, le=10)]
+    on_missing_baseline: Reaction = "warn"
+    on_inconclusive: Reaction = "warn"
+
+    @property
+    def terms(self) -> Terms:
+        return Terms(self.false_alarm, self.tolerance)
+
+
+def compare_command(files: Sequence[Path], baseline: str | None, settings: Mapping[str, str], *, as_json: bool) -> int:
+    """Judge the last file by the others, or by the baseline, and by its own old target."""
+    return _command(lambda: _compare(files, baseline, _settings(settings), as_json))
+
+
+def calibrate_command(place: str, settings: Mapping[str, str]) -> int:
+    """Print what the gate would have said of the runs in a baseline."""
+    return _command(lambda: _calibrate(place, _settings(settings).terms))
+
+
+def _command(act: Callable[[], int]) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a check mark must not crash a terminal that has none
+    try:
+        return act()
+    except CiloadError as error:
+        _say(f"error: {error}")
+        return error.exit_code
+    except BrokenPipeError:  # `… | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.PASSED
+
+
+def _settings(given: Mapping[str, str]) -> Settings:
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        flag, message = _first(error)
+        raise UsageError(f"--{flag.replace('_', '-')}: {message}") from error
+
+
+def _compare(files: Sequence[Path], baseline: str | None, settings: Settings, as_json: bool) -> int:
+    *earlier, latest = files
+    if baseline is not None and earlier:
+        raise UsageError("--baseline has the earlier runs: name the new result only")
+    result = _read(latest)
+    new, comparisons = _stored(latest, result), []
+    if baseline is not None:
+        found, name = read_baseline(baseline), without_secrets(baseline)
+        comparisons.append(compare_with_history(new, [], found, name, settings.terms))
+    elif earlier:
+        history = Baseline(runs=[_stored(path, _read(path)) for path in earlier])
+        name = str(earlier[0]) if len(earlier) == 1 else f"{len(earlier)} results"
+        comparisons.append(compare_with_history(new, [], history, name, settings.terms))
+    elif result.old_arm is None:
+        raise UsageError("compare with what? name earlier results before the new one, or a --baseline")
+    if result.old_arm is not None:
+        comparisons.append(compare_side_by_side([result], settings.terms))
+    if as_json:
+        sys.stdout.write(json.dumps([each.model_dump(mode="json") for each in comparisons], indent=1) + "\n")
+    else:
+        sys.stdout.write(console_comparisons(comparisons, color=_wants_color()))
+    sys.stdout.flush()
+    return max((_exit_code(each, settings) for each in comparisons), key=_precedence)
+
+
+def _exit_code(comparison: Comparison, settings: Settings) -> ExitCode:
+    if comparison.verdict is GateVerdict.REGRESSION:
+        return ExitCode.REGRESSION
+    reaction = {
+        GateVerdict.MISSING: settings.on_missing_baseline, GateVerdict.INCONCLUSIVE: settings.on_inconclusive,
+    }.get(comparison.verdict, "pass")  # fmt: skip
+    if reaction == "warn":
+        _say(f"warning: {comparison.gate}: {comparison.verdict}")
+    return ExitCode.NO_COMPARISON if reaction == "fail" else ExitCode.PASSED
+
+
+def _precedence(code: ExitCode) -> int:
+    return (ExitCode.PASSED, ExitCode.NO_COMPARISON, ExitCode.REGRESSION).index(code)
+
+
+def _calibrate(place: str, terms: Terms) -> int:
+    baseline = read_baseline(place)
+    if baseline is None:
+        raise BaselineError(f"{without_secrets(place)}: there is no baseline")
+    sys.stdout.write(calibrated(calibrate(baseline, terms), terms, color=_wants_color()))
+    sys.stdout.flush()
+    return ExitCode.PASSED
+
+
+# --- files, which anybody may have written
+
+
+def _read(path: Path) -> RunResult:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise BaselineError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(data) > MOST_BYTES:
+        raise BaselineError(f"{path}: is larger than {MOST_BYTES >> 20} MiB, which no result is")
+    try:
+        result = RunResult.model_validate_json(data, strict=True)
+    except ValidationError as error:
+        where, message = _first(error)
+        raise BaselineError(f"{path}: is no result of this ciload: {f'{where}: ' if where else ''}{message}") from error
+    for complaint in _impossible(result):
+        raise BaselineError(f"{path}: {complaint}")
+    return result
+
+
+def _stored(path: Path, result: RunResult) -> StoredRun:
+    try:
+        return stored_run(result)
+    except ValueError as error:
+        message = ": ".join(_first(error)) if isinstance(error, ValidationError) else str(error)
+        raise BaselineError(f"{path}: {one_line(message, LONGEST_COMPLAINT)}") from error
+
+
+def _impossible(result: RunResult) -> Iterable[str]:
+    """What types let pass, and arithmetic would not."""
+    if not _all_finite(result.model_dump()):
+        yield "has numbers that are infinite, or none"
+    for row in result.blocks.rows if result.blocks else ():
+        numbers = chain(row.requests, row.failed, row.checks_passed, row.checks_failed, row.p50, row.p95)
+        if any(value is not None and value < 0 for value in numbers):
+            yield "has blocks with negative numbers"
+        if any(failed > requests for failed, requests in zip(row.failed, row.requests, strict=False)):
+            yield "has blocks with more failures than requests"
+
+
+def _all_finite(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_all_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_all_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _first(error: ValidationError) -> tuple[str, str]:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return one_line(where, LONGEST_COMPLAINT), one_line(first["msg"].removeprefix("Value error, "), LONGEST_COMPLAINT)
+
+
+def _wants_color() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"ciload: {text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,119 @@
+"""What a gate found, as markdown: a section of the job summary, with budgets of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ciload.reports.comparison import (
+    NONE,
+    by_importance,
+    change_cell,
+    compared_with,
+    finding,
+    fold_reasons,
+    interval_cell,
+    label,
+    legend,
+    movement,
+    reruns,
+    signed_ms,
+    sparkline,
+    terms,
+    title,
+    value_cell,
+    verdict_cell,
+)
+from ciload.reports.gfm import KIB, Row, bullets, code, fold, prose, table
+from ciload.result.comparison import Comparison, Contribution, GatedMetric, GateVerdict, RunReference
+
+# Of one comparison, and there are two at most.
+METRICS_BUDGET = 24 * KIB
+REASONS_BUDGET = 6 * KIB
+CONTRIBUTIONS_BUDGET = 6 * KIB
+RUNS_BUDGET = 6 * KIB
+NOTES_BUDGET = 6 * KIB
+LONGEST_LABEL = 100
+
+MARKS = {
+    GateVerdict.REGRESSION: "❌", GateVerdict.IMPROVED: "✅", GateVerdict.OK: "✅",
+    GateVerdict.INCONCLUSIVE: "⚠️", GateVerdict.MISSING: "⚠️",
+}  # fmt: skip
+METRIC = ("", "Endpoint", "Metric", ">Old", ">New", ">Change", ">Interval", ">Sees", "Course")
+CONTRIBUTION = ("Endpoint", ">Moved the mean by", ">Connecting", ">Sending", ">Waiting", ">Receiving")
+RUN = ("Commit", "When", "Run")
+
+
+def comparison_section(comparison: Comparison) -> str:
+    """One comparison under a heading that has its verdict."""
+    parts = [
+        f"### {MARKS[comparison.verdict]} {title(comparison)}: {comparison.verdict}",
+        f"**{_sentence(finding(comparison))}** {_sentence(_circumstances(comparison))}",
+        _metrics(by_importance(comparison.metrics)),
+        bullets(
+            [f"? {prose(names)}: {prose(reason)}" for names, reason in fold_reasons(comparison.metrics)], REASONS_BUDGET
+        ),
+        _moved(comparison),
+        bullets([f"Note: {prose(note)}" for note in comparison.notes], NOTES_BUDGET),
+        _runs(comparison.runs),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def gate_sentence(comparison: Comparison) -> str:
+    """One comparison in a sentence, for the top of the summary."""
+    return f"{title(comparison)}: {comparison.verdict}."
+
+
+def _sentence(text: str) -> str:
+    return f"{prose(text[:1].upper() + text[1:]).removesuffix('.')}."
+
+
+def _circumstances(comparison: Comparison) -> str:
+    again = reruns(comparison)
+    return f"compared with {compared_with(comparison)}{f', {again}' if again else ''}; {terms(comparison)}"
+
+
+def _metrics(metrics: Sequence[GatedMetric]) -> str:
+    if not metrics:
+        return ""
+    return f"{table('', METRIC, _metric, metrics, METRICS_BUDGET)}\n\n<sub>{prose(legend(metrics))}</sub>"
+
+
+def _metric(each: GatedMetric) -> Row:
+    bars = sparkline(each.history)
+    change = change_cell(each.change)
+    return (
+        verdict_cell(each),
+        code(label(each, LONGEST_LABEL)),
+        each.metric,
+        prose(value_cell(each.old, each.unit)),
+        prose(value_cell(each.new, each.unit)),
+        f"**{change}**" if each.verdict is GateVerdict.REGRESSION else change,
+        interval_cell(each),
+        change_cell(each.detectable),
+        code(bars) if bars else "",
+    )
+
+
+def _moved(comparison: Comparison) -> str:
+    if not comparison.contributions:
+        return ""
+    by = f" ({movement(comparison)})" if movement(comparison) else ""
+    rows = table("", CONTRIBUTION, _contribution, comparison.contributions, CONTRIBUTIONS_BUDGET)
+    if comparison.verdict is GateVerdict.OK:
+        return fold(f"What moved the mean time of all requests{by}", rows)
+    return f"What moved the mean time of all requests{by}:\n\n{rows}"
+
+
+def _contribution(each: Contribution) -> Row:
+    parts = (each.moved_ms, each.connecting_ms, each.sending_ms, each.waiting_ms, each.receiving_ms)
+    return code(label(each, LONGEST_LABEL)), *(signed_ms(ms) for ms in parts)
+
+
+def _runs(runs: Sequence[RunReference]) -> str:
+    newest_first = runs[::-1]
+    return fold("Runs compared with", table("", RUN, _run, newest_first, RUNS_BUDGET)) if runs else ""
+
+
+def _run(each: RunReference) -> Row:
+    return code(each.commit, 40) if each.commit else NONE, code(each.at, 40), code(each.run_id, 60)
