@@ -37,7 +37,7 @@ def attribution(
     old: Sequence[StoredRun], new: Sequence[StoredRun]
 ) -> tuple[float | None, float | None, list[Contribution]]:
     """Means over the runs of either side in ms, and what moved them, most first."""
-    return moved(_together([side_of_run(run) for run in old]), _together([side_of_run(run) for run in new]))
+    return moved(together([side_of_run(run) for run in old]), together([side_of_run(run) for run in new]))
 
 
 def moved(old: Side, new: Side) -> tuple[float | None, float | None, list[Contribution]]:
@@ -71,7 +71,7 @@ def _side(phases: Phases | None, requests: int, rows: Sequence[tuple[str, str, i
     return Side(phases.total if phases else None, parts)
 
 
-def _together(sides: Sequence[Side]) -> Side:
+def together(sides: Sequence[Side]) -> Side:
     """The mean of several runs; an endpoint that some of them lack has a share of 0 there."""
     means = [side.mean for side in sides if side.mean is not None]
     parts = {}

@@ -12,7 +12,7 @@ from itertools import chain
 from statistics import median
 from typing import Any
 
-from ciload.baseline.attribution import moved, sides_of_result
+from ciload.baseline.attribution import moved, sides_of_result, together
 from ciload.baseline.judging import Finding, Terms, doubted, judge, overall, why_open
 from ciload.baseline.measures import (
     FAILED_CHECKS,
@@ -66,7 +66,8 @@ def compare_side_by_side(results: Sequence[RunResult], terms: Terms) -> Comparis
     Both targets met the same generator, so a run that is no measure for others still shows a difference; that there is
     none, it does not show.
     """
-    first = results[0]
+    first, *reruns = results
+    results = [first, *(each for each in reruns if not _why_none(each))]
     blank = Comparison(
         gate="side by side", against=first.old_arm.url if first.old_arm else "", verdict=GateVerdict.MISSING,
         false_alarm=terms.false_alarm, tolerance=terms.tolerance, fresh=len(results),
@@ -80,7 +81,8 @@ def compare_side_by_side(results: Sequence[RunResult], terms: Terms) -> Comparis
         shown = {GateVerdict.REGRESSION, GateVerdict.IMPROVED}
         metrics = doubted(metrics, f"this run is no good measure: {doubtful[0]}", believed=shown)
     verdict = overall(metrics)
-    mean_old, mean_new, contributions = moved(*sides_of_result(first))
+    old, new = zip(*map(sides_of_result, results), strict=True)
+    mean_old, mean_new, contributions = moved(together(old), together(new))
     return blank.model_copy(
         update={
             "verdict": verdict,
@@ -153,7 +155,7 @@ def _findings(results: Sequence[RunResult], runs: Sequence[Sequence[Pair]]) -> I
         elif not any(pairs[0].new.requests):
             yield Finding(Subject(*key, P50), NOT_NEW)
         else:
-            yield from (_finding(Subject(*key, measure), pairs, results[0]) for measure in _measures(pairs[0]))
+            yield from (_finding(Subject(*key, measure), pairs, results) for measure in _measures(pairs[0]))
 
 
 def _measures(pair: Pair) -> Iterable[Measure]:
@@ -162,7 +164,7 @@ def _measures(pair: Pair) -> Iterable[Measure]:
         yield FAILED_CHECKS
 
 
-def _finding(subject: Subject, pairs: Sequence[Pair], result: RunResult) -> Finding:
+def _finding(subject: Subject, pairs: Sequence[Pair], results: Sequence[RunResult]) -> Finding:
     measure = subject.measure
     cut = _shares if measure.unit == "share" else _latencies
     runs = [list(cut(measure, pair)) for pair in pairs]
@@ -175,9 +177,10 @@ def _finding(subject: Subject, pairs: Sequence[Pair], result: RunResult) -> Find
     except TooFewRunsError as error:
         return Finding(subject, str(error))
     if measure.unit == "ms":
-        old, new = _latency_values(subject, result)
+        old, new = (_mean(each) for each in zip(*(_latency_values(subject, result) for result in results), strict=True))
         return Finding(subject, "", estimate, effect=estimate.effect, old=old, new=new)
-    (old_part, old_whole), (part, whole) = (_total(measure, row) for row in (pairs[0].old, pairs[0].new))
+    old_part, old_whole = _total(measure, *(pair.old for pair in pairs))
+    part, whole = _total(measure, *(pair.new for pair in pairs))
     return Finding(
         subject, "", estimate, effect=estimate.effect, old=old_part / old_whole, new=part / whole,
         fresh_level=logit(part, whole),
@@ -242,9 +245,9 @@ def _parts(measure: Measure, row: BlockRow) -> list[tuple[int, int]]:
     return [(bad, good + bad) for good, bad in zip(row.checks_passed, row.checks_failed, strict=False)]
 
 
-def _total(measure: Measure, row: BlockRow) -> tuple[int, int]:
-    part, whole = map(sum, zip(*_parts(measure, row), strict=True))
-    return part, whole
+def _total(measure: Measure, *rows: BlockRow) -> tuple[int, int]:
+    parts = [part for row in rows for part in _parts(measure, row)]
+    return sum(part for part, _ in parts), sum(whole for _, whole in parts)
 
 
 def _latency_values(subject: Subject, result: RunResult) -> tuple[float | None, float | None]:
@@ -261,10 +264,16 @@ def _latency_values(subject: Subject, result: RunResult) -> tuple[float | None, 
     return values[0], values[1]
 
 
+def _mean(values: Iterable[float | None]) -> float | None:
+    """The geometric mean of those that are known."""
+    levels = [latency_level(value) for value in values if value is not None]
+    return math.exp(sum(levels) / len(levels)) if levels else None
+
+
 def _too_few(measure: Measure, pair: Pair) -> str:
     blocks, least = len(pair.new.requests), LEAST_REQUESTS[measure]
     if blocks < LEAST_BLOCKS:
-        return f"{blocks} blocks; {LEAST_BLOCKS} are needed: a load of at least {LEAST_BLOCKS} s"
+        return f"{blocks} {'block' if blocks == 1 else 'blocks'}; {LEAST_BLOCKS} are needed: a load of at least {LEAST_BLOCKS} s"
     what = "checks" if measure is FAILED_CHECKS else "requests"
     if measure.unit == "share":
         count = min(_total(measure, pair.new)[1], _total(measure, pair.old)[1])

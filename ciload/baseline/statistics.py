@@ -136,7 +136,7 @@ def against_history(
 
     At a nominal 1%, log-normal runs raise a false alarm in 0.9 to 1.1% of jobs from 5 accepted runs on, whatever their
     spread; in at most 1.0% with 3 or 4 (0.6 to 1.0% where runs differ by 20% and more, fewer on quieter runners,
-    because there the spread must also be credible beside a prior of 10%); t3-tailed runs in 1.9 to 2.4%. With runners
+    because there the spread must also be credible beside a prior of 10%); t3-tailed runs in 1.9 to 2.2%. With runners
     of two classes, a quarter apart, it depends on how rare the slower ones are: with 5 runs 0.3, 1.0, 3.3 and 4.4%
     where 70, 50, 30 and 10 in 100 runs meet one, with 20 runs 0.0, 0.1, 1.2 and 4.6%. A screening by the first run at
     10% with up to two reruns in the same job raises at most 1.5%.

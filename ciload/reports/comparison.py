@@ -17,6 +17,7 @@ NONE = "–"  # noqa: RUF001  a number may stand there, and "-" would look like 
 BARS = "▁▂▃▄▅▆▇█"
 MOST_BARS = 20
 CALM = 0.25  # a range smaller than this part of the values does not fill the height, or noise would look like mountains
+LARGEST_BAR = 1e300  # sums of larger values may be infinite
 LARGEST_CHANGE = 999.99
 LONGEST_PLACE = 120
 LONGEST_REASON = 400
@@ -52,7 +53,7 @@ def change_cell(change: float | None) -> str:
         return NONE
     if abs(change) > LARGEST_CHANGE:
         return f"over {'+' if change > 0 else '-'}{LARGEST_CHANGE * 100:,.0f}%"
-    percent = round(change * 100, 1)
+    percent = round(change * 100, 1) + 0.0  # no -0.0
     return f"{percent:+,.1f}%" if abs(percent) < 10 else f"{change * 100:+,.0f}%"
 
 
@@ -65,20 +66,19 @@ def interval_cell(metric: GatedMetric) -> str:
 
 def sparkline(history: Sequence[float]) -> str:
     """The last values as bars, this run's at the end."""
-    values = [value for value in history[-MOST_BARS:] if math.isfinite(value)]
+    values = [value for value in history[-MOST_BARS:] if abs(value) < LARGEST_BAR]
     if len(values) < 2:
         return ""
     lowest, highest = min(values), max(values)
     span = max(highest - lowest, CALM * abs(highest))
     floor = (lowest + highest - span) / 2
-    return "".join(
-        BARS[min(len(BARS) - 1, int((value - floor) / span * len(BARS)))] if span else "▄" for value in values
-    )
+    heights = ((value - floor) / span if span else 0.4 for value in values)
+    return "".join(BARS[min(len(BARS) - 1, int(height * len(BARS)))] for height in heights)
 
 
 def signed_ms(value: float) -> str:
     """`+12.3ms`, `-45µs`."""
-    return ("-" if value < 0 else "+") + value_cell(abs(value), "ms")
+    return ("-" if value < 0 else "+" if value > 0 else "") + value_cell(abs(value), "ms")
 
 
 def short(text: str, most: int) -> str:
@@ -144,14 +144,14 @@ def finding(comparison: Comparison) -> str:
     """What the verdict means, in a sentence without an end."""
     total = len(comparison.metrics)
     counts = Counter(each.verdict for each in comparison.metrics)
-    of_total = f"of {_times(total, 'metric')}"
+    of_total = f"of {total} metrics"
     worse, unknown, better = (
         counts[each] for each in (GateVerdict.REGRESSION, GateVerdict.INCONCLUSIVE, GateVerdict.IMPROVED)
     )
     said = {
         GateVerdict.REGRESSION: f"{worse} {of_total} got worse, more than noise explains",
         GateVerdict.INCONCLUSIVE: f"{unknown} {of_total} {_are(unknown)} too noisy to tell" if unknown else "",
-        GateVerdict.IMPROVED: f"{better} {of_total} got better, none got worse",
+        GateVerdict.IMPROVED: f"{better} {of_total} got better, and no regression was found",
         GateVerdict.OK: f"none {of_total} got worse by {_percent(comparison.tolerance)} or more" if total else "",
         GateVerdict.MISSING: "" if comparison.reason else "nothing was compared",
     }[comparison.verdict]
@@ -170,26 +170,18 @@ def _percent(share: float) -> str:
     return f"{round(share * 100, 2):g}%"
 
 
-def worst(comparison: Comparison) -> str:
-    """The worst regression in a few words, "" without one."""
-    found = [each for each in by_importance(comparison.metrics) if each.verdict is GateVerdict.REGRESSION]
-    return f"{label(found[0], 60)} {found[0].metric} {change_cell(found[0].change)}" if found else ""
-
-
 def compared_with(comparison: Comparison) -> str:
-    """What the run was compared with: `12 runs from 2026-11-03 to 2026-11-20 (1a2b3c4…9f8e7d6) in baseline.json`."""
+    """`against 12 runs from 2026-11-03 to 2026-11-20 (1a2b3c4…9f8e7d6) in baseline.json`, or against what else."""
     against = short(comparison.against, LONGEST_PLACE)
     if comparison.gate == "side by side":
-        pairs = f"{_times(comparison.blocks, 'pair')} of blocks, " if comparison.blocks is not None else ""
-        return f"{pairs}old target {against}"
+        pairs = f" in {_times(comparison.blocks, 'pair')} of blocks" if comparison.blocks is not None else ""
+        return f"against {against}{pairs}"
     if not comparison.runs:
         return f"no usable run in {against}"
-    return " ".join(filter(None, (f"{_times(len(comparison.runs), 'run')}", _period(comparison.runs), f"in {against}")))
+    return f"against {_times(len(comparison.runs), 'run')} {_period(comparison.runs)} in {against}"
 
 
 def _period(runs: Sequence[RunReference]) -> str:
-    if not runs:
-        return ""
     first, last = day(runs[0].at), day(runs[-1].at)
     when = f"of {first}" if first == last else f"from {first} to {last}"
     commits = [commit for each in runs if (commit := short_commit(each.commit))]
@@ -218,6 +210,11 @@ def reruns(comparison: Comparison) -> str:
         return ""
     word = "confirmed with" if comparison.verdict is GateVerdict.REGRESSION else "after"
     return f"{word} {_times(again, 'rerun')}"
+
+
+def circumstances(comparison: Comparison) -> str:
+    """What it was compared with, how often, and on what terms."""
+    return "; ".join(filter(None, (compared_with(comparison), reruns(comparison), terms(comparison))))
 
 
 def terms(comparison: Comparison) -> str:

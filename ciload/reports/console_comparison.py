@@ -10,7 +10,7 @@ from rich.text import Text
 from ciload.reports.comparison import (
     by_importance,
     change_cell,
-    compared_with,
+    circumstances,
     counted,
     finding,
     fold_reasons,
@@ -19,10 +19,8 @@ from ciload.reports.comparison import (
     legend,
     movement,
     phases,
-    reruns,
     signed_ms,
     sparkline,
-    terms,
     title,
     value_cell,
     verdict_cell,
@@ -59,9 +57,7 @@ def comparison_parts(comparison: Comparison) -> Iterable[Part]:
         f"  {finding(comparison)}",
         no_wrap=True,
     )
-    yield line(
-        "    " + "; ".join(filter(None, (compared_with(comparison), reruns(comparison), terms(comparison)))), "dim"
-    )
+    yield line(f"    {circumstances(comparison)}", "dim")
     if comparison.metrics:
         yield from _table(by_importance(comparison.metrics))
     yield from _reasons(comparison)
@@ -126,7 +122,7 @@ def _moved(comparison: Comparison) -> Iterable[Part]:
     by = f" ({movement(comparison)})" if movement(comparison) else ""
     yield line(f"    what moved the mean time of all requests{by}:")
     for each in contributions[:MOST_CONTRIBUTIONS]:
-        yield line(f"      {_contribution(each)}")
+        yield line(f"      · {_contribution(each)}")
     if rest := contributions[MOST_CONTRIBUTIONS:]:
         yield line(f"      … and {len(rest)} more, {signed_ms(sum(each.moved_ms for each in rest))} together")
 

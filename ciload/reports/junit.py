@@ -172,7 +172,7 @@ def _describe(metric: GatedMetric, comparison: Comparison) -> str:
     facts = [
         f"{metric.verdict}: {label(metric, LONGEST_NAME)} {metric.metric} went from {old} to {new}",
         change if metric.change is not None else "",
-        f"this gate sees {change_cell(metric.detectable)}" if metric.detectable is not None else "",
+        f"{change_cell(metric.detectable)} would be found 8 times in 10" if metric.detectable is not None else "",
         compared_with(comparison),
         reruns(comparison),
     ]

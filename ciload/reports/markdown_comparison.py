@@ -8,17 +8,15 @@ from ciload.reports.comparison import (
     NONE,
     by_importance,
     change_cell,
-    compared_with,
+    circumstances,
     finding,
     fold_reasons,
     interval_cell,
     label,
     legend,
     movement,
-    reruns,
     signed_ms,
     sparkline,
-    terms,
     title,
     value_cell,
     verdict_cell,
@@ -47,7 +45,7 @@ def comparison_section(comparison: Comparison) -> str:
     """One comparison under a heading that has its verdict."""
     parts = [
         f"### {MARKS[comparison.verdict]} {title(comparison)}: {comparison.verdict}",
-        f"**{_sentence(finding(comparison))}** {_sentence(_circumstances(comparison))}",
+        f"**{_sentence(finding(comparison))}** {_sentence(circumstances(comparison))}",
         _metrics(by_importance(comparison.metrics)),
         bullets(
             [f"? {prose(names)}: {prose(reason)}" for names, reason in fold_reasons(comparison.metrics)], REASONS_BUDGET
@@ -66,11 +64,6 @@ def gate_sentence(comparison: Comparison) -> str:
 
 def _sentence(text: str) -> str:
     return f"{prose(text[:1].upper() + text[1:]).removesuffix('.')}."
-
-
-def _circumstances(comparison: Comparison) -> str:
-    again = reruns(comparison)
-    return f"compared with {compared_with(comparison)}{f', {again}' if again else ''}; {terms(comparison)}"
 
 
 def _metrics(metrics: Sequence[GatedMetric]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, MutableMapping
+from random import Random
 
 from ciload.http.session import Session, current
 from ciload.metrics.series import Tags
@@ -55,10 +56,15 @@ class VU:
         env: the environment, with the scenario's `env` over it.
         tags: set `vu.tags["plan"] = "gold"` to tag all further samples of this virtual user.
 
+        random: random numbers that depend on the virtual user and its iteration alone, so that they are the same in
+            every run, and at both targets of `--compare-url`.
+
     A script may set attributes of its own; they belong to this virtual user alone and last until the run ends.
     """
 
-    __slots__ = ("__dict__", "_tags", "env", "id", "iteration", "iteration_in_test", "own_tags", "scenario", "session")
+    __slots__ = (
+        "__dict__", "_random", "_tags", "env", "id", "iteration", "iteration_in_test", "own_tags", "scenario", "session",
+    )  # fmt: skip
 
     def __init__(self, number: int, session: Session, scenario: str = "", env: Mapping[str, str] = os.environ) -> None:
         self.id = number
@@ -69,6 +75,14 @@ class VU:
         self.session = session
         self.own_tags: Tags = ()
         self._tags: VUTags | None = None
+        self._random = (-1, Random())  # noqa: S311  # the iteration it is for, and its numbers, which guard nothing
+
+    @property
+    def random(self) -> Random:
+        if self._random[0] != self.iteration:
+            seed = f"{self.scenario} {self.id} {self.iteration}"
+            self._random = self.iteration, Random(seed)  # noqa: S311
+        return self._random[1]
 
     @property
     def tags(self) -> VUTags:

@@ -76,7 +76,7 @@ def play(count: int, seconds: float, functions: dict[str, Body] | None = None, *
             watchdog=watchdog, clock=trio.current_time, report=lambda delta: view.receive(index, delta),
             look=lambda _: None,
         )  # fmt: skip
-        view.end(index, await load.run({"new": None}, when_ready))
+        view.end(index, await load.run(dict.fromkeys(clients_for(plan.options)), when_ready))
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:

@@ -145,6 +145,22 @@ def comparison(verdict: GateVerdict = GateVerdict.OK, *metrics: GatedMetric, **c
     return Comparison(verdict=verdict, metrics=list(metrics), **facts | changes)
 
 
+def hostile_comparison(text: str, other: str) -> Comparison:
+    """A comparison with hostile text wherever text can be."""
+    return comparison(
+        GateVerdict.REGRESSION,
+        gated(GateVerdict.REGRESSION, 0.3, endpoint=f"/{text}", method=other),
+        gated(GateVerdict.INCONCLUSIVE, endpoint=f"/{other}", method=text, reason=f"r{text}"),
+        against=text,
+        reason=f"r{other}",
+        runs=[earlier_run(0, commit=text, at=other, run_id=text), earlier_run(1, commit=other, at=text, run_id=other)],
+        mean_old=1.0,
+        mean_new=2.0,
+        contributions=[contribution(text, method=other)],
+        notes=[text, other],
+    )
+
+
 def result(**changes: Any) -> RunResult:
     """A run of a minute that passed, unless `changes` says otherwise."""
     facts: dict[str, Any] = {

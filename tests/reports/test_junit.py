@@ -10,8 +10,22 @@ from hypothesis import strategies as st
 
 from ciload.errors import ExitCode
 from ciload.reports.junit import junit_xml
+from ciload.result.comparison import Comparison, GateVerdict
 from ciload.result.document import Check, Failure, RunResult, ScenarioResult, ThresholdResult, Verdict
-from tests.reports.results import NASTY, check, endpoint, error, hostile, judged, result, threshold, verdict
+from tests.reports.results import (
+    NASTY,
+    check,
+    comparison,
+    endpoint,
+    error,
+    gated,
+    hostile,
+    hostile_comparison,
+    judged,
+    result,
+    threshold,
+    verdict,
+)
 
 EVERYTHING = "".join(NASTY)
 STOPS = [
@@ -265,16 +279,106 @@ def test_nothing_breaks_out_of_the_xml(
         thresholds=judged_by,
         checks=checked,
         errors=[error(message, source=message, detail=message)],
+        comparisons=[hostile_comparison(name, scenario), comparison(GateVerdict.MISSING, reason=name, against=message)],
         verdict=judged(judged_by, marked_failed=[reason], script_errors=1, warnings=[message]),
     )
     found = cases(run)
-    assert len(found) == 1 + len(judged_by) + len(checked)
+    assert len(found) == 1 + len(judged_by) + len(checked) + 3
     for part in (part for key in found for part in key):
         assert part == part.strip() != ""
         assert "\n" not in part
     assert {each.tag for each in parse(run).iter()} <= {
-        "testsuites", "testsuite", "testcase", "failure", "error", "system-out"
+        "testsuites", "testsuite", "testcase", "failure", "error", "skipped", "system-out"
     }  # fmt: skip
+
+
+REGRESSED = Failure(code=ExitCode.REGRESSION, reason="regression: GET /v3/users p95 +23%")
+NOT_COMPARED = Failure(code=ExitCode.NO_COMPARISON, reason="no baseline: no such file")
+MISSING = comparison(GateVerdict.MISSING, runs=[], reason="no such file")
+UNCLEAR = gated(GateVerdict.INCONCLUSIVE, endpoint="/b", reason="too noisy")
+
+
+def test_regression_is_a_failure_of_its_metric_with_all_its_numbers() -> None:
+    """Message and text both have them, since readers show one or the other; `run` does not repeat it."""
+    found = comparison(
+        GateVerdict.REGRESSION, gated(GateVerdict.REGRESSION, 0.234, low=0.17, high=0.31), gated(metric="p50")
+    )
+    run = result(comparisons=[found], verdict=verdict(REGRESSED))
+    tag, message, text = explanation(case_named(run, "GET /v3/users p95 against history"))
+    assert tag == "failure"
+    for part in (message, text):
+        assert part.startswith(
+            "regression: GET /v3/users p95 went from 200ms to 246.8ms; +23% (90% interval +17% … +31%); "
+            "+12% would be found 8 times in 10; against 12 runs from 2026-11-03 to 2026-11-14 (0000000…0b0b0b0)"
+        )
+    assert text.endswith("false alarms ≤ 1%, tolerance 10%")
+    assert next(parse(run).iter("failure")).attrib["type"] == "Regression"
+    assert len(complaints(parse(run))) == 1
+    assert "ok: GET /v3/users p50 went from" in (
+        case_named(run, "GET /v3/users p50 against history").findtext("system-out") or ""
+    )
+
+
+def test_inconclusive_metric_is_skipped_with_the_reason() -> None:
+    """Neither passed nor failed is what CI systems call skipped."""
+    found = comparison(GateVerdict.INCONCLUSIVE, UNCLEAR, gate="side by side", against="http://old", runs=[], blocks=10)
+    run = result(comparisons=[found])
+    skipped = case_named(run, "GET /b p95 side by side").find("skipped")
+    assert skipped is not None
+    assert skipped.attrib["message"] == "inconclusive: too noisy"
+    assert "against http://old in 10 pairs of blocks" in (skipped.text or "")
+    assert parse(run).attrib["skipped"] == "1"
+
+
+def test_missing_baseline_is_skipped_unless_the_run_failed_because_of_it() -> None:
+    """The case `baseline` always has the reason."""
+    skipped = case_named(result(comparisons=[MISSING]), "baseline").find("skipped")
+    assert skipped is not None
+    assert skipped.attrib["message"] == "no baseline: no such file"
+    failed = result(comparisons=[MISSING], verdict=verdict(NOT_COMPARED))
+    assert explanation(case_named(failed, "baseline"))[:2] == ("failure", "no baseline: no such file")
+    assert complaints(case_named(failed, "run")) == []
+
+
+def test_run_tells_what_no_case_of_a_gate_tells() -> None:
+    """An inconclusive gate that is to fail the run has only skipped cases; other failures stand beside a regression."""
+    unclear = Failure(code=ExitCode.NO_COMPARISON, reason="inconclusive: GET /b p95")
+    run = result(comparisons=[comparison(GateVerdict.INCONCLUSIVE, UNCLEAR)], verdict=verdict(unclear))
+    assert explanation(case_named(run, "run"))[:2] == ("failure", unclear.reason)
+    regressed = comparison(GateVerdict.REGRESSION, gated(GateVerdict.REGRESSION, 0.3))
+    marked = Failure(code=ExitCode.MARKED_FAILED, reason="orders got lost")
+    run = result(comparisons=[regressed], verdict=verdict(REGRESSED, marked))
+    assert explanation(case_named(run, "run"))[:2] == ("failure", marked.reason)
+    assert explanation(case_named(result(verdict=verdict(REGRESSED)), "run"))[:2] == ("failure", REGRESSED.reason)
+
+
+def test_regression_that_only_warns_is_a_passed_case_that_says_so() -> None:
+    """The file never says anything else than the exit code."""
+    found = comparison(GateVerdict.REGRESSION, gated(GateVerdict.REGRESSION, 0.3))
+    run = result(comparisons=[found])
+    assert complaints(parse(run)) == []
+    said = case_named(run, "GET /v3/users p95 against history").findtext("system-out") or ""
+    assert said.endswith("; it only warns")
+
+
+metrics = st.lists(
+    st.builds(gated, st.sampled_from(GateVerdict), st.floats(), endpoint=hostile, reason=hostile), max_size=4
+)
+gates = st.lists(
+    st.builds(
+        lambda outcome, metrics, gate, reason: comparison(outcome, *metrics, gate=gate, reason=reason),
+        st.sampled_from(GateVerdict), metrics, st.sampled_from(["history", "side by side"]), hostile,
+    ),
+    max_size=2,
+)  # fmt: skip
+
+
+@given(compared=gates, failures=st.lists(st.sampled_from([REGRESSED, NOT_COMPARED, STOPS[0]]), max_size=3))
+def test_gates_complain_exactly_when_the_run_failed(compared: list[Comparison], failures: list[Failure]) -> None:
+    """Whatever gates found and whatever fails because of it: JUnit and the exit code agree, and no case is lost."""
+    run = result(comparisons=compared, verdict=verdict(*failures))
+    assert bool(complaints(parse(run))) == bool(failures)
+    assert len(cases(run)) == 3 + sum(len(each.metrics) or 1 for each in compared)
 
 
 def test_counts_and_times_add_up() -> None:

@@ -15,15 +15,33 @@ from markdown_it.token import Token
 
 from ciload.errors import ExitCode
 from ciload.reports.markdown import markdown_summary
+from ciload.result.comparison import GateVerdict
 from ciload.result.document import CI, Failure, Git, RunResult, TimelineRow
 from tests.reports import results
-from tests.reports.results import NASTY, check, endpoint, error, hostile, judged, result, second, threshold, verdict
+from tests.reports.results import (
+    NASTY,
+    check,
+    comparison,
+    contribution,
+    earlier_run,
+    endpoint,
+    error,
+    gated,
+    hostile,
+    hostile_comparison,
+    judged,
+    result,
+    second,
+    threshold,
+    verdict,
+)
 
 LIMIT = 900 * 1024
-SUMMARIES = {"<summary>About this run</summary>", "<summary>Tracebacks</summary>"}
-OUR_HTML = {"<details>", "</details>", "<code>", "</code>"} | SUMMARIES
+SUMMARIES = {f"<summary>{title}</summary>" for title in ("About this run", "Tracebacks", "Runs compared with")}
+OUR_HTML = {"<details>", "</details>", "<code>", "</code>", "<sub>", "</sub>"} | SUMMARIES
 OTHERS = {"link_open", "image", "em_open", "s_open", "hr", "code_block", "blockquote_open", "ordered_list_open"}
 HEADINGS = {"Thresholds", "Endpoints", "Checks", "Errors", "Over time"}
+GATE_HEADING = "❌ Regression gate, against history: regression"
 Row = list[str]
 
 
@@ -58,6 +76,9 @@ def table(run: RunResult, column: str) -> list[Row]:
         ["Method", "Name", "Requests", "Rate", "Failed", "p50", "p95", "p99", "Max"],
         ["", "Check", "Passed", "Failed", "Share"],
         ["Count", "Where", "What"],
+        ["", "Endpoint", "Metric", "Old", "New", "Change", "Interval", "Sees", "Course"],
+        ["Endpoint", "Moved the mean by", "Connecting", "Sending", "Waiting", "Receiving"],
+        ["Commit", "When", "Run"],
         ["", ""],
     ]
     for row in rows(run):
@@ -280,11 +301,12 @@ def test_nothing_breaks_out_of_the_markdown(text: str, other: str) -> None:
         checks=[check(text, group=f"::{other}")],
         thresholds=[threshold(None, metric=text, passed=False)],
         errors=[error(text, source=other, detail=f"{text}\n{other}")],
+        comparisons=[hostile_comparison(text, other)],
         verdict=verdict(Failure(code=110, reason=text), Failure(code=110, reason=other), warnings=(text, other)),
     )
     markdown = markdown_summary(run)
     markdown.encode("utf-8")
-    assert set(headings(run)[1:]) == HEADINGS
+    assert set(headings(run)[1:]) == HEADINGS | {GATE_HEADING}
     parsed = tokens(markdown)
     assert [each.info for each in parsed if each.type == "fence"] == ["mermaid", "mermaid", "json", ""]
     everything = [part for each in parsed for part in [each, *(each.children or ())]]
@@ -306,10 +328,11 @@ def test_every_row_has_the_columns_of_its_table(text: str, other: str) -> None:
         checks=[check(text, group=other)],
         thresholds=[threshold(metric=text)],
         errors=[error(text, source=other)],
+        comparisons=[hostile_comparison(text, other)],
     )
     markdown = re.sub(r"(?ms)^(`{3,})\S*\n.*?^\1$", "", markdown_summary(run))
     blocks = [block.split("\n") for block in markdown.split("\n\n") if block.startswith("|")]
-    assert [len(block) for block in blocks[:4]] == [3, 3, 3, 3]
+    assert [len(block) for block in blocks[:7]] == [3, 4, 3, 4, 3, 3, 3]  # the gate's: metrics, what moved, runs
     for block in blocks:
         assert {line.count("|") for line in block} == {block[0].count("|")}
 
@@ -349,6 +372,14 @@ def test_giant_results_fit_and_say_what_was_left_out() -> None:
     """With everything as large as it gets the summary stays below GitHub's limit; rows are whole and counted."""
     huge, many = "|`<@é名" * 20_000, range(5_000)
     outcome = verdict(*[Failure(code=110, reason=huge)] * 500, warnings=(huge,) * 500)
+    giant = hostile_comparison(huge, huge).model_copy(
+        update={
+            "metrics": [gated(GateVerdict.INCONCLUSIVE, endpoint=huge, reason=f"{each}{huge}") for each in range(500)],
+            "contributions": [contribution(huge)] * 500,
+            "runs": [earlier_run(commit=huge, at=huge, run_id=huge)] * 500,
+            "notes": [huge] * 500,
+        }
+    )
     run = result(
         name=huge,
         options={huge: huge, "list": list(many)},
@@ -357,15 +388,71 @@ def test_giant_results_fit_and_say_what_was_left_out() -> None:
         checks=[check(huge, group=huge)] * 5_000,
         thresholds=[threshold(None, metric=huge)] * 5_000,
         errors=[error(huge, source=huge, detail=huge)] * 500,
+        comparisons=[giant, giant],
         verdict=outcome,
     )
     text = markdown_summary(run)
     assert len(text.encode("utf-8")) < LIMIT
     columns = Counter(len(row) for row in rows(run))
-    for width in (4, 9, 5):  # thresholds, endpoints, checks; two headers each, one of them folded
+    for width in (4, 5):  # thresholds, checks; two headers each, one of them folded
         shown = columns[width] - 2
         assert 25 < shown < 5_000
         assert f"… and {5_000 - shown:,} more" in text
+    gate = markdown_section(text, "### ❌ Regression gate")
+    assert len(gate.encode("utf-8")) < 60 * 1024
+    assert gate.count("… and ") == 5  # metrics, reasons, what moved, notes, runs
+
+
+def markdown_section(text: str, heading: str) -> str:
+    return text[text.index(heading) :].partition("\n### ")[0]
+
+
+def test_regression_is_told_with_its_numbers_below_the_thresholds() -> None:
+    """The verdict in a heading, a sentence on the runs used, the worst row first, what moved, and each run's commit."""
+    found = comparison(
+        GateVerdict.REGRESSION,
+        gated(endpoint="", method="", metric="p50"),
+        gated(GateVerdict.REGRESSION, 0.234, low=0.17, high=0.31),
+        gated(GateVerdict.INCONCLUSIVE, 0.09, endpoint="/v3/carts", reason="too few requests"),
+        mean_old=120.0, mean_new=134.1, contributions=[contribution()], notes=["one run was left out"],
+    )  # fmt: skip
+    run = result(comparisons=[found])
+    assert headings(run)[1:4] == ["Thresholds", GATE_HEADING, "Endpoints"]
+    assert table(run, "Sees")[:2] == [
+        ["✗ regression", "GET /v3/users", "p95", "200ms", "246.8ms", "+23%", "+17% … +31%", "+12%", "▁▂▂▃▁▂▂▃▁▂▂▃█"],
+        ["? inconclusive", "GET /v3/carts", "p95", "200ms", "218ms", "+9.0%", "+5.0% … +13%", "+12%", "▃▄▄▄▃▄▄▄▃▄▄▄▆"],
+    ]
+    assert table(run, "Moved the mean by") == [["GET /v3/users", "+12.3ms", "0ms", "0ms", "+12ms", "+300µs"]]
+    assert table(run, "When")[0] == ["0b" * 20, "2026-11-14T01:02:03+00:00", "run-11"]
+    seen = [inline_text(each) for each in tokens(markdown_summary(run)) if each.type == "inline"]
+    assert (
+        "1 of 3 metrics got worse, more than noise explains. Against 12 runs from 2026-11-03 to 2026-11-14 "
+        "(0000000…0b0b0b0) in .ciload/baseline.json; false alarms ≤ 1%, tolerance 10%."
+    ) in seen
+    assert "? GET /v3/carts p95: too few requests" in seen
+    assert "What moved the mean time of all requests (120ms → 134.1ms, +14.1ms):" in seen
+    assert "Note: one run was left out" in seen
+
+
+def test_gates_that_found_nothing_are_told_at_the_top() -> None:
+    """A run that passed without a baseline does not look like one that was compared."""
+    missing = comparison(GateVerdict.MISSING, runs=[], reason="no such file")
+    pairs = comparison(GateVerdict.OK, gated(), gate="side by side", against="http://old:8080", runs=[], blocks=10)
+    run = result(comparisons=[missing, pairs])
+    assert markdown_summary(run).split("\n\n")[1] == (
+        "The one threshold holds. Regression gate, against history: no baseline. Regression gate, side by side: ok."
+    )
+    assert headings(run)[2:4] == [
+        "⚠️ Regression gate, against history: no baseline", "✅ Regression gate, side by side: ok",
+    ]  # fmt: skip
+
+
+def test_regressions_beyond_the_first_few_are_counted_at_the_top() -> None:
+    """The table has them all."""
+    failures = [Failure(code=ExitCode.REGRESSION, reason=f"regression: GET {number}") for number in range(9)]
+    top = markdown_summary(result(verdict=verdict(*failures))).partition("###")[0]
+    assert top.count("regression: GET") == 3
+    assert "- also 6 more regressions, see below" in top
 
 
 def test_run_that_ended_before_its_load_has_a_summary() -> None:
