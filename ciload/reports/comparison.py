@@ -114,11 +114,11 @@ def _rise_is_good(metric: GatedMetric) -> bool:
     return metric.unit == "/s"
 
 
-def fold_reasons(metrics: Iterable[GatedMetric], named: int = 2) -> list[tuple[str, str]]:
-    """Of inconclusive rows: who has a reason, and which. Equal reasons are told once."""
+def fold_reasons(comparison: Comparison, named: int = 2) -> list[tuple[str, str]]:
+    """Of inconclusive rows: who has a reason, and which. Equal reasons are told once, and not after `finding` did."""
     rows: dict[str, list[str]] = {}
-    for each in metrics:
-        if each.verdict is GateVerdict.INCONCLUSIVE and each.reason:
+    for each in by_importance(comparison.metrics):
+        if each.verdict is GateVerdict.INCONCLUSIVE and each.reason not in ("", comparison.reason):
             rows.setdefault(one_line(each.reason, LONGEST_REASON), []).append(f"{label(each, 48)} {each.metric}")
     return [
         (", ".join(names[:named]) + (f" and {len(names) - named} more" if len(names) > named else ""), reason)
@@ -150,7 +150,7 @@ def finding(comparison: Comparison) -> str:
     )
     said = {
         GateVerdict.REGRESSION: f"{worse} {of_total} got worse, more than noise explains",
-        GateVerdict.INCONCLUSIVE: f"{unknown} {of_total} {_are(unknown)} too noisy to tell" if unknown else "",
+        GateVerdict.INCONCLUSIVE: f"{unknown} {of_total} could not be decided" if unknown else "",
         GateVerdict.IMPROVED: f"{better} {of_total} got better, and no regression was found",
         GateVerdict.OK: f"none {of_total} got worse by {_percent(comparison.tolerance)} or more" if total else "",
         GateVerdict.MISSING: "" if comparison.reason else "nothing was compared",
@@ -160,10 +160,6 @@ def finding(comparison: Comparison) -> str:
 
 def _times(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"
 
 
 def _percent(share: float) -> str:

@@ -108,7 +108,7 @@ def _selection(metrics: Sequence[GatedMetric]) -> tuple[list[GatedMetric], list[
 
 
 def _reasons(comparison: Comparison) -> Iterable[Part]:
-    folded = fold_reasons(by_importance(comparison.metrics))
+    folded = fold_reasons(comparison)
     for names, reason in folded[:MOST_REASONS]:
         yield line(f"    ? {names}: {reason}", "yellow")
     if (more := len(folded) - MOST_REASONS) > 0:

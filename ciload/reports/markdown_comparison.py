@@ -47,9 +47,7 @@ def comparison_section(comparison: Comparison) -> str:
         f"### {MARKS[comparison.verdict]} {title(comparison)}: {comparison.verdict}",
         f"**{_sentence(finding(comparison))}** {_sentence(circumstances(comparison))}",
         _metrics(by_importance(comparison.metrics)),
-        bullets(
-            [f"? {prose(names)}: {prose(reason)}" for names, reason in fold_reasons(comparison.metrics)], REASONS_BUDGET
-        ),
+        bullets([f"? {prose(names)}: {prose(reason)}" for names, reason in fold_reasons(comparison)], REASONS_BUDGET),
         _moved(comparison),
         bullets([f"Note: {prose(note)}" for note in comparison.notes], NOTES_BUDGET),
         _runs(comparison.runs),

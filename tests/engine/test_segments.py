@@ -60,7 +60,7 @@ def play(count: int, seconds: float, functions: dict[str, Body] | None = None, *
     script = Script(Path("virtual.py"), names, {}, {})
     plan = make_plan([from_flags(options)], Registry().metrics, script.complaint_about)
     view = View(plan, count, outcome, control, recorder)
-    watchdog = Watchdog(script.path, lambda *_: None)
+    watchdog, clients = Watchdog(script.path, lambda *_: None), clients_for(plan.options)
     ready = 0
 
     async def segment(index: int) -> None:
@@ -72,11 +72,11 @@ def play(count: int, seconds: float, functions: dict[str, Body] | None = None, *
             return 1.0
 
         load = Load(
-            plan, script, Segment(index, count), clients=clients_for(plan.options), registry=Registry(), control=control,
+            plan, script, Segment(index, count), clients=clients, registry=Registry(), control=control,
             watchdog=watchdog, clock=trio.current_time, report=lambda delta: view.receive(index, delta),
             look=lambda _: None,
         )  # fmt: skip
-        view.end(index, await load.run(dict.fromkeys(clients_for(plan.options)), when_ready))
+        view.end(index, await load.run(dict.fromkeys(clients), when_ready))
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 import trio
 
+from ciload.metrics.blocks import Arm
 from ciload.script.api import check, fail_test, sleep
 from ciload.script.vu import VU
 from tests.engine.conftest import VirtualRun
 from tests.engine.test_segments import EXECUTORS, play
 
 NEW, OLD = "http://new.test", "http://old.test"
+ARMS: tuple[Arm, ...] = ("new", "old")
 BOTH = {"base_url": NEW, "compare_url": OLD}
 
 
@@ -61,7 +63,7 @@ def test_every_executor_does_its_iterations_at_both(executor: str, run_virtually
 def test_segments_do_pairs_too(executor: str, count: int) -> None:
     """What workers do in parts adds up at both targets."""
     scenarios = {"only": {"executor": executor, **EXECUTORS[executor]}}
-    parts = play(count, 0.4, scenarios=scenarios, **BOTH)
+    parts = play(count, 0.4, scenarios=scenarios, base_url=NEW, compare_url=OLD)
     new, old = (parts.outcome.snapshot.select("iterations"), parts.outcome.old.select("iterations"))
     assert new is not None
     assert old is not None
@@ -83,7 +85,7 @@ def test_samples_carry_the_arm_and_do_not_mix(run_virtually: Callable[..., Virtu
     for snapshot, arm in ((run.outcome.snapshot, "new"), (run.outcome.old, "old")):
         assert {dict(tags).get("arm") for tags in snapshot.series["checks"]} == {arm}
     blocks = run.outcome.blocks
-    totals = {arm: sum(cell[(arm, "", "")].checks.total for cell in blocks.cells) for arm in ("new", "old")}  # type: ignore[index]
+    totals = {arm: sum(cell[(arm, "", "")].checks.total for cell in blocks.cells) for arm in ARMS}
     assert totals == {"new": len(log.at(NEW)), "old": len(log.at(OLD))}
     assert len(blocks.cells) == 12
 
@@ -113,7 +115,7 @@ def test_users_have_a_life_of_their_own_at_each_target(run_virtually: Callable[.
     assert run.outcome.stops == []
     assert run.outcome.snapshot.errors.entries == {}
     assert sorted(seen[NEW]) == sorted(seen[OLD])
-    assert len({numbers for _, _, *numbers in map(tuple, seen[NEW]) for numbers in [tuple(numbers)]}) == 12
+    assert len({visit[2:] for visit in seen[NEW]}) == 12
     assert ends == [NEW, OLD]
 
 

@@ -152,7 +152,7 @@ def hostile_comparison(text: str, other: str) -> Comparison:
         gated(GateVerdict.REGRESSION, 0.3, endpoint=f"/{text}", method=other),
         gated(GateVerdict.INCONCLUSIVE, endpoint=f"/{other}", method=text, reason=f"r{text}"),
         against=text,
-        reason=f"r{other}",
+        reason=f"c{other}",
         runs=[earlier_run(0, commit=text, at=other, run_id=text), earlier_run(1, commit=other, at=text, run_id=other)],
         mean_old=1.0,
         mean_new=2.0,
