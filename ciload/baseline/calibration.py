@@ -11,7 +11,7 @@ from ciload.baseline.document import WINDOW, Baseline
 from ciload.baseline.history import find
 from ciload.baseline.judging import POWER, Finding, Terms, judge
 from ciload.baseline.levels import kinds, levels
-from ciload.baseline.measures import P95, Reading, Readings, Subject, readings
+from ciload.baseline.measures import P95, Reading, Readings, Subject, Unit, readings, share_at
 from ciload.baseline.statistics import LEAST_RUNS, RERUN_CREDIT, Estimate, Spread, skewness
 from ciload.result.comparison import GateVerdict
 from ciload.result.document import Fingerprint
@@ -37,11 +37,15 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class MetricCalibration:
-    """One metric of one endpoint. Detectable changes are relative, for the worse, found 8 times in 10."""
+    """One metric of one endpoint.
+
+    What is detectable is found 8 times in 10: a relative change for the worse, or, of shares, so large a share.
+    """
 
     endpoint: str
     method: str
     metric: str
+    unit: Unit
     runs: int
     spread: float | None  # coefficient of variation between runs; None for shares
     skew: float | None  # after the logarithm: beyond 1 or so, false alarms are more than promised
@@ -133,27 +137,33 @@ def _metric(
     sd = max(math.sqrt(sum(each**2 for each in residuals) / df), subject.measure.floor(known[-1]))
     alpha = terms.false_alarm / family
 
-    def detectable(runs: int, fresh: int = 1) -> float:
+    def found(runs: int, fresh: int = 1) -> float:
         variance = 1 + 1 / runs - RERUN_CREDIT * (1 - 1 / fresh)
         spread = Spread(sd * math.sqrt(variance), runs - 1, tail=subject.measure is P95)
         return max(math.log1p(terms.tolerance), Estimate(0.0, spread).detectable(alpha, POWER))
 
-    change, runs = subject.measure.change, len(known[-1])
-    reached = (count for count in range(LEAST_RUNS, WINDOW + 1) if detectable(count) <= math.log1p(terms.tolerance))
+    def shown(effect: float) -> float:
+        return (
+            share_at(_mean(known[-1]) + effect) if subject.measure.unit == "share" else subject.measure.change(effect)
+        )
+
+    runs = len(known[-1])
+    reached = (count for count in range(LEAST_RUNS, WINDOW + 1) if found(count) <= math.log1p(terms.tolerance))
     return MetricCalibration(
         subject.endpoint,
         subject.method,
         subject.measure.metric,
+        subject.measure.unit,
         runs=len(residuals),
         spread=None if subject.measure.unit == "share" else math.sqrt(math.expm1(min(sd**2, 50.0))),
         skew=skewness(residuals) if len(residuals) >= LEAST_RUNS else None,
         alone=_replayed(alone, Terms(terms.false_alarm, 0.0)),
         tolerated=_replayed(alone, terms),
         naive=_naive(subject, known),
-        detectable={count: change(detectable(count)) for count in SIZES},
-        now=change(detectable(runs)) if runs >= LEAST_RUNS else None,
+        detectable={count: shown(found(count)) for count in SIZES},
+        now=shown(found(runs)) if runs >= LEAST_RUNS else None,
         needed=next(reached, None),
-        confirmed=change(detectable(runs, CONFIRMED)) if runs >= LEAST_RUNS else None,
+        confirmed=shown(found(runs, CONFIRMED)) if runs >= LEAST_RUNS else None,
     )
 
 

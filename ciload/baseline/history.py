@@ -20,6 +20,7 @@ from ciload.result.comparison import Comparison, GatedMetric, GateVerdict, RunRe
 ENOUGH_RUNS = 10  # from here on, more runs show hardly smaller changes
 OLD = timedelta(days=30)
 SHORT_COMMIT = 12
+MOST_REASONS = 4
 NOT_BEFORE = "not in the baseline"
 NOT_NOW = "not in this run"
 
@@ -70,7 +71,7 @@ def compare_with_history(
                 *_shift(others, new, metrics),
                 *_about_runs(runs, new),
                 *_cut_off(used[-1], new),
-                *(f"{count} {_runs(count)} not used: {why}" for why, count in ignored.most_common()),
+                *(f"{count} {_runs(count)} not used: {why}" for why, count in ignored.most_common(MOST_REASONS)),
                 *(f"a rerun was not used: {spoilt(each)[0]}" for each in reruns if spoilt(each)),
             ],
         }
@@ -182,7 +183,7 @@ def _nothing(baseline: Baseline | None, ignored: Counter[str]) -> str:
         reason = f"{total} {_runs(total)}, {'all ' if total > 1 else ''}of {next(iter(ignored))}"
     else:
         reason = f"{total} runs, none comparable: " + ", ".join(
-            f"{count} of {why}" for why, count in ignored.most_common()
+            f"{count} of {why}" for why, count in ignored.most_common(MOST_REASONS)
         )
     unnamed = any(why == "another script version" for why in ignored)
     return reason + ("; give the script a --name to compare across versions" if unnamed else "")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ciload.baseline.measures import LARGEST, Subject
+from ciload.baseline.measures import Subject, share_at
 from ciload.baseline.statistics import Estimate, holm
 from ciload.result.comparison import GatedMetric, GateVerdict
 
@@ -122,8 +122,7 @@ def _rare(finding: Finding, high: float) -> bool:
 
 def _share(finding: Finding, effect: float) -> float:
     """What a share would be after an effect. Seen from its own log odds, since those of the runs are an average."""
-    log_odds = finding.fresh_level + effect - (finding.effect or 0.0)
-    return 1 / (1 + math.exp(-max(-LARGEST, min(LARGEST, log_odds))))
+    return share_at(finding.fresh_level + effect - (finding.effect or 0.0))
 
 
 def _words(finding: Finding, effect: float) -> str:

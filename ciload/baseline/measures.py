@@ -105,6 +105,10 @@ def share(part: float, whole: float) -> Reading:
     return Reading(part / whole, logit(part, whole), part, whole)
 
 
+def share_at(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-max(-LARGEST, min(LARGEST, log_odds))))
+
+
 def latency_level(value_ms: float) -> float:
     """The logarithm of a latency; what no clock tells from nothing counts as the least that it does."""
     return math.log(max(value_ms, SMALLEST_MS))

@@ -273,7 +273,8 @@ def _mean(values: Iterable[float | None]) -> float | None:
 def _too_few(measure: Measure, pair: Pair) -> str:
     blocks, least = len(pair.new.requests), LEAST_REQUESTS[measure]
     if blocks < LEAST_BLOCKS:
-        return f"{blocks} {'block' if blocks == 1 else 'blocks'}; {LEAST_BLOCKS} are needed: a load of at least {LEAST_BLOCKS} s"
+        noun = "block" if blocks == 1 else "blocks"
+        return f"{blocks} {noun}; {LEAST_BLOCKS} are needed: a load of at least {LEAST_BLOCKS} s"
     what = "checks" if measure is FAILED_CHECKS else "requests"
     if measure.unit == "share":
         count = min(_total(measure, pair.new)[1], _total(measure, pair.old)[1])

@@ -11,7 +11,7 @@ from ciload.baseline.calibration import SIZES, KindCalibration, MetricCalibratio
 from ciload.baseline.document import WINDOW
 from ciload.baseline.judging import Terms
 from ciload.baseline.statistics import LEAST_RUNS
-from ciload.reports.comparison import change_cell
+from ciload.reports.comparison import change_cell, value_cell
 from ciload.reports.plain import one_line
 from ciload.reports.terminal import Part, grid, heading, line, rendered
 
@@ -51,6 +51,12 @@ def _kind(kind: KindCalibration, terms: Terms) -> Iterable[Part]:
     yield _alone(kind.metrics)
     yield heading("SMALLEST CHANGE FOUND 8 TIMES IN 10", f"  {kind.family} metrics together")
     yield _detectable(kind.metrics, terms)
+    if any(each.unit != "share" and each.needed is None for each in kind.metrics):
+        yield line(
+            f"    out of reach: more than {WINDOW} runs would show hardly less; use --compare-url, or a --tolerance of what "
+            "is found now. --confirm 2: at best, when reruns differ as much as other runs do",
+            "dim",
+        )
     skewed = [each for each in kind.metrics if each.skew is not None and each.skew > SKEWED]
     if skewed:
         yield line(
@@ -70,20 +76,22 @@ def _alone(metrics: Sequence[MetricCalibration]) -> Table:
 
 
 def _detectable(metrics: Sequence[MetricCalibration], terms: Terms) -> Table:
-    columns = ("", "metric", "now", *(f"{size} runs" for size in SIZES), "for the tolerance")
-    table = grid(columns, right_from=2)
+    sizes = (f"{size} runs" for size in SIZES)
+    table = grid(("", "metric", "now", *sizes, "now, --confirm 2", f"for {terms.tolerance:.0%}"), right_from=2)
     for each in metrics:
-        sizes = [change_cell(each.detectable[size]) for size in SIZES]
-        table.add_row("", Text(_name(each)), each.metric, change_cell(each.now), *sizes, _needed(each, terms))
+        cells = [_found(each, value) for value in (each.now, *map(each.detectable.get, SIZES), each.confirmed)]
+        table.add_row("", Text(_name(each)), each.metric, *cells, _needed(each))
     return table
 
 
-def _needed(metric: MetricCalibration, terms: Terms) -> str:
-    if metric.needed is not None:
-        return f"{metric.needed} runs"
-    best = change_cell(metric.detectable[WINDOW])
-    reruns = f", or --confirm 2 ({change_cell(metric.confirmed)} at best)" if metric.confirmed is not None else ""
-    return f"{terms.tolerance:.0%} is out of reach: more runs end at {best}; use --compare-url{reruns}"
+def _found(metric: MetricCalibration, value: float | None) -> str:
+    return value_cell(value, metric.unit) if metric.unit == "share" else change_cell(value)
+
+
+def _needed(metric: MetricCalibration) -> str:
+    if metric.unit == "share":
+        return "-"
+    return f"{metric.needed} runs" if metric.needed is not None else "out of reach"
 
 
 def _counts(replay: Replay) -> str:

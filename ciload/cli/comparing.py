@@ -22,11 +22,10 @@ from ciload.baseline.stored import stored_run
 from ciload.cli.calibrated import calibrated
 from ciload.errors import BaselineError, CiloadError, ExitCode, UsageError
 from ciload.http.target import without_secrets
-from ciload.options.model import Reaction
 from ciload.options.values import Share
 from ciload.reports.console_comparison import console_comparisons
 from ciload.reports.plain import one_line
-from ciload.result.comparison import Comparison, GateVerdict
+from ciload.result.comparison import Comparison, GateVerdict, Reaction
 from ciload.result.document import RunResult
 
 MOST_BYTES = 64 << 20

@@ -7,11 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from ciload.errors import ExitCode
 from ciload.reports.format import format_share, format_value
 from ciload.reports.plain import one_line
 from ciload.result.comparison import Comparison, Contribution, GatedMetric, GateVerdict, RunReference
-from ciload.result.document import Failure
 
 NONE = "–"  # noqa: RUF001  a number may stand there, and "-" would look like its sign
 BARS = "▁▂▃▄▅▆▇█"
@@ -22,7 +20,6 @@ LARGEST_CHANGE = 999.99
 LONGEST_PLACE = 120
 LONGEST_REASON = 400
 COMMIT_DIGITS = 7
-MOST_REGRESSIONS = 3
 ORDER = (
     GateVerdict.REGRESSION, GateVerdict.MISSING, GateVerdict.INCONCLUSIVE, GateVerdict.IMPROVED, GateVerdict.OK
 )  # fmt: skip
@@ -246,10 +243,3 @@ def phases(contribution: Contribution) -> list[tuple[str, float]]:
     }  # fmt: skip
     least = max(map(abs, parts.values())) * 0.02
     return sorted(((name, ms) for name, ms in parts.items() if abs(ms) > least), key=lambda part: -abs(part[1]))
-
-
-def without_noise(failures: Sequence[Failure], most: int = MOST_REGRESSIONS) -> tuple[list[Failure], int]:
-    """The failures without all but the first few regressions, and how many were left out: a table has them all."""
-    regressions = [each for each in failures if each.code == ExitCode.REGRESSION]
-    left_out = regressions[most:]
-    return [each for each in failures if not any(each is other for other in left_out)], len(left_out)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from rich.text import Text
 
-from ciload.reports.comparison import without_noise
 from ciload.reports.console_comparison import comparison_parts
 from ciload.reports.format import format_against, format_share, format_value
 from ciload.reports.terminal import Part, grid, heading, rendered
@@ -151,13 +150,10 @@ def _verdict(result: RunResult) -> Text:
     verdict = result.verdict
     if verdict.passed:
         return Text("\n  ✓ PASSED", style="bold green")
-    failures, left_out = without_noise(verdict.failures)
-    first, *others = [each.reason for each in failures] or ["the run failed"]
+    first, *others = [each.reason for each in verdict.failures] or ["the run failed"]
     text = Text.assemble((f"\n  ✗ FAILED (exit code {verdict.exit_code})", "bold red"), f"  {first}")
     for other in others[:MOST_ERRORS]:
         text.append(f"\n    also: {other}")
     if (more := len(others) - MOST_ERRORS) > 0:
         text.append(f"\n    also: {more} more reasons in result.json")
-    if left_out:
-        text.append(f"\n    also: {left_out} more regressions, see above")
     return text

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from ciload.metrics.metric import BUILTIN, Kind
 from ciload.reports.charts import timeline_charts
-from ciload.reports.comparison import without_noise
 from ciload.reports.format import format_against, format_share, format_value
 from ciload.reports.gfm import KIB, LONGEST_PROSE, Row, bullets, code, code_block, cut, fold, prose, table
 from ciload.reports.markdown_comparison import comparison_section, gate_sentence
@@ -52,10 +51,7 @@ def _headline(result: RunResult) -> str:
     if verdict.passed:
         why = " ".join([_why_passed(result.thresholds), *map(gate_sentence, result.comparisons)])
         return f"## ✅ Passed: {name}\n\n{why}\n\n{_figures(result)}"
-    failures, left_out = without_noise(verdict.failures)
-    reasons = [f"exit code {each.code}: {prose(each.reason)}" for each in failures]
-    if left_out:
-        reasons.append(f"{left_out} more regressions, see below")
+    reasons = [f"exit code {each.code}: {prose(each.reason)}" for each in verdict.failures]
     first, *others = reasons or [f"exit code {verdict.exit_code}"]
     also = bullets([f"also {each}" for each in others])
     return "\n\n".join(filter(None, [f"## ❌ Failed: {name}", f"Failed with {first}", also, _figures(result)]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -44,9 +44,10 @@ def test_a_single_endpoint_is_not_kept_twice() -> None:
 
 def test_blocks_are_those_of_the_new_target() -> None:
     """Side by side, what the old target did is not remembered."""
+    arms: list[tuple[Literal["new", "old"], float]] = [("old", 5.0), ("new", 7.0)]
     rows = [
         BlockRow(name="", arm=arm, requests=[9, 9], failed=[0, 0], avg=[p50, p50], p50=[p50, None], p95=[p50, p50])
-        for arm, p50 in (("old", 5.0), ("new", 7.0))
+        for arm, p50 in arms
     ]
 
     stored = stored_run(run(blocks=Blocks(span_s=1.0, count=2, rows=rows)))

@@ -447,14 +447,6 @@ def test_gates_that_found_nothing_are_told_at_the_top() -> None:
     ]  # fmt: skip
 
 
-def test_regressions_beyond_the_first_few_are_counted_at_the_top() -> None:
-    """The table has them all."""
-    failures = [Failure(code=ExitCode.REGRESSION, reason=f"regression: GET {number}") for number in range(9)]
-    top = markdown_summary(result(verdict=verdict(*failures))).partition("###")[0]
-    assert top.count("regression: GET") == 3
-    assert "- also 6 more regressions, see below" in top
-
-
 def test_run_that_ended_before_its_load_has_a_summary() -> None:
     """Without a single measurement the summary is the reason, and no empty tables or charts."""
     stop = Failure(code=ExitCode.TARGET_NOT_READY, reason="the target did not answer within 60 s")
