@@ -53,8 +53,8 @@ def _kind(kind: KindCalibration, terms: Terms) -> Iterable[Part]:
     yield _detectable(kind.metrics, terms)
     if any(each.unit != "share" and each.needed is None for each in kind.metrics):
         yield line(
-            f"    out of reach: more than {WINDOW} runs would show hardly less; use --compare-url, or a --tolerance of what "
-            "is found now. --confirm 2: at best, when reruns differ as much as other runs do",
+            f"    out of reach: more than {WINDOW} runs would show hardly less; use --compare-url, or a --tolerance of "
+            "what is found now. --confirm 2: at best, when reruns differ as much as other runs do",
             "dim",
         )
     skewed = [each for each in kind.metrics if each.skew is not None and each.skew > SKEWED]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ciload.baseline.document import Baseline, StoredRun
 from ciload.baseline.gate import Terms, alarm_of, compare_with_history, mark, suspicious
-from ciload.baseline.levels import SHIFT, accept
+from ciload.baseline.levels import SHIFT, accept, merge
 from ciload.baseline.stored import MOSTLY_FAILED, STARTS_DROPPED, THRESHOLDS_FAILED
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
 from tests.baseline.runs import START, endpoint, fingerprint, stored_run, stored_runs
@@ -388,7 +388,7 @@ class TestOverTime:
     def play(self, history: Baseline, p50: float, number: int) -> tuple[Baseline, Comparison]:
         new = new_run(p50, run_id=f"main-{number}", at=START + timedelta(days=2, hours=number), commit=f"c{number}")
         comparison = compared(new, history)
-        return history.model_copy(update={"runs": [*history.runs, mark(new, [comparison])]}), comparison
+        return merge(history, Baseline(runs=[mark(new, [comparison])])), comparison
 
     def test_a_regression_that_was_merged_alarms_until_it_is_accepted(self) -> None:
         """The second and the tenth slow run are as wrong as the first; after `accept` they are the level."""

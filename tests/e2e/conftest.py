@@ -85,6 +85,12 @@ class Ciload:
     def run(self, script: str, *arguments: str, **environment: str) -> Finished:
         return self.finish(self.start(script, *arguments, **environment))
 
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Any other command, in the same folder."""
+        return subprocess.run(
+            [CILOAD, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )
+
     def run_and_signal(self, script: str, *arguments: str, after_s: float, signals: int = 1) -> Finished:
         """Send SIGTERM once the run has had `after_s` seconds, then perhaps again."""
         process = self.start(script, *arguments)

@@ -1,0 +1,207 @@
+"""Baselines and side by side, as a CI job uses them: a real server that becomes slower, real files, exit codes."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Ciload, Finished, serving
+
+SCRIPT = """
+from ciload import check, http
+
+async def default(vu):
+    reply = await http.get("/users")
+    check(reply, {"ok": lambda r: r.status_code == 200})
+    if vu.iteration % 2:
+        await http.post("/orders", json={"number": int(vu.random.random() * 1000)})
+"""
+LOAD = ("-u", "2", "-i", "120", "--name", "shop")
+
+
+class Shop:
+    """What the server does now: how long it takes, and what it saw. Spinning is exacter than sleeping."""
+
+    seconds = 0.004
+    cookies: dict[str, set[str]]
+    bodies: dict[str, list[str]]
+
+    def __init__(self) -> None:
+        self.cookies, self.bodies = {}, {}
+        self.lock = threading.Lock()
+
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        shop = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = 1 << 16  # head and body in one packet, or delayed acknowledgements would be all there is to see
+
+            def do_GET(self) -> None:
+                self.answer()
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
+                with shop.lock:
+                    shop.bodies.setdefault(self.headers["host"], []).append(body)
+                self.answer()
+
+            def answer(self) -> None:
+                with shop.lock:
+                    shop.cookies.setdefault(self.headers["host"], set()).add(self.headers.get("cookie", ""))
+                time.sleep(shop.seconds)
+                self.send_response(200)
+                self.send_header("content-length", "2")
+                self.send_header("set-cookie", f"at={self.headers['host']}")
+                self.end_headers()
+                self.wfile.write(b"ok")
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+@pytest.fixture
+def shop_url(shop: Shop) -> Iterator[str]:
+    with serving(shop.handler()) as url:
+        yield url
+
+
+def comparison(run: Finished) -> dict[str, Any]:
+    [found] = run.result["comparisons"]
+    return dict(found)
+
+
+def stored(path: Path) -> list[tuple[bool, str]]:
+    return [(run["accepted"], run["alarm"]) for run in json.loads(path.read_text())["runs"]]
+
+
+def test_a_regression_is_found_and_stays_one(ciload: Ciload, shop: Shop, shop_url: str) -> None:
+    """From the first run to an alarm that goes on until somebody accepts it; every report tells."""
+    baseline = ciload.folder / "baseline.json"
+    keep = (*LOAD, "--base-url", shop_url, "--save-baseline", "baseline.json")
+    first = ciload.run(SCRIPT, *keep)
+    assert (first.code, comparison(first)["verdict"]) == (0, "no baseline")
+    assert "no baseline" in first.stdout
+    assert ciload.run(SCRIPT, *keep, "--on-missing-baseline", "fail", "--target", "elsewhere").code == 97
+    for _ in range(4):
+        assert ciload.run(SCRIPT, *keep).code == 0
+    assert stored(baseline) == [(True, "")] * 6
+
+    shop.seconds = 0.04
+    slow = ciload.run(SCRIPT, *LOAD, "--base-url", shop_url, "--baseline", "baseline.json", "--confirm", "1")
+    assert slow.code == 96, slow.stdout
+    found = comparison(slow)
+    assert (found["verdict"], found["fresh"], len(found["runs"])) == ("regression", 2, 5)
+    worse = {(each["endpoint"], each["metric"]) for each in found["metrics"] if each["verdict"] == "regression"}
+    assert {("", "p50"), ("/users", "p50"), ("/orders", "p50")} <= worse
+    assert slow.reasons[0].startswith("regression (history, baseline.json): ")
+    assert found["contributions"][0]["waiting_ms"] > 20
+    assert slow.junit.findall(".//failure")
+    assert "regression" in slow.summary.lower()
+    assert stored(baseline) == [(True, "")] * 6  # --baseline alone keeps nothing
+
+    for _ in range(2):  # merged by mistake
+        assert ciload.run(SCRIPT, *keep).code == 96
+    assert stored(baseline)[6:] == [(False, "worse")] * 2
+    third = ciload.run(SCRIPT, *keep)
+    assert third.code == 96
+    assert any("level shift" in note for note in comparison(third)["notes"])
+
+    accepted = ciload.command("accept", "baseline.json", "--reason", "TLS to the database", "--by", "ann")
+    assert accepted.returncode == 0, accepted.stderr
+    assert stored(baseline)[6:] == [(True, "worse")] * 3
+    assert ciload.run(SCRIPT, *keep).code == 0
+    shown = ciload.command("baseline", "show", "baseline.json")
+    assert "TLS to the database" in shown.stdout
+    replayed = ciload.command("calibrate", "baseline.json")
+    assert replayed.returncode == 0, replayed.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"schema": "ciload/baseline/1", "runs": [', "baseline.json"),
+        ('{"schema": "ciload/baseline/2"}', "newer"),
+        ('{"schema": "ciload/baseline/1", "runs": [{"run_id": 7}]}', "runs[0]"),
+        ("<html>sign in</html>", "baseline.json"),
+    ],
+)
+def test_a_broken_baseline_ends_the_run_before_its_load(
+    ciload: Ciload, shop: Shop, shop_url: str, text: str, reason: str
+) -> None:
+    """One clear error, exit 97, nothing sent and nothing overwritten, whether it was to be read or written."""
+    path = ciload.folder / "baseline.json"
+    path.write_text(text)
+    for flag in ("--baseline", "--save-baseline"):
+        run = ciload.run(SCRIPT, *LOAD, "--base-url", shop_url, flag, "baseline.json")
+        assert run.code == 97
+        assert reason in run.stderr
+        assert run.result["verdict"]["exit_code"] == 97
+    assert path.read_text() == text
+    assert shop.cookies == {}
+
+
+def test_a_lost_baseline_is_not_overlooked(ciload: Ciload, shop_url: str) -> None:
+    """A file that is not there warns, fails or passes as it was asked to, and always says so in the result."""
+    arguments = (SCRIPT, "-i", "10", "--base-url", shop_url, "--baseline", "gone.json")
+    assert [ciload.run(*arguments, "--on-missing-baseline", each).code for each in ("pass", "warn")] == [0, 0]
+    run = ciload.run(*arguments, "--on-missing-baseline", "fail")
+    assert (run.code, comparison(run)["verdict"]) == (97, "no baseline")
+    cases = {case.get("name"): case for case in run.junit.iter("testcase")}
+    assert any(case.find("failure") is not None for case in cases.values())
+
+
+def test_side_by_side_finds_the_slower_one(tmp_path: Path, shop: Shop, shop_url: str) -> None:
+    """The new target is judged, with workers too; a copy that is the same raises no alarm."""
+    slower = Shop()
+    slower.seconds = 0.007
+    with serving(slower.handler()) as slower_url, ThreadPoolExecutor() as pool:
+
+        def run(name: str, new: str, *more: str) -> Finished:
+            (tmp_path / name).mkdir()
+            arguments = ("-u", "3", "-d", "11s", "--base-url", new, "--compare-url", shop_url, *more)
+            return Ciload(tmp_path / name).run(SCRIPT, *arguments)
+
+        started = [pool.submit(run, "slow", slower_url, "--workers", "2"), pool.submit(run, "same", other(shop_url))]
+        slow, same = (each.result() for each in started)
+    assert slow.code == 96, slow.stdout
+    assert slow.reasons[0].startswith("regression (side by side, ")
+    assert same.code == 0, same.stdout
+    found = comparison(slow)
+    assert (found["gate"], found["verdict"]) == ("side by side", "regression")
+    p50 = next(each for each in found["metrics"] if each["metric"] == "p50" and each["endpoint"] == "")
+    assert p50["low"] < 0.75 < p50["high"] or 0.4 < p50["change"] < 0.9
+    result = slow.result
+    assert abs(result["old_arm"]["iterations"] - result["load"]["iterations"]) <= 3
+    assert {row["arm"] for row in result["blocks"]["rows"]} == {"new", "old"}
+
+
+def other(url: str) -> str:
+    """The same server under another name."""
+    return url.replace("127.0.0.1", "localhost")
+
+
+def test_targets_side_by_side_get_the_same_data_and_share_nothing(ciload: Ciload, shop: Shop, shop_url: str) -> None:
+    """The same bodies go to both; cookies of the one never reach the other."""
+    run = ciload.run(SCRIPT, *LOAD, "--base-url", shop_url, "--compare-url", other(shop_url))
+    assert run.code == 0
+    assert comparison(run)["verdict"] == "inconclusive"  # too short for ten blocks
+    first, second = shop.bodies.values()
+    assert sorted(first) == sorted(second) != []
+    for host, cookies in shop.cookies.items():
+        assert cookies <= {"", f"at={host}"}
