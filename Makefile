@@ -47,8 +47,9 @@ bench: install  ## the scoreboard against k6, k9-load, Locust and wrk; is latenc
 	$(BIN)/python -m benchmarks.scoreboard $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.latency
 
-schema: install  ## write the published JSON Schema of result.json anew
+schema: install  ## write the published JSON Schemas anew
 	$(BIN)/python -c 'import json; from ciload.result.document import json_schema; print(json.dumps(json_schema(), indent=1))' > docs/result-1.schema.json
+	$(BIN)/python -c 'import json; from ciload.baseline.document import json_schema; print(json.dumps(json_schema(), indent=1))' > docs/baseline-1.schema.json
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache ciload-results

@@ -17,7 +17,7 @@ import math
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,8 @@ async def default():
 """
 VUS = "3"
 LISTENING = "listening on "
+KINDS = ("same", "slower")
+METRICS = ("mean", "p50", "p95", "p99")
 WINDOWS = (10, 30)
 TERMS = (Terms(tolerance=0.0), Terms(tolerance=0.03), Terms(tolerance=0.10))
 USUAL_RULE = math.log(1.10)
@@ -58,7 +60,7 @@ def make_runs(folder: Path, same: int, slower: int, seconds: int, share: float) 
     folder.mkdir(parents=True, exist_ok=True)
     script = folder / "load.py"
     script.write_text(SCRIPT, encoding="utf-8")
-    done = {kind: len(list(folder.glob(f"*-{kind}.json"))) for kind in ("same", "slower")}
+    done = {kind: len(list(folder.glob(f"*-{kind}.json"))) for kind in KINDS}
     while done["same"] < same or done["slower"] < slower:
         # Whichever kind is further behind its goal.
         kind = min(("same", same), ("slower", slower), key=lambda each: done[each[0]] / max(each[1], 1e-9))[0]
@@ -99,41 +101,48 @@ def read(folder: Path) -> list[Stored]:
     ]
 
 
-def count(runs: Sequence[Stored], alarmed: Callable[[int, Stored], bool | None]) -> str:
-    """Alarms among runs of both kinds; those that could not be judged yet are left out."""
-    cells = []
-    for kind in ("same", "slower"):
-        judged = [found for index, run in enumerate(runs) if run.kind == kind and (found := alarmed(index, run)) is not None]
-        share = f"{sum(judged) / len(judged):6.1%}" if judged else "     –"
-        cells.append(f"{sum(judged):>4} of {len(judged):<4} {share}")
-    return "   ".join(cells)
-
-
 def report(runs: Sequence[Stored]) -> None:
-    for kind in ("same", "slower"):
-        for metric in ("mean", "p50", "p95", "p99"):
-            changes = [run.value(metric, "new") - run.value(metric, "old") for run in runs if run.kind == kind]
-            if len(changes) > 1:
-                mean, error = statistics.mean(changes), statistics.stdev(changes) / math.sqrt(len(changes))
-                print(f"{kind:>7} {metric:>5}: change {math.expm1(mean):+6.1%} ± {error:.1%}", end=" ")
-                print(f"(between runs {statistics.stdev(changes):.1%})")
-    print(f"\n{'':<52} {'same: false alarms':<22} slower: found")
+    _print_changes(runs)
+    print(f"\n{'':<52} {'same: false alarms':<23}slower: found")
     for terms in TERMS:
         found = [compare_side_by_side([run.result], terms) for run in runs]
-        title = f"side by side, tolerance {terms.tolerance:.0%}"
-        print(f"{title + ', all metrics':<52} {count(runs, lambda index, _, f=found: f[index].verdict is GateVerdict.REGRESSION)}")
+        regressed = [each.verdict is GateVerdict.REGRESSION for each in found]
+        _print_row(f"side by side, tolerance {terms.tolerance:.0%}, all metrics", runs, regressed)
         for metric in ("p50", "p95", "failed requests", "failed checks"):
-            line = count(runs, lambda index, _, f=found, m=metric: _regressed(f[index].metrics, m))
-            print(f"{'  of these ' + metric:<52} {line}")
-        verdicts = {kind: _verdicts(runs, [each.verdict for each in found], kind) for kind in ("same", "slower")}
+            _print_row(f"  of these {metric}", runs, [_regressed(each.metrics, metric) for each in found])
+        verdicts = {kind: _verdicts(runs, [each.verdict for each in found], kind) for kind in KINDS}
         print(f"{'  verdicts':<52} same: {verdicts['same']}; slower: {verdicts['slower']}")
+    numbered = list(enumerate(runs))
     for window in WINDOWS:
-        for metric in ("mean", "p50", "p95", "p99"):
-            line = count(runs, lambda index, run, w=window, m=metric: _against_history(runs, index, run, m, w))
-            print(f"{f'against the last {window} runs, {metric} alone':<52} {line}")
-    for metric in ("mean", "p50", "p95", "p99"):
-        line = count(runs, lambda index, run, m=metric: _usual_rule(runs, index, run, m))
-        print(f"{f'more than 10% worse than the last run, {metric}':<52} {line}")
+        for metric in METRICS:
+            alarms = [_against_history(runs, index, run, metric, window) for index, run in numbered]
+            _print_row(f"against the last {window} runs, {metric} alone", runs, alarms)
+    for metric in METRICS:
+        alarms = [_usual_rule(runs, index, run, metric) for index, run in numbered]
+        _print_row(f"more than 10% worse than the last run, {metric}", runs, alarms)
+
+
+def _print_changes(runs: Sequence[Stored]) -> None:
+    """How much slower the new target really was, as far as all runs together know."""
+    for kind in KINDS:
+        for metric in METRICS:
+            changes = [run.value(metric, "new") - run.value(metric, "old") for run in runs if run.kind == kind]
+            if len(changes) > 1:
+                mean, between = statistics.mean(changes), statistics.stdev(changes)
+                error = between / math.sqrt(len(changes))
+                print(
+                    f"{kind:>7} {metric:>5}: change {math.expm1(mean):+6.1%} ± {error:.1%} (between runs {between:.1%})"
+                )
+
+
+def _print_row(title: str, runs: Sequence[Stored], alarms: Sequence[bool | None]) -> None:
+    """Alarms among runs of both kinds; those that could not be judged yet are left out."""
+    cells = []
+    for kind in KINDS:
+        judged = [alarm for run, alarm in zip(runs, alarms, strict=True) if run.kind == kind and alarm is not None]
+        share = f"{sum(judged) / len(judged):6.1%}" if judged else "     –"
+        cells.append(f"{sum(judged):>4} of {len(judged):<4} {share}")
+    print(f"{title:<52} {'   '.join(cells)}")
 
 
 def _regressed(metrics: Sequence[GatedMetric], name: str) -> bool:

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "result": {"metrics"},
     "metrics": set(),
 }
-ANYWHERE = {"errors", "durations", "version"}
+ANYWHERE = {"errors", "durations", "secrets", "version"}
 
 
 def imported_modules(path: Path) -> set[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from itertools import takewhile
 
@@ -22,11 +21,9 @@ def levels(baseline: Baseline, fingerprint: Fingerprint) -> list[list[StoredRun]
     kind = _of_kind(baseline, fingerprint)
     usable = [run for run in kind if _counts(run)][-WINDOW:]
     # A level begins with the first run that was named, even if that one was found to be tainted later.
-    starts = sorted(
-        min(_age(run) for run in named)
-        for acceptance in baseline.acceptances
-        if (named := [run for run in kind if run.run_id in acceptance.run_ids])
-    )
+    named = (set(acceptance.run_ids) for acceptance in baseline.acceptances)
+    firsts = (next((run for run in kind if run.run_id in run_ids), None) for run_ids in named)
+    starts = [_age(first) for first in firsts if first]
     cut: dict[int, list[StoredRun]] = {}
     for run in usable:
         cut.setdefault(sum(start <= _age(run) for start in starts), []).append(run)
@@ -54,7 +51,9 @@ def accept(
     Raises:
         UsageError: there is nothing that could be accepted.
     """
-    groups = [recent_alarms(baseline, kind) for kind in kinds(baseline)] if run_id is None else [_from(baseline, run_id)]
+    groups = (
+        [recent_alarms(baseline, kind) for kind in kinds(baseline)] if run_id is None else [_from(baseline, run_id)]
+    )
     groups = [[run.model_copy(update={"accepted": True}) for run in group] for group in groups if group]
     if not groups:
         raise UsageError(
@@ -62,9 +61,7 @@ def accept(
             "`ciload baseline show` lists the runs, and --run RUN_ID accepts from one of them on"
         )
     accepted = {run.run_id: run for group in groups for run in group}
-    acceptances = [
-        Acceptance(at=at, by=by, reason=reason, run_ids=[run.run_id for run in group]) for group in groups
-    ]
+    acceptances = [Acceptance(at=at, by=by, reason=reason, run_ids=[run.run_id for run in group]) for group in groups]
     changed = baseline.model_copy(
         update={
             "runs": [accepted.get(run.run_id, run) for run in baseline.runs],
@@ -81,17 +78,8 @@ def merge(a: Baseline, b: Baseline) -> Baseline:
         known = runs.get(run.run_id)
         runs[run.run_id] = run if known is None else max(known, run, key=_weight)
     acceptances = {each.model_dump_json(): each for each in (*a.acceptances, *b.acceptances)}
-    united = Baseline(
-        schema="ciload/baseline/1",
-        runs=[],
-        acceptances=[],
-    ).model_copy(
-        update={
-            "runs": sorted(runs.values(), key=_age),
-            "acceptances": sorted(acceptances.values(), key=lambda each: (each.at, each.model_dump_json())),
-        }
-    )
-    return prune(united)
+    united = {"runs": list(runs.values()), "acceptances": list(acceptances.values())}
+    return prune(a.model_copy(update=united))
 
 
 def prune(baseline: Baseline, *, keep: int = WINDOW) -> Baseline:
@@ -107,13 +95,10 @@ def prune(baseline: Baseline, *, keep: int = WINDOW) -> Baseline:
             break
         kept += some
     left = {run.run_id for run in kept}
-    return baseline.model_copy(
-        update={
-            "runs": sorted(kept, key=_age),
-            # The runs of a level go after those of all levels before it: without any, there is nothing to separate.
-            "acceptances": [each for each in baseline.acceptances if not left.isdisjoint(each.run_ids)],
-        }
-    )
+    # The runs of a level go after those of all levels before it: when they are gone, there is nothing to separate.
+    needed = [each for each in baseline.acceptances if not left.isdisjoint(each.run_ids)]
+    by_time = sorted(needed, key=lambda each: (each.at, each.model_dump_json()))
+    return baseline.model_copy(update={"runs": sorted(kept, key=_age), "acceptances": by_time[-MOST_KEPT:]})
 
 
 def kinds(baseline: Baseline) -> list[Fingerprint]:
@@ -127,9 +112,12 @@ def kinds(baseline: Baseline) -> list[Fingerprint]:
 
 
 def _from(baseline: Baseline, run_id: str) -> list[StoredRun]:
-    first = next((run for run in baseline.runs if run.run_id == run_id), None)
-    if first is None:
-        raise UsageError(f"--run {run_id}: no such run; `ciload baseline show` lists them")
+    found = [run for run in baseline.runs if run.run_id.startswith(run_id)]
+    if len(found) != 1:
+        raise UsageError(
+            f"--run {run_id}: {len(found) or 'no'} runs begin like this; `ciload baseline show` lists them"
+        )
+    first = found[0]
     if first.tainted:
         raise UsageError(f"--run {run_id}: a tainted run is no measure for others; name a later one")
     if first.accepted:

@@ -23,7 +23,7 @@ from ciload.baseline.statistics import counting_noise, logit
 from ciload.result.document import BlockRow, RunResult
 
 LEAST_BLOCKS = 10
-LEAST_REQUESTS = {P50: 10, P95: 100, FAILED_REQUESTS: 10, FAILED_CHECKS: 10}  # in a block, of each target
+LEAST_REQUESTS = {P50: 10, P95: 40, FAILED_REQUESTS: 10, FAILED_CHECKS: 10}  # in a block, of each target
 
 Key = tuple[str, str]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from ciload.baseline.document import MOST_BLOCKS, MOST_ENDPOINTS, StoredEndpoint, StoredRun
+from ciload.baseline.document import MOST_BLOCKS, MOST_ENDPOINTS, MOST_TEXT, StoredEndpoint, StoredRun
 from ciload.errors import ExitCode
 from ciload.result.document import BlockRow, Distribution, Endpoint, Phases, RunResult
 
@@ -27,7 +27,6 @@ MOSTLY_FAILED = "more than half of its requests failed"
 TARGETS_DOING = frozenset({STARTS_DROPPED, FELL_BEHIND, MOSTLY_FAILED})
 
 LONGEST_REASON = 200
-LONGEST_NAME = 4_000
 LONGEST_HISTOGRAM = 200_000
 
 Key = tuple[str, str]
@@ -146,8 +145,8 @@ def _endpoint(
     row = rows.get(key)
     histogram = duration.histogram if duration else None
     return StoredEndpoint(
-        name=key[0][:LONGEST_NAME],
-        method=key[1][:LONGEST_NAME],
+        name=key[0][:MOST_TEXT],
+        method=key[1][:MOST_TEXT],
         requests=requests,
         failed=failed,
         avg=duration.avg if duration else None,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ciload.cli.accept import accept
+from ciload.cli.baseline import baseline
 from ciload.cli.calibrate import calibrate
 from ciload.cli.compare import compare
 from ciload.cli.inspect import inspect
@@ -22,6 +24,8 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(inspect)
+app.command()(accept)
+app.add_typer(baseline, name="baseline")
 app.command()(compare)
 app.command()(calibrate)
 

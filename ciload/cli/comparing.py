@@ -21,12 +21,12 @@ from ciload.baseline.store import read_baseline
 from ciload.baseline.stored import stored_run
 from ciload.cli.calibrated import calibrated
 from ciload.errors import BaselineError, CiloadError, ExitCode, UsageError
-from ciload.http.target import without_secrets
 from ciload.options.values import Share
 from ciload.reports.console_comparison import console_comparisons
 from ciload.reports.plain import one_line
 from ciload.result.comparison import Comparison, GateVerdict, Reaction
 from ciload.result.document import RunResult
+from ciload.secrets import without_secrets
 
 MOST_BYTES = 64 << 20
 LONGEST_COMPLAINT = 300
@@ -89,7 +89,8 @@ def _compare(files: Sequence[Path], baseline: str | None, settings: Settings, as
         found, name = read_baseline(baseline), without_secrets(baseline)
         comparisons.append(compare_with_history(new, [], found, name, settings.terms))
     elif earlier:
-        history = Baseline(runs=[_stored(path, _read(path)) for path in earlier])
+        runs = (_stored(path, _read(path)) for path in earlier)
+        history = Baseline(runs=list({run.run_id: run for run in runs}.values()))  # the same file twice is one run
         name = str(earlier[0]) if len(earlier) == 1 else f"{len(earlier)} results"
         comparisons.append(compare_with_history(new, [], history, name, settings.terms))
     elif result.old_arm is None:

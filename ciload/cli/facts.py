@@ -15,13 +15,13 @@ from ciload.ci.identity import fingerprint, identify_ci, identify_git
 from ciload.engine.health import Health
 from ciload.engine.view import Moment, Outcome
 from ciload.errors import CiloadError
-from ciload.http.target import without_secrets
 from ciload.metrics.snapshot import Snapshot
 from ciload.options.model import URL_OPTIONS, Options
 from ciload.options.plan import Plan
 from ciload.options.scenarios import ConstantArrivalRate, RampingArrivalRate
 from ciload.result.build import Facts
 from ciload.result.document import Failure, Fingerprint, Generator, Load, ScenarioResult, TimelineRow, WorkerResult
+from ciload.secrets import without_secrets
 
 
 def facts_of_run(path: Path, environment: Mapping[str, str], plan: Plan, outcome: Outcome) -> Facts:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ciload.errors import BaselineError
-from ciload.http.target import without_secrets
 from ciload.options.model import Options
 from ciload.result.comparison import Comparison
 from ciload.result.document import RunResult
 from ciload.result.judgement import with_comparisons
+from ciload.secrets import without_secrets
 
 if TYPE_CHECKING:
     from ciload.baseline.document import Baseline
@@ -59,12 +59,15 @@ class Gate:
             comparisons.append(compare_with_history(new, reruns, self.history, against, terms))
         return comparisons
 
-    def wants_confirmation(self, comparisons: Sequence[Comparison]) -> str:
+    def wants_confirmation(self, result: RunResult, comparisons: Sequence[Comparison]) -> str:
         """What looks like a regression and should be looked at again; "" if nothing does, or nobody wants to know."""
-        if not self.options.confirm or not comparisons:
+        if not (self.options.confirm and comparisons):
             return ""
         from ciload.baseline.gate import suspicious
+        from ciload.baseline.stored import spoilt, stored_run
 
+        if spoilt(stored_run(result)):  # reruns do not make a run better that is no measure
+            return ""
         return next((_worst(each) for each in comparisons if suspicious(each)), "")
 
     def judged(self, result: RunResult, comparisons: Sequence[Comparison]) -> RunResult:

@@ -16,7 +16,6 @@ from ciload.engine.machine import usable_cores
 from ciload.engine.schedules import Stage as Line
 from ciload.engine.schedules import planned_constant, planned_ramping
 from ciload.engine.workers import processes
-from ciload.http.target import without_secrets
 from ciload.options.model import URL_OPTIONS, Options
 from ciload.options.plan import Plan
 from ciload.options.scenarios import (
@@ -32,6 +31,7 @@ from ciload.options.scenarios import (
 from ciload.reports.format import format_value
 from ciload.result.thresholds import Threshold
 from ciload.script.loader import Script
+from ciload.secrets import without_secrets
 
 WIDTH = 200  # as in reports/console.py: wrapped lines can be read, cut ones cannot
 MOST_STAGES = 10

@@ -28,7 +28,6 @@ from ciload.engine.watchdog import Watchdog
 from ciload.engine.workers import Workers, processes
 from ciload.errors import BaselineError, CiloadError, ExitCode, OptionsError, UsageError
 from ciload.http.ready import wait_until_ready
-from ciload.http.target import without_secrets
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Registry
 from ciload.metrics.snapshot import Snapshot
@@ -41,6 +40,7 @@ from ciload.result.build import build_result
 from ciload.result.comparison import Comparison
 from ciload.result.document import Failure, RunResult
 from ciload.script.loader import Script, load_script
+from ciload.secrets import without_secrets
 
 
 def run_command(path: Path | None, config: Path | None, env: Sequence[str], flags: Mapping[str, Any]) -> int:
@@ -148,9 +148,7 @@ def _confirmed(
     How many there are is fixed in advance: to stop at the first good one would take the regressions out as well.
     """
     comparisons = gate.compare([result])
-    # Where the run itself went wrong, there is nothing to confirm.
-    sound = all(each.code == ExitCode.THRESHOLDS_FAILED for each in result.verdict.failures)
-    suspicion = gate.wants_confirmation(comparisons) if sound else ""
+    suspicion = gate.wants_confirmation(result, comparisons)
     reruns: list[RunResult] = []
     while suspicion and len(reruns) < plan.options.confirm:
         if not plan.options.quiet:

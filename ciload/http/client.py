@@ -17,8 +17,9 @@ from ciload.http.failure import ConnectionLostError, ErrorCode, RequestFailedErr
 from ciload.http.request import HeaderPairs, HeaderTypes, Prepared, Preparer, Request, encode_body
 from ciload.http.response import NO_HEAD, REUSED, Response
 from ciload.http.session import NoVirtualUserError, Session, current
-from ciload.http.target import Params, parse_target, with_params, without_secrets
+from ciload.http.target import Params, parse_target, with_params
 from ciload.metrics.series import Tags
+from ciload.secrets import without_secrets
 
 DEFAULT_TIMEOUT_S = 60.0
 MOST_REDIRECTS = 10

@@ -7,7 +7,7 @@ import time
 import anyio
 
 from ciload.errors import TargetNotReadyError
-from ciload.http.target import without_secrets
+from ciload.secrets import without_secrets
 
 PAUSE_S = 0.25
 ATTEMPT_TIMEOUT_S = 5.0

@@ -10,7 +10,7 @@ from email.message import Message
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from ciload.http.target import without_secrets
+from ciload.secrets import without_secrets
 
 
 class HTTPStatusError(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +9,12 @@ from ipaddress import ip_address
 from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
 
 from ciload.http.failure import ErrorCode, RequestFailedError
+from ciload.secrets import without_secrets
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 # Characters that may stand in a request target as they are; "%" because it may already be encoded.
 SAFE_PATH = "/%:@!$&'()*+,;=~-._"
 SAFE_QUERY = SAFE_PATH + "?"
-
-HOST_AND_PORT = re.compile(r"(\[[^\[\]/@]*\]|[^:\[\]]*)(:\d*)?")
 
 Primitive = str | int | float | bool | None
 Params = Mapping[str, Primitive | Sequence[Primitive]] | Sequence[tuple[str, Primitive]]
@@ -94,18 +92,6 @@ def _ascii_host(host: str) -> str:
         return host.encode("idna").decode("ascii").lower() if not host.isascii() else host.lower()
     except UnicodeError:
         raise RequestFailedError(ErrorCode.INVALID_URL, f"invalid host name {host!r}") from None
-
-
-def without_secrets(url: str) -> str:
-    """A URL, or what was meant to be one, that may be printed: no userinfo, no query, no fragment."""
-    rest = url.split("#", 1)[0].split("?", 1)[0]
-    scheme, separator, after = rest.partition("//")
-    authority, slash, path = after.partition("/")
-    host = authority.rpartition("@")[2]
-    if separator and HOST_AND_PORT.fullmatch(host):
-        return scheme + separator + host + slash + path
-    # No URL: perhaps a password with a "/" or "?" in it, or no scheme. What follows the last "@" is surely no secret.
-    return url.rpartition("@")[2].split("#", 1)[0].split("?", 1)[0]
 
 
 def with_params(url: str, params: Params) -> str:

@@ -8,6 +8,10 @@ cover only the buckets in use. The wire format is left to the library (`encode`,
 
 from __future__ import annotations
 
+import binascii
+import struct
+import zlib
+from base64 import b64decode
 from typing import Any
 
 import numpy as np
@@ -17,6 +21,12 @@ SIGNIFICANT_DIGITS = 3
 HALF_BITS = 10  # half of the 2,048 sub-buckets that 3 digits need
 GRAIN = 256  # counts grow by whole grains, so that a slow drift does not reallocate at every step
 LARGEST = 1 << 53  # beyond this a float has no exact integer
+
+# HdrHistogram V2: an outer header before the compressed part, and in that an inner one before the counts.
+OUTER = struct.Struct(">II")  # cookie, length of the rest
+INNER = struct.Struct(">IIIIQQd")  # cookie, length of the counts, offset, digits, lowest, highest value, ratio
+OUTER_COOKIE, INNER_COOKIE = 0x1C849314, 0x1C849313
+MOST_BYTES = INNER.size + 9 * (48 << HALF_BITS)  # 9 bytes for each count there can be
 
 Ints = npt.NDArray[np.int64]
 
@@ -113,16 +123,47 @@ class Histogram:
             ValueError: the text is not an encoded histogram of 3 significant digits.
         """
         histogram = cls()
+        payload_of(text)
         try:
             library = _library().HdrHistogram.decode(text)
         except Exception as error:  # the library raises whatever its layers raise
             raise ValueError(f"not an encoded histogram: {error}") from error
-        if library.significant_figures != SIGNIFICANT_DIGITS:
-            raise ValueError(f"a histogram of {library.significant_figures} significant digits, not 3")
+        # The library adds counts up in 64 bits, where enough of them come out as few.
+        if not 0 <= library.total_count <= LARGEST or any(not 0 <= n <= LARGEST for n in library.encoder.get_counts()):
+            raise ValueError("not an encoded histogram: it claims more values than there can be")
         for item in library.get_recorded_iterator():
             value = np.array([item.value_iterated_to], dtype=np.int64)
             histogram._add(int(bucket_of(value)[0]), np.array([item.count_at_value_iterated_to]))
         return histogram
+
+
+def payload_of(text: str) -> bytes:
+    """What is inside of an encoded histogram, once neither its headers nor its size can do harm.
+
+    It may have been made to exhaust the memory of whoever believes it: a few kB can claim to hold, or unpack to, GBs.
+
+    Raises:
+        ValueError: the text is not an encoded histogram of 3 significant digits, or larger than one can be.
+    """
+    try:
+        data = b64decode(text, validate=True)
+        cookie, length = OUTER.unpack_from(data)
+        unpacking = zlib.decompressobj()
+        payload = unpacking.decompress(data[OUTER.size :], MOST_BYTES + 1)
+        inner, counts, offset, digits, lowest, highest, _ = INNER.unpack_from(payload)
+    except (ValueError, binascii.Error, struct.error, zlib.error) as error:
+        raise ValueError(f"not an encoded histogram: {error}") from None
+    if (cookie, inner) != (OUTER_COOKIE, INNER_COOKIE):
+        raise ValueError("not an encoded histogram: it does not begin as HdrHistogram V2 does")
+    if len(payload) > MOST_BYTES:
+        raise ValueError(f"not an encoded histogram: it unpacks to more than {MOST_BYTES} bytes")
+    if length != len(data) - OUTER.size or counts != len(payload) - INNER.size or not unpacking.eof:
+        raise ValueError("not an encoded histogram: it is not as long as it says")
+    if digits != SIGNIFICANT_DIGITS:
+        raise ValueError(f"a histogram of {digits} significant digits, not {SIGNIFICANT_DIGITS}")
+    if (lowest, offset) != (1, 0) or not 2 <= highest <= 2 * LARGEST:
+        raise ValueError(f"not an encoded histogram: it claims values from {lowest} to {highest}")
+    return payload
 
 
 def _library() -> Any:

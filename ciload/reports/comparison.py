@@ -86,8 +86,7 @@ def short(text: str, most: int) -> str:
 
 def label(part: GatedMetric | Contribution, most: int) -> str:
     """The endpoint, as a line that fits a column."""
-    name = part.label if isinstance(part, GatedMetric) else f"{part.method} {part.endpoint}".strip()
-    return short(name, most) or "(no name)"
+    return short(f"{part.method} {part.endpoint}".strip(), most) or "all requests"
 
 
 # --- order

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
 
 from junit_xml import TestCase, TestSuite
 
@@ -43,7 +44,6 @@ PLACE = re.compile(r"(?P<file>.+):(?P<line>\d+)")
 BROKEN = {ExitCode.TARGET_NOT_READY, ExitCode.SETUP_TIMEOUT, ExitCode.TEARDOWN_TIMEOUT, ExitCode.SCRIPT_ERROR}
 
 UNDECIDED = {GateVerdict.INCONCLUSIVE, GateVerdict.MISSING}
-FAILURE_CODES = {"Regression": ExitCode.REGRESSION, "NoBaseline": ExitCode.NO_COMPARISON}
 
 
 def junit_xml(result: RunResult) -> str:
@@ -51,9 +51,10 @@ def junit_xml(result: RunResult) -> str:
     suite = _class_name(result)
     cases = [_threshold_case(each, suite, result) for each in result.thresholds]
     failed_thresholds = {index for index, case in enumerate(cases) if case.is_failure()}
-    gate_cases = [case for each in result.comparisons for case in _gate_cases(each, suite, result)]
-    cases += [*gate_cases, *(_check_case(each, suite) for each in result.checks)]
-    cases = _unique([_run_case(result, suite, failed_thresholds, _told_by_gates(result, gate_cases)), *cases])
+    gates = [list(_gate_cases(index, result, suite)) for index in range(len(result.comparisons))]
+    failed_gates = {index for index, of_gate in enumerate(gates) if any(case.is_failure() for case in of_gate)}
+    cases += [*chain.from_iterable(gates), *(_check_case(each, suite) for each in result.checks)]
+    cases = _unique([_run_case(result, suite, failed_thresholds, failed_gates), *cases])
     # The specification's word for a host that is not told; the document does not name machines.
     tree = TestSuite(suite, cases, hostname="localhost", timestamp=_line(result.load.started_at)).build_xml_doc()
     tree.attrib.pop("disabled")
@@ -130,26 +131,28 @@ def _check_case(check: Check, class_name: str) -> TestCase:
     return _case(check.name, f"{class_name}.{group}" if group else class_name, stdout=counts)
 
 
-def _gate_cases(comparison: Comparison, class_name: str, result: RunResult) -> Iterator[TestCase]:
+def _gate_cases(index: int, result: RunResult, class_name: str) -> Iterator[TestCase]:
     """A case per metric that was compared; one for all when none was."""
+    comparison = result.comparisons[index]
+    fails = not result.verdict.passed and any(each.comparison == index for each in result.verdict.failures)
     for each in comparison.metrics:
-        yield _metric_case(each, comparison, class_name, result)
+        yield _metric_case(each, comparison, class_name, fails=fails)
     if comparison.metrics:
         return
     case = _case("baseline" if comparison.gate == "history" else "old target", class_name)
     said = f"{comparison.verdict}: {finding(comparison)}"
-    if comparison.verdict is GateVerdict.MISSING and _failed_with(result, ExitCode.NO_COMPARISON):
+    if comparison.verdict is GateVerdict.MISSING and fails:
         case.add_failure_info(_message(said), _text(f"{said}\n{compared_with(comparison)}"), "NoBaseline")
     else:
         case.add_skipped_info(_message(said), _text(f"{said}\n{compared_with(comparison)}"))
     yield case
 
 
-def _metric_case(metric: GatedMetric, comparison: Comparison, class_name: str, result: RunResult) -> TestCase:
+def _metric_case(metric: GatedMetric, comparison: Comparison, class_name: str, *, fails: bool) -> TestCase:
     gate = "against history" if comparison.gate == "history" else "side by side"
     said = _describe(metric, comparison)
     regressed = metric.verdict is GateVerdict.REGRESSION
-    failed, skipped = regressed and _failed_with(result, ExitCode.REGRESSION), metric.verdict in UNDECIDED
+    failed, skipped = regressed and fails, metric.verdict in UNDECIDED
     only = "; it only warns" if regressed and not failed else ""
     case = _case(
         f"{label(metric, LONGEST_NAME - 50)} {metric.metric} {gate}",
@@ -179,20 +182,8 @@ def _describe(metric: GatedMetric, comparison: Comparison) -> str:
     return "; ".join(filter(None, facts))
 
 
-def _failed_with(result: RunResult, code: ExitCode) -> bool:
-    return not result.verdict.passed and any(failure.code == code for failure in result.verdict.failures)
-
-
-def _told_by_gates(result: RunResult, cases: Iterable[TestCase]) -> set[int]:
-    """The exit codes whose failures the gates' own cases tell in full."""
-    told: set[int] = {FAILURE_CODES[failure["type"]] for case in cases for failure in case.failures}
-    # The same code stands for "inconclusive" when that is to fail: such a case is skipped, so `run` has to fail.
-    unsure = any(each.verdict is GateVerdict.INCONCLUSIVE for each in result.comparisons)
-    return told - {ExitCode.NO_COMPARISON} if unsure else told
-
-
 def _run_case(
-    result: RunResult, class_name: str, failed_thresholds: Collection[int], told_codes: Collection[int]
+    result: RunResult, class_name: str, failed_thresholds: Collection[int], failed_gates: Collection[int]
 ) -> TestCase:
     """What failed the run besides thresholds and gates; always something when no other case says that it failed."""
     verdict = result.verdict
@@ -201,9 +192,9 @@ def _run_case(
     reasons = [
         failure
         for failure in verdict.failures
-        if failure.threshold not in failed_thresholds and failure.code not in told_codes
+        if failure.threshold not in failed_thresholds and failure.comparison not in failed_gates
     ]
-    if verdict.passed or (not reasons and (failed_thresholds or told_codes)):
+    if verdict.passed or (not reasons and (failed_thresholds or failed_gates)):
         return case
     reasons = reasons or verdict.failures or [Failure(code=verdict.exit_code, reason="the run failed")]
     message = _message("; ".join(failure.reason for failure in reasons)) or "the run failed"

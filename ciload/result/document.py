@@ -238,6 +238,7 @@ class Failure(Part):
     code: int
     reason: str
     threshold: int | None = Field(default=None, description="which of `thresholds` did not hold, if that is the reason")
+    comparison: int | None = Field(default=None, description="which of `comparisons` it is about")
 
 
 class Verdict(Part):

@@ -76,16 +76,14 @@ def with_comparisons(
         on_inconclusive: whether to fail when a gate cannot tell.
     """
     failures, warnings = list(verdict.failures), list(verdict.warnings)
-    for each in comparisons:
+    for index, each in enumerate(comparisons):
         if each.verdict is GateVerdict.REGRESSION:
-            failures.append(Failure(code=ExitCode.REGRESSION, reason=_regression(each)))
+            failures.append(Failure(code=ExitCode.REGRESSION, reason=_regression(each), comparison=index))
         elif each.verdict in (GateVerdict.MISSING, GateVerdict.INCONCLUSIVE):
-            missing = each.verdict is GateVerdict.MISSING
-            reaction = on_missing if missing else on_inconclusive
-            said = "no baseline" if missing else "the regression gate is inconclusive"
-            reason = f"{said} ({each.gate}, {each.against}): {each.reason}"
+            reaction = on_missing if each.verdict is GateVerdict.MISSING else on_inconclusive
+            reason = _undecided(each)
             if reaction == "fail":
-                failures.append(Failure(code=ExitCode.NO_COMPARISON, reason=reason))
+                failures.append(Failure(code=ExitCode.NO_COMPARISON, reason=reason, comparison=index))
             elif reaction == "warn":
                 warnings.append(reason)
     return Verdict(
@@ -102,6 +100,15 @@ def _regression(comparison: Comparison) -> str:
     changed = "" if worst.change is None else f" {worst.change:+.0%}"
     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
     return f"regression ({comparison.gate}, {comparison.against}): {worst.label} {worst.metric}{changed}{more}"
+
+
+def _undecided(comparison: Comparison) -> str:
+    where = f"({comparison.gate}, {comparison.against})"
+    if comparison.verdict is GateVerdict.MISSING:
+        return f"no baseline {where}: {comparison.reason}"
+    count = sum(each.verdict is GateVerdict.INCONCLUSIVE for each in comparison.metrics)
+    reason = comparison.reason or f"{count} of {len(comparison.metrics)} metrics could not be decided"
+    return f"the regression gate is inconclusive {where}: {reason}"
 
 
 def _threshold_reason(threshold: ThresholdResult) -> str:

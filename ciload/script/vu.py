@@ -63,7 +63,8 @@ class VU:
     """
 
     __slots__ = (
-        "__dict__", "_random", "_tags", "env", "id", "iteration", "iteration_in_test", "own_tags", "scenario", "session",
+        "__dict__", "_random", "_tags", "env", "id", "iteration", "iteration_in_test", "own_tags", "scenario",
+        "session",
     )  # fmt: skip
 
     def __init__(self, number: int, session: Session, scenario: str = "", env: Mapping[str, str] = os.environ) -> None:

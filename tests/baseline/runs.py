@@ -58,7 +58,8 @@ def stored_run(
 
 def stored_runs(p50s: Sequence[float], **changes: Any) -> list[StoredRun]:
     """One run an hour, `run-1` the first, with these medians and twice as much as 95th percentiles."""
-    return [
-        stored_run(**({"p50": p50, "p95": 2 * p50, "at": START + timedelta(hours=n), "run_id": f"run-{n + 1}"} | changes))
-        for n, p50 in enumerate(p50s)
-    ]
+    runs = []
+    for n, p50 in enumerate(p50s):
+        fields: dict[str, Any] = {"p95": 2 * p50, "at": START + timedelta(hours=n), "run_id": f"run-{n + 1}"}
+        runs.append(stored_run(p50=p50, **(fields | changes)))
+    return runs

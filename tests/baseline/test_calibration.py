@@ -89,8 +89,9 @@ def test_kinds_are_told_apart_and_need_four_runs() -> None:
     many = stored_runs(lognormal(6, 0.05))
     others = stored_runs(lognormal(4, 0.05), fingerprint=fingerprint(runner="other"), at=START - timedelta(days=1))
     few = stored_runs(lognormal(3, 0.05), fingerprint=fingerprint(runner="third"))
+    runs = [run.model_copy(update={"run_id": f"{n}"}) for n, run in enumerate([*many, *others, *few])]
 
-    kinds = calibrate(Baseline(runs=[*many, *others, *few]), TERMS)
+    kinds = calibrate(Baseline(runs=runs), TERMS)
 
     assert [(kind.fingerprint.runner, kind.runs) for kind in kinds] == [("other", 4), ("Linux x86_64 4 cores", 6)]
     assert calibrate(Baseline(), TERMS) == []

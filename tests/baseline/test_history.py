@@ -460,7 +460,7 @@ def any_run(draw: st.DrawFn) -> StoredRun:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(any_run(), max_size=8), any_run(), st.lists(any_run(), max_size=2))
+@given(st.lists(any_run(), max_size=8, unique_by=lambda run: run.run_id), any_run(), st.lists(any_run(), max_size=2))
 def test_any_valid_runs_have_a_comparison(runs: list[StoredRun], new: StoredRun, reruns: list[StoredRun]) -> None:
     """Nothing crashes, no number is infinite or none, and ends of intervals are in order."""
     comparison = compared(new, Baseline(runs=runs), *reruns)

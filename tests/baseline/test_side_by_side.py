@@ -159,19 +159,19 @@ class TestShares:
 
 class TestBlocks:
     def test_neighbours_become_one_when_they_are_too_small(self) -> None:
-        """40 blocks of 50 requests make 20 for p95, which needs 100 in each."""
-        comparison = compared(run(*pair(40, factor=1.3, requests=50)))
+        """40 blocks of 20 requests make 20 for p95, which needs 40 in each."""
+        comparison = compared(run(*pair(40, factor=1.3, requests=20)))
 
         assert metric(comparison, "p95").verdict is REGRESSION
         assert metric(comparison, "p50").verdict is REGRESSION
 
     def test_too_few_requests_say_how_many_are_needed(self) -> None:
-        """20 blocks of 40 requests are too few for p95, and enough for p50."""
-        comparison = compared(run(*pair(requests=40)))
+        """20 blocks of 15 requests are too few for p95, and enough for p50."""
+        comparison = compared(run(*pair(requests=15)))
 
         assert metric(comparison, "p50").verdict is OK
         assert metric(comparison, "p95").reason == (
-            "800 requests a side; p95 needs 1000, 100 in each of 10 blocks: a longer or faster run"
+            "300 requests a side; p95 needs 400, 40 in each of 10 blocks: a longer or faster run"
         )
         assert comparison.verdict is INCONCLUSIVE
 

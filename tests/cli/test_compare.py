@@ -94,6 +94,13 @@ class TestVerdicts:
         assert ciload("compare", *files, "--on-inconclusive", "fail").exit_code == 97
         assert ciload("compare", *files, "--on-inconclusive", "pass").stderr == ""
 
+    def test_the_same_file_again_is_no_further_run(self, tmp_path: Path) -> None:
+        """Three copies of one run do not tell how much runs differ."""
+        done = ciload("compare", *history(tmp_path, [100.0]) * 3, new(tmp_path, 150.0))
+
+        assert done.exit_code == 0
+        assert "one run each" in done.stdout
+
     def test_runs_of_another_kind_are_no_baseline(self, tmp_path: Path) -> None:
         """Results of another machine are not compared, and the reason is printed."""
         files = [*history(tmp_path), new(tmp_path, 150.0, fingerprint=fingerprint(runner="other"))]

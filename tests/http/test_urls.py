@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ciload.http.failure import RequestFailedError
 from ciload.http.request import Prepared
-from ciload.http.target import Target, parse_target, with_params, without_secrets
+from ciload.http.target import Target, parse_target, with_params
+from ciload.secrets import without_secrets
 
 unicode = st.text(st.characters(codec="utf-8"), max_size=10)
 anything = st.text(max_size=30)

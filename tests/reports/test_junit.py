@@ -292,8 +292,8 @@ def test_nothing_breaks_out_of_the_xml(
     }  # fmt: skip
 
 
-REGRESSED = Failure(code=ExitCode.REGRESSION, reason="regression: GET /v3/users p95 +23%")
-NOT_COMPARED = Failure(code=ExitCode.NO_COMPARISON, reason="no baseline: no such file")
+REGRESSED = Failure(code=ExitCode.REGRESSION, reason="regression: GET /v3/users p95 +23%", comparison=0)
+NOT_COMPARED = Failure(code=ExitCode.NO_COMPARISON, reason="no baseline: no such file", comparison=0)
 MISSING = comparison(GateVerdict.MISSING, runs=[], reason="no such file")
 UNCLEAR = gated(GateVerdict.INCONCLUSIVE, endpoint="/b", reason="too noisy")
 

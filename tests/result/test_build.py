@@ -24,6 +24,7 @@ def built(thresholds: list[Threshold], windows: Mapping[Threshold, float | None]
     facts = Facts(
         run_id="1", name="load.py", script_sha256="", options={}, allow_script_errors=False, scenarios=[],
         thresholds=thresholds, git=Git(commit=None, branch=None, dirty=None), ci=CI(provider=None), stops=[],
+        fingerprint=Fingerprint(scenario="", load="", target="", runner="", ciload=""),
         environment=Environment(ciload="", python="", os="", machine="", cpu="", cores=1, memory_bytes=1),
         load=Load(
             started_at="", setup_s=0, load_s=10, teardown_s=0, iterations=10, iterations_interrupted=0,
