@@ -140,7 +140,7 @@ def _print_row(title: str, runs: Sequence[Stored], alarms: Sequence[bool | None]
     cells = []
     for kind in KINDS:
         judged = [alarm for run, alarm in zip(runs, alarms, strict=True) if run.kind == kind and alarm is not None]
-        share = f"{sum(judged) / len(judged):6.1%}" if judged else "     –"
+        share = f"{sum(judged) / len(judged):6.1%}" if judged else "     -"
         cells.append(f"{sum(judged):>4} of {len(judged):<4} {share}")
     print(f"{title:<52} {'   '.join(cells)}")
 

@@ -52,4 +52,11 @@ def mark(run: StoredRun, comparisons: Sequence[Comparison]) -> StoredRun:
 
 
 def _effect(metric: GatedMetric) -> float:
+    if metric.unit == "share":
+        return 0.0 if metric.old is None or metric.new is None else _log_odds(metric.new) - _log_odds(metric.old)
     return 0.0 if metric.change is None else MEASURES[metric.metric].effect(metric.change)
+
+
+def _log_odds(share: float) -> float:
+    within = min(max(share, 1e-9), 1 - 1e-9)
+    return math.log(within / (1 - within))

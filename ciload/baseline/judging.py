@@ -11,7 +11,7 @@ from ciload.baseline.statistics import Estimate, holm
 from ciload.result.comparison import GatedMetric, GateVerdict
 
 # An odds ratio says little about rare failures: none and none again may be four times the odds, and is no news. A share
-# is fine as well when it has certainly not risen by so much.
+# is fine as well when nothing failed, or when it has certainly not risen by so much.
 POINT = 0.01
 POWER = 0.80
 CONFIDENCE = 0.90  # two-sided; each end alone holds with 95%
@@ -83,7 +83,7 @@ def doubted(metrics: Sequence[GatedMetric], reason: str, *, believed: Iterable[G
 
 
 def _undecided(finding: Finding) -> GatedMetric:
-    change = None if finding.effect is None else finding.subject.measure.change(finding.effect)
+    change = None if finding.effect is None or finding.old is None else _change(finding, finding.effect)
     return _metric(finding, GateVerdict.INCONCLUSIVE, finding.reason, change=change)
 
 
@@ -93,7 +93,7 @@ def _judged(
     tolerated = math.log1p(terms.tolerance)
     low, high = estimate.interval(CONFIDENCE)
     detectable = max(tolerated, estimate.detectable(terms.false_alarm / family, POWER))
-    measure, reason = finding.subject.measure, ""
+    reason = ""
     if rise <= terms.false_alarm and estimate.effect >= tolerated:
         verdict = GateVerdict.REGRESSION
     elif fall <= terms.false_alarm and estimate.effect <= -tolerated:
@@ -106,18 +106,30 @@ def _judged(
             f"cannot tell: it may be up to {_words(finding, high)}; this gate finds {_words(finding, detectable)} or "
             f"more 8 times in 10; {remedy}"
         )
-    ends = sorted((measure.change(low), measure.change(high)))
+    change = _change(finding, estimate.effect)
+    # Log odds are smoothed: with a handful of requests, what was counted may lie beside its interval.
+    ends = sorted((change, _change(finding, low), _change(finding, high)))
     return _metric(
-        finding, verdict, reason, change=measure.change(estimate.effect), low=ends[0], high=ends[1], p_value=rise,
-        detectable=measure.change(detectable),
+        finding, verdict, reason, change=change, low=ends[0], high=ends[-1], p_value=rise,
+        detectable=_change(finding, detectable),
     )  # fmt: skip
 
 
+def _change(finding: Finding, effect: float) -> float:
+    """An effect as documents tell it: relative, and of shares the difference."""
+    measure = finding.subject.measure
+    if measure.unit != "share":
+        return measure.change(effect)
+    if effect == finding.effect and finding.new is not None:  # as counted, rather than as the log odds smooth it
+        return finding.new - (finding.old or 0.0)
+    return _share(finding, effect) - (finding.old or 0.0)
+
+
 def _rare(finding: Finding, high: float) -> bool:
-    """Whether a share has certainly not risen by a point, even at the upper end of its interval."""
+    """Whether nothing failed, or so little that the share has certainly not risen by a point."""
     if finding.subject.measure.unit != "share" or finding.old is None:
         return False
-    return _share(finding, high) - finding.old < POINT
+    return finding.new == 0 or _share(finding, high) - finding.old < POINT
 
 
 def _share(finding: Finding, effect: float) -> float:

@@ -99,5 +99,4 @@ class Gate:
 def _worst(comparison: Comparison) -> str:
     """The metric that is most likely to have become worse, in words."""
     found = min((each for each in comparison.metrics if each.p_value is not None), key=lambda each: each.p_value or 0.0)
-    changed = "" if found.change is None else f" {found.change:+.0%}"
-    return f"{found.label} {found.metric}{changed}"
+    return f"{found.label} {found.metric} {found.changed}"

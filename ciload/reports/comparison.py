@@ -54,11 +54,22 @@ def change_cell(change: float | None) -> str:
     return f"{percent:+,.1f}%" if abs(percent) < 10 else f"{change * 100:+,.0f}%"
 
 
+def changes_of(metric: GatedMetric, *changes: float | None) -> list[str]:
+    """Changes of a metric as it counts them: relative ones, or percentage points of a share."""
+    return [_points(each) if metric.unit == "share" else change_cell(each) for each in changes]
+
+
+def _points(change: float | None) -> str:
+    if change is None or not math.isfinite(change):
+        return NONE
+    return f"{round(100 * change, 2) + 0.0:+.3g} pp"
+
+
 def interval_cell(metric: GatedMetric) -> str:
     """Where the change is: `+8.0% … +17%`."""
     if metric.low is None and metric.high is None:
         return NONE
-    return f"{change_cell(metric.low)} … {change_cell(metric.high)}"
+    return " … ".join(changes_of(metric, metric.low, metric.high))
 
 
 def sparkline(history: Sequence[float]) -> str:
@@ -220,7 +231,7 @@ def legend(metrics: Sequence[GatedMetric]) -> str:
     if any(each.detectable is not None for each in metrics):
         parts.append("sees: a change for the worse that is found 8 times in 10")
     if any(each.unit == "share" for each in metrics):
-        parts.append("of shares, the change of the odds")
+        parts.append("pp: percentage points")
     if any(sparkline(each.history) for each in metrics):
         parts.append("last bar: this run")
     return "; ".join(parts)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ciload.reports.comparison import (
     by_importance,
-    change_cell,
+    changes_of,
     circumstances,
     counted,
     finding,
@@ -78,15 +78,16 @@ def _table(metrics: Sequence[GatedMetric]) -> Iterable[Part]:
     table.add_column("", no_wrap=True)
     for each in shown:
         style = STYLES[each.verdict]
+        change, seen = changes_of(each, each.change, each.detectable)
         table.add_row(
             Text(f"    {verdict_cell(each)}", style=style),
             Text(label(each, LONGEST_LABEL)),
             each.metric,
             value_cell(each.old, each.unit),
             value_cell(each.new, each.unit),
-            Text(change_cell(each.change), style=style),
+            Text(change, style=style),
             interval_cell(each),
-            change_cell(each.detectable),
+            seen,
             sparkline(each.history),
         )
     yield table

@@ -20,7 +20,7 @@ from junit_xml import TestCase, TestSuite
 
 from ciload.errors import ExitCode
 from ciload.reports.comparison import (
-    change_cell,
+    changes_of,
     compared_with,
     finding,
     interval_cell,
@@ -170,12 +170,12 @@ def _metric_case(metric: GatedMetric, comparison: Comparison, class_name: str, *
 def _describe(metric: GatedMetric, comparison: Comparison) -> str:
     """Old, new, the change and how well it is known, in a line."""
     old, new = value_cell(metric.old, metric.unit), value_cell(metric.new, metric.unit)
-    odds = " in odds" if metric.unit == "share" else ""
-    change = f"{change_cell(metric.change)}{odds} (90% interval {interval_cell(metric)})"
+    change, seen = changes_of(metric, metric.change, metric.detectable)
+    change = f"{change} (90% interval {interval_cell(metric)})"
     facts = [
         f"{metric.verdict}: {label(metric, LONGEST_NAME)} {metric.metric} went from {old} to {new}",
         change if metric.change is not None else "",
-        f"{change_cell(metric.detectable)} would be found 8 times in 10" if metric.detectable is not None else "",
+        f"{seen} would be found 8 times in 10" if metric.detectable is not None else "",
         compared_with(comparison),
         reruns(comparison),
     ]

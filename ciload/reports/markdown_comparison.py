@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ciload.reports.comparison import (
     NONE,
     by_importance,
-    change_cell,
+    changes_of,
     circumstances,
     finding,
     fold_reasons,
@@ -72,7 +72,7 @@ def _metrics(metrics: Sequence[GatedMetric]) -> str:
 
 def _metric(each: GatedMetric) -> Row:
     bars = sparkline(each.history)
-    change = change_cell(each.change)
+    change, seen = changes_of(each, each.change, each.detectable)
     return (
         verdict_cell(each),
         code(label(each, LONGEST_LABEL)),
@@ -81,7 +81,7 @@ def _metric(each: GatedMetric) -> Row:
         prose(value_cell(each.new, each.unit)),
         f"**{change}**" if each.verdict is GateVerdict.REGRESSION else change,
         interval_cell(each),
-        change_cell(each.detectable),
+        seen,
         code(bars) if bars else "",
     )
 

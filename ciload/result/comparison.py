@@ -26,7 +26,7 @@ class GateVerdict(StrEnum):
 class GatedMetric(Part):
     """One number of one endpoint, old against new. Changes are relative: 0.1 is 10% more, -0.5 half as much.
 
-    Of shares (failed requests, failed checks) `change` and its interval are those of the odds.
+    Of shares (failed requests, failed checks) they are differences: 0.1 is ten percentage points more.
     """
 
     endpoint: str = Field(description='"" for all requests together')
@@ -52,6 +52,13 @@ class GatedMetric(Part):
     def label(self) -> str:
         """The endpoint as reports call it."""
         return f"{self.method} {self.endpoint}".strip() or "all requests"
+
+    @property
+    def changed(self) -> str:
+        """The change in a sentence: `+23%`, `+1.2 points`."""
+        if self.change is None:
+            return ""
+        return f"{100 * self.change:+.2g} points" if self.unit == "share" else f"{self.change:+.0%}"
 
 
 class Contribution(Part):

@@ -97,9 +97,8 @@ def with_comparisons(
 def _regression(comparison: Comparison) -> str:
     found = [each for each in comparison.metrics if each.verdict is GateVerdict.REGRESSION]
     worst = min(found, key=lambda each: each.p_value if each.p_value is not None else 1.0)
-    changed = "" if worst.change is None else f" {worst.change:+.0%}"
     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-    return f"regression ({comparison.gate}, {comparison.against}): {worst.label} {worst.metric}{changed}{more}"
+    return f"regression ({comparison.gate}, {comparison.against}): {worst.label} {worst.metric} {worst.changed}{more}"
 
 
 def _undecided(comparison: Comparison) -> str:
