@@ -20,7 +20,7 @@ def accept(
 
     Exit codes: 0 accepted, 2 nothing to accept, 97 a broken baseline.
     """
-    from ciload.cli.command import exit_code_of  # late: `--version` and `--help` need none of it
+    from ciload.cli.command import exit_code_of, show_parts  # late: `--version` and `--help` need none of it
     from ciload.cli.history import accepted
 
-    raise typer.Exit(exit_code_of(lambda: accepted(file, reason, by, run)))
+    raise typer.Exit(exit_code_of(lambda: show_parts(accepted(file, reason, by, run))))

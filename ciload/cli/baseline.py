@@ -16,10 +16,10 @@ def show(file: Annotated[str, typer.Argument(metavar="FILE|URL", help="The basel
 
     Exit codes: 0 shown, 2 no such file, 97 a broken baseline.
     """
-    from ciload.cli.command import exit_code_of  # late: `--version` and `--help` need none of it
+    from ciload.cli.command import exit_code_of, show_parts  # late: `--version` and `--help` need none of it
     from ciload.cli.history import shown
 
-    raise typer.Exit(exit_code_of(lambda: shown(file)))
+    raise typer.Exit(exit_code_of(lambda: show_parts(shown(file))))
 
 
 @baseline.command()
@@ -33,10 +33,10 @@ def prune(
 
     Exit codes: 0 done, 2 no such file, 97 a broken baseline.
     """
-    from ciload.cli.command import exit_code_of
+    from ciload.cli.command import exit_code_of, show_parts
     from ciload.cli.history import pruned
 
-    raise typer.Exit(exit_code_of(lambda: pruned(file, keep)))
+    raise typer.Exit(exit_code_of(lambda: show_parts(pruned(file, keep))))
 
 
 @baseline.command()
@@ -48,7 +48,7 @@ def merge(
 
     Exit codes: 0 done, 2 no such file, 97 a broken baseline.
     """
-    from ciload.cli.command import exit_code_of
+    from ciload.cli.command import exit_code_of, show_parts
     from ciload.cli.history import merged
 
-    raise typer.Exit(exit_code_of(lambda: merged(file, others)))
+    raise typer.Exit(exit_code_of(lambda: show_parts(merged(file, others))))

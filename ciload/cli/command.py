@@ -1,45 +1,61 @@
-"""How the small commands begin and end: their text, their errors, their exit code."""
+"""How every command begins and ends: its streams, its text, its errors, its exit code."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable, Iterable
-from io import StringIO, TextIOWrapper
+from io import TextIOWrapper
+from typing import TYPE_CHECKING
 
-from rich.console import Console, RenderableType
+from ciload.errors import CiloadError, ExitCode, OptionsError
 
-from ciload.errors import CiloadError, ExitCode
+if TYPE_CHECKING:
+    from ciload.reports.terminal import Part
 
-WIDTH = 200  # as in reports/console.py: wrapped lines can be read, cut ones cannot
 
-
-def exit_code_of(act: Callable[[], Iterable[RenderableType]]) -> int:
-    """Print what `act` answers; an error of the user's is one line instead."""
+def exit_code_of(act: Callable[[], int]) -> int:
+    """Do it; an error of the user's is told in a line, and an interruption is one."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a check mark must not crash a terminal that has none
     try:
-        _print(act())
+        return act()
     except CiloadError as error:
-        sys.stderr.write(f"ciload: error: {error}\n")
+        say(f"error: {error}" if not isinstance(error, OptionsError) else _listed(error))
         return error.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("ciload: interrupted\n")
+        say("interrupted")
         return ExitCode.INTERRUPTED
+
+
+def show(text: str) -> None:
+    """Print what was asked for."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `ciload … | head`: nobody reads on, and the exit code is still the verdict's
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def show_parts(parts: Iterable[Part]) -> int:
+    """Print tables and text; answers the exit code of a command that does no more."""
+    from ciload.reports.terminal import rendered  # late: rich is needed only here
+
+    show(rendered(parts, color=wants_color()))
     return ExitCode.PASSED
 
 
-def _print(parts: Iterable[RenderableType]) -> None:
-    color = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    out = StringIO()
-    console = Console(
-        file=out, force_terminal=color, no_color=not color, width=WIDTH, highlight=False, legacy_windows=False
-    )
-    for part in parts:
-        console.print(part)
-    try:
-        sys.stdout.write("\n".join(line.rstrip() for line in out.getvalue().split("\n")))
-        sys.stdout.flush()
-    except BrokenPipeError:  # `ciload baseline show … | head`: nobody reads on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def say(text: str) -> None:
+    """Tell the user something beside the output."""
+    sys.stderr.write(f"ciload: {text}\n")
+    sys.stderr.flush()
+
+
+def wants_color() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _listed(error: OptionsError) -> str:
+    count = len(error.complaints)
+    return f"{count} mistake{'s' * (count > 1)} in the options:\n" + "\n".join(f"  {each}" for each in error.complaints)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from io import TextIOWrapper
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,12 +17,14 @@ from ciload.baseline.gate import Terms, compare_side_by_side, compare_with_histo
 from ciload.baseline.store import read_baseline
 from ciload.baseline.stored import stored_run
 from ciload.cli.calibrated import calibrated
-from ciload.errors import BaselineError, CiloadError, ExitCode, UsageError
+from ciload.cli.command import exit_code_of, say, show, wants_color
+from ciload.errors import BaselineError, ExitCode, UsageError
 from ciload.options.values import Share
 from ciload.reports.console_comparison import console_comparisons
 from ciload.reports.plain import one_line
-from ciload.result.comparison import Comparison, GateVerdict, Reaction
-from ciload.result.document import RunResult
+from ciload.result.comparison import Reaction
+from ciload.result.document import RunResult, Verdict
+from ciload.result.judgement import with_comparisons
 from ciload.secrets import without_secrets
 
 MOST_BYTES = 64 << 20
@@ -49,26 +48,12 @@ class Settings(BaseModel):
 
 def compare_command(files: Sequence[Path], baseline: str | None, settings: Mapping[str, str], *, as_json: bool) -> int:
     """Judge the last file by the others, or by the baseline, and by its own old target."""
-    return _command(lambda: _compare(files, baseline, _settings(settings), as_json))
+    return exit_code_of(lambda: _compare(files, baseline, _settings(settings), as_json))
 
 
 def calibrate_command(place: str, settings: Mapping[str, str]) -> int:
     """Print what the gate would have said of the runs in a baseline."""
-    return _command(lambda: _calibrate(place, _settings(settings).terms))
-
-
-def _command(act: Callable[[], int]) -> int:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a check mark must not crash a terminal that has none
-    try:
-        return act()
-    except CiloadError as error:
-        _say(f"error: {error}")
-        return error.exit_code
-    except BrokenPipeError:  # `… | head`: nobody reads on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.PASSED
+    return exit_code_of(lambda: _calibrate(place, _settings(settings).terms))
 
 
 def _settings(given: Mapping[str, str]) -> Settings:
@@ -98,34 +83,21 @@ def _compare(files: Sequence[Path], baseline: str | None, settings: Settings, as
     if result.old_arm is not None:
         comparisons.append(compare_side_by_side([result], settings.terms))
     if as_json:
-        sys.stdout.write(json.dumps([each.model_dump(mode="json") for each in comparisons], indent=1) + "\n")
+        show(json.dumps([each.model_dump(mode="json") for each in comparisons], indent=1) + "\n")
     else:
-        sys.stdout.write(console_comparisons(comparisons, color=_wants_color()))
-    sys.stdout.flush()
-    return max((_exit_code(each, settings) for each in comparisons), key=_precedence)
-
-
-def _exit_code(comparison: Comparison, settings: Settings) -> ExitCode:
-    if comparison.verdict is GateVerdict.REGRESSION:
-        return ExitCode.REGRESSION
-    reaction = {
-        GateVerdict.MISSING: settings.on_missing_baseline, GateVerdict.INCONCLUSIVE: settings.on_inconclusive,
-    }.get(comparison.verdict, "pass")  # fmt: skip
-    if reaction == "warn":
-        _say(f"warning: {comparison.gate}: {comparison.verdict}")
-    return ExitCode.NO_COMPARISON if reaction == "fail" else ExitCode.PASSED
-
-
-def _precedence(code: ExitCode) -> int:
-    return (ExitCode.PASSED, ExitCode.NO_COMPARISON, ExitCode.REGRESSION).index(code)
+        show(console_comparisons(comparisons, color=wants_color()))
+    nothing_else = Verdict(passed=True, exit_code=ExitCode.PASSED, failures=[], warnings=[])
+    verdict = with_comparisons(nothing_else, comparisons, settings.on_missing_baseline, settings.on_inconclusive)
+    for warning in verdict.warnings:
+        say(f"warning: {one_line(warning, LONGEST_COMPLAINT)}")
+    return verdict.exit_code
 
 
 def _calibrate(place: str, terms: Terms) -> int:
     baseline = read_baseline(place)
     if baseline is None:
         raise BaselineError(f"{without_secrets(place)}: there is no baseline")
-    sys.stdout.write(calibrated(calibrate(baseline, terms), terms, color=_wants_color()))
-    sys.stdout.flush()
+    show(calibrated(calibrate(baseline, terms), terms, color=wants_color()))
     return ExitCode.PASSED
 
 
@@ -184,12 +156,3 @@ def _first(error: ValidationError) -> tuple[str, str]:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     where = ".".join(map(str, first["loc"]))
     return one_line(where, LONGEST_COMPLAINT), one_line(first["msg"].removeprefix("Value error, "), LONGEST_COMPLAINT)
-
-
-def _wants_color() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"ciload: {text}\n")
-    sys.stderr.flush()

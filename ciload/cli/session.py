@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 import anyio
 
+from ciload.cli.command import exit_code_of, say, show, wants_color
 from ciload.cli.facts import facts_of_failure, facts_of_run
 from ciload.cli.gate import Gate
 from ciload.cli.outlook import outlook
@@ -26,7 +26,7 @@ from ciload.engine.signals import stop_on_signals
 from ciload.engine.view import Outcome
 from ciload.engine.watchdog import Watchdog
 from ciload.engine.workers import Workers, processes
-from ciload.errors import BaselineError, CiloadError, ExitCode, OptionsError, UsageError
+from ciload.errors import BaselineError, CiloadError, ExitCode, UsageError
 from ciload.http.ready import wait_until_ready
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Registry
@@ -54,26 +54,20 @@ def inspect_command(path: Path | None, config: Path | None, env: Sequence[str], 
 
 
 def _command(name: str, path: Path | None, env: Sequence[str], act: Callable[[Path, Mapping[str, str]], int]) -> int:
-    _prepare_process()
+    _allow_open_files()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the engine takes over, it ends like SIGINT
-    try:
+
+    def with_environment() -> int:
         if path is None:
             raise UsageError(f"which script? usage: ciload {name} SCRIPT [options]; `ciload run --help` shows one")
         environment = dict(os.environ)
         os.environ.update(_parse_env(env))  # after the copy: -e is for the script and never sets options
         return act(path, environment)
-    except CiloadError as error:
-        _say(f"error: {error}" if not isinstance(error, OptionsError) else _listed(error))
-        return error.exit_code
-    except KeyboardInterrupt:
-        _say("interrupted outside of the run: no reports")
-        return ExitCode.INTERRUPTED
+
+    return exit_code_of(with_environment)
 
 
-def _prepare_process() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a check mark must not crash a terminal that has none
+def _allow_open_files() -> None:
     with suppress(ImportError, ValueError, OSError):  # Windows has no such limit
         import resource
 
@@ -92,7 +86,7 @@ def _load(path: Path, config: Path | None, sources: list[Source], registry: Regi
 def _inspect(path: Path, config: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> int:
     sources = [from_flags(flags), from_environment(environment)]
     script, plan = _load(path, config, sources, Registry())
-    _print(outlook(script, plan, origins(sources), color=_wants_color()))
+    show(outlook(script, plan, origins(sources), color=wants_color()))
     return ExitCode.PASSED
 
 
@@ -127,15 +121,15 @@ def _run(path: Path, config: Path | None, environment: Mapping[str, str], flags:
         result = gate.judged(result, comparisons)
     files = write_reports(folder, result)
     if custom.stdout is not None:
-        _print(custom.stdout)
+        show(custom.stdout)
     elif not plan.options.quiet:
-        _print(console_summary(result, files, color=_wants_color()))
+        show(console_summary(result, files, color=wants_color()))
     if custom.files and not plan.options.quiet:
-        _say(f"handle_summary() wrote {', '.join(map(str, custom.files))}")
+        say(f"handle_summary() wrote {', '.join(map(str, custom.files))}")
     try:
         gate.keep(result)
     except BaselineError as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         return result.verdict.exit_code or error.exit_code
     return result.verdict.exit_code
 
@@ -152,7 +146,7 @@ def _confirmed(
     reruns: list[RunResult] = []
     while suspicion and len(reruns) < plan.options.confirm:
         if not plan.options.quiet:
-            _say(f"this may be a regression ({suspicion}): run {len(reruns) + 1} of {plan.options.confirm} to confirm")
+            say(f"this may be a regression ({suspicion}): run {len(reruns) + 1} of {plan.options.confirm} to confirm")
         registry = Registry()
         script = load_script(Path(result.name), registry)
         outcome = _execute(plan, script, registry)
@@ -172,7 +166,7 @@ def _out_dir(sources: Sequence[Source]) -> str:
 def _wait(plan: Plan) -> None:
     if plan.options.wait_for:
         if not plan.options.quiet:
-            _say(f"waiting for {without_secrets(plan.options.wait_for)} …")
+            say(f"waiting for {without_secrets(plan.options.wait_for)} …")
         verify = not plan.options.insecure_skip_tls_verify
         anyio.run(wait_until_ready, plan.options.wait_for, plan.options.wait_timeout, verify)
 
@@ -184,7 +178,7 @@ def _execute(plan: Plan, script: Script, registry: Registry) -> Outcome:
         run.outcome.health.block(where, seconds)
         if where not in said:
             said.add(where)
-            _say(f"warning: {where} blocks all virtual users; use `await sleep()` and async clients")
+            say(f"warning: {where} blocks all virtual users; use `await sleep()` and async clients")
 
     watchdog = Watchdog(script.path, report_block)
     with progress_for(plan, script) as progress, watchdog, stop_on_signals(control, watchdog):
@@ -196,30 +190,8 @@ def _execute(plan: Plan, script: Script, registry: Registry) -> Outcome:
         return anyio.run(run.execute, backend_options={"use_uvloop": uvloop})
 
 
-def _print(text: str) -> None:
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:  # `ciload run … | head`: nobody reads on, and the exit code is still the verdict's
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _wants_color() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
 def _parse_env(pairs: Sequence[str]) -> dict[str, str]:
     wrong = [pair for pair in pairs if not pair.partition("=")[0] or "=" not in pair]
     if wrong:
         raise UsageError(f"-e {wrong[0]}: write -e KEY=VALUE")
     return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
-
-
-def _listed(error: OptionsError) -> str:
-    count = len(error.complaints)
-    return f"{count} mistake{'s' * (count > 1)} in the options:\n" + "\n".join(f"  {each}" for each in error.complaints)
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"ciload: {text}\n")
-    sys.stderr.flush()

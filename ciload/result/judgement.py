@@ -76,7 +76,8 @@ def with_comparisons(
         on_inconclusive: whether to fail when a gate cannot tell.
     """
     failures, warnings = list(verdict.failures), list(verdict.warnings)
-    for index, each in enumerate(comparisons):
+    found = sorted(enumerate(comparisons), key=lambda each: each[1].verdict is not GateVerdict.REGRESSION)
+    for index, each in found:
         if each.verdict is GateVerdict.REGRESSION:
             failures.append(Failure(code=ExitCode.REGRESSION, reason=_regression(each), comparison=index))
         elif each.verdict in (GateVerdict.MISSING, GateVerdict.INCONCLUSIVE):
