@@ -95,8 +95,14 @@ def prune(baseline: Baseline, *, keep: int = WINDOW) -> Baseline:
             break
         kept += some
     left = {run.run_id for run in kept}
-    # The runs of a level go after those of all levels before it: when they are gone, there is nothing to separate.
-    needed = [each for each in baseline.acceptances if not left.isdisjoint(each.run_ids)]
+    # The runs of a level go after those of all levels before it: when they are gone, there is nothing to separate. But
+    # what somebody accepted lately may be about runs of a file that is merged later.
+    oldest = min((run.at for run in kept), default=None)
+    needed = [
+        each
+        for each in baseline.acceptances
+        if not left.isdisjoint(each.run_ids) or (oldest is not None and each.at >= oldest)
+    ]
     by_time = sorted(needed, key=lambda each: (each.at, each.model_dump_json()))
     return baseline.model_copy(update={"runs": sorted(kept, key=_age), "acceptances": by_time[-MOST_KEPT:]})
 

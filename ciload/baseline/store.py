@@ -21,7 +21,7 @@ from ciload.result.document import SCHEMA as RESULT_SCHEMA
 from ciload.secrets import without_secrets
 
 MOST_BYTES = 16 << 20
-MOST_VALUES = 2_000_000  # a full file has 700,000; more only serves to fill the memory of whoever parses it
+MOST_VALUES = 1_000_000  # a full file has some 700,000; more only serves to fill the memory of whoever parses it
 MOST_MISTAKES = 3
 LOCK_TIMEOUT_S = 60.0
 FETCH_TIMEOUT_S = 60.0

@@ -146,10 +146,21 @@ def test_pruning_keeps_the_newest_of_each_kind() -> None:
     assert merge(left, left) == left
 
 
+def test_an_acceptance_waits_for_its_runs() -> None:
+    """Its runs may be in a file that is merged later, so the order of merges does not matter."""
+    before = history("aw")
+    accepted, taken = accept(before, by="ann", reason="moved", at=LATER)
+    alone = accepted.model_copy(update={"runs": before.runs[:1]})
+    other = Baseline(runs=[stored_run(run_id="x", at=START)])
+    rest = Baseline(runs=taken)
+    assert merge(merge(alone, other), rest) == merge(alone, merge(other, rest))
+    assert merge(merge(alone, other), rest).acceptances == accepted.acceptances
+
+
 def test_an_acceptance_whose_runs_are_gone_goes() -> None:
     """Pruning away a level takes its acceptance along."""
     baseline, _ = accept(history("aw"), by="ann", reason="moved", at=LATER)
-    newer = [stored_run(run_id=f"n{n}", at=LATER + timedelta(hours=n)) for n in range(3)]
+    newer = [stored_run(run_id=f"n{n}", at=LATER + timedelta(hours=n + 1)) for n in range(3)]
     full = baseline.model_copy(update={"runs": [*baseline.runs, *newer]})
     assert prune(full, keep=4).acceptances == baseline.acceptances
     assert prune(full, keep=3).acceptances == []
