@@ -6,6 +6,7 @@ The run is cut into blocks, and each block gives one difference. Source: Bulej e
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
@@ -19,6 +20,8 @@ from ciload.result.comparison import Comparison, GateVerdict
 from ciload.result.document import RunResult
 
 REMEDY = "a longer or faster run, or reruns (--confirm), would show less"
+PATHS = 'write paths such as "/users", which --base-url and --compare-url are put before'
+ADDRESS = re.compile("https?://")
 NOT_OLD = "not requested from the old target"
 NOT_NEW = "not requested from the new target"
 
@@ -55,7 +58,10 @@ def compare_side_by_side(results: Sequence[RunResult], terms: Terms) -> Comparis
             "mean_old": mean_old,
             "mean_new": mean_new,
             "contributions": contributions,
-            "notes": [f"no good measure, for either target: {each}" for each in doubtful],
+            "notes": [
+                *_about_elsewhere(first),
+                *(f"no good measure, for either target: {each}" for each in doubtful),
+            ],
         }
     )
 
@@ -70,7 +76,21 @@ def _why_none(result: RunResult) -> str:
         return "no request to the old target succeeded"
     if result.blocks is None or not result.blocks.rows:
         return "the run has no blocks to compare"
+    if len(_elsewhere(result)) == len(result.endpoints):
+        return f"the script asks for full URLs, which lead to the same server on both sides: {PATHS}"
     return ""
+
+
+def _elsewhere(result: RunResult) -> list[str]:
+    """Endpoints that are at neither target: what is at one is named by its path."""
+    return [each.name for each in result.endpoints if ADDRESS.match(each.name)]
+
+
+def _about_elsewhere(result: RunResult) -> Iterator[str]:
+    found = _elsewhere(result)
+    if found:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        yield f"the same server on both sides: {found[0]}{more}, asked for by full URL; {PATHS}"
 
 
 def _findings(results: Sequence[RunResult], runs: Sequence[Sequence[Pair]]) -> Iterator[Finding]:

@@ -105,7 +105,8 @@ def _regression(comparison: Comparison) -> str:
 def _undecided(comparison: Comparison) -> str:
     where = f"({comparison.gate}, {comparison.against})"
     if comparison.verdict is GateVerdict.MISSING:
-        return f"no baseline {where}: {comparison.reason}"
+        said = "no baseline" if comparison.gate == "history" else "nothing to compare with"
+        return f"{said} {where}: {comparison.reason}"
     count = sum(each.verdict is GateVerdict.INCONCLUSIVE for each in comparison.metrics)
     reason = comparison.reason or f"{count} of {len(comparison.metrics)} metrics could not be decided"
     return f"the regression gate is inconclusive {where}: {reason}"

@@ -191,6 +191,14 @@ def test_side_by_side_finds_the_slower_one(tmp_path: Path, shop: Shop, shop_url:
     assert {row["arm"] for row in result["blocks"]["rows"]} == {"new", "old"}
 
 
+def test_full_urls_are_no_comparison(ciload: Ciload, shop_url: str) -> None:
+    """They lead to the same server on both sides, and the report says so."""
+    script = SCRIPT.replace('"/users"', f'"{shop_url}/users"').replace('"/orders"', f'"{shop_url}/orders"')
+    run = ciload.run(script, "-i", "20", "--base-url", other(shop_url), "--compare-url", other(shop_url))
+    assert comparison(run)["verdict"] == "no baseline"
+    assert "the script asks for full URLs" in comparison(run)["reason"]
+
+
 def other(url: str) -> str:
     """The same server under another name."""
     return url.replace("127.0.0.1", "localhost")
