@@ -14,7 +14,7 @@ from ciload.baseline.judging import Finding, Terms, doubted, judge, overall, why
 from ciload.baseline.levels import SHIFT, levels, recent_alarms
 from ciload.baseline.measures import P50, P95, Reading, Readings, Subject, readings
 from ciload.baseline.statistics import FEW_RUNS, LEAST_RUNS, TooFewRunsError, against_history
-from ciload.baseline.stored import doubts, spoilt
+from ciload.baseline.stored import spoilt
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict, RunReference
 
 ENOUGH_RUNS = 10  # from here on, more runs show hardly smaller changes
@@ -53,9 +53,9 @@ def compare_with_history(
         return blank.model_copy(update={"reason": _nothing(baseline, ignored)})
     found = find([[readings(run) for run in level] for level in used], [readings(run) for run in fresh])
     metrics = judge(found, terms, _remedy(len(runs)))
-    if doubtful := doubts(new.tainted):
+    if new.tainted:
         believed = set() if spoilt(new) else {GateVerdict.REGRESSION}
-        metrics = doubted(metrics, f"this run is no good measure: {[*spoilt(new), *doubtful][0]}", believed=believed)
+        metrics = doubted(metrics, f"this run is no good measure: {[*spoilt(new), *new.tainted][0]}", believed=believed)
     verdict = overall(metrics)
     mean_old, mean_new, contributions = attribution(used[-1], fresh)
     return blank.model_copy(

@@ -15,7 +15,7 @@ from ciload.baseline.judging import Finding, Terms, doubted, judge, overall, why
 from ciload.baseline.measures import FAILED_CHECKS, FAILED_REQUESTS, P50, P95, Measure, Subject, latency_level
 from ciload.baseline.pairs import LEAST_BLOCKS, LEAST_REQUESTS, Pair, latency_blocks, pairs_of, share_blocks, total
 from ciload.baseline.statistics import TooFewRunsError, logit, side_by_side
-from ciload.baseline.stored import doubts, taints
+from ciload.baseline.stored import taints
 from ciload.result.comparison import Comparison, GateVerdict
 from ciload.result.document import RunResult
 
@@ -43,7 +43,7 @@ def compare_side_by_side(results: Sequence[RunResult], terms: Terms) -> Comparis
         return blank.model_copy(update={"reason": reason})
     runs = [pairs_of(result) for result in results]
     metrics = judge(list(_findings(results, runs)), terms, REMEDY)
-    if doubtful := doubts(taints(first)):
+    if doubtful := list(dict.fromkeys(taints(first))):
         shown = {GateVerdict.REGRESSION, GateVerdict.IMPROVED}
         metrics = doubted(metrics, f"this run is no good measure: {doubtful[0]}", believed=shown)
     verdict = overall(metrics)

@@ -19,7 +19,6 @@ LEAST_ACHIEVED = 0.95
 MOST_FAILED = 0.5
 
 OF_GATES = (ExitCode.REGRESSION, ExitCode.NO_COMPARISON)
-THRESHOLDS_FAILED = "it failed its own thresholds"
 STARTS_DROPPED = "starts were dropped, so the target saw less load than planned"
 FELL_BEHIND = f"it achieved less than {LEAST_ACHIEVED:.0%} of the planned starts"
 MOSTLY_FAILED = "more than half of its requests failed"
@@ -62,9 +61,8 @@ def stored_run(result: RunResult) -> StoredRun:
 def taints(result: RunResult) -> Iterable[str]:
     """Why others should not be compared with this run: it was cut short, or not the target shaped its numbers."""
     for failure in result.verdict.failures:
-        if failure.threshold is not None:
-            yield THRESHOLDS_FAILED
-        elif failure.code not in OF_GATES:
+        # A threshold that does not hold says what was wanted; what was measured is as good as any.
+        if failure.threshold is None and failure.code not in OF_GATES:
             yield f"it failed: {' '.join(failure.reason.split())}"[:LONGEST_REASON]
     yield from _about_the_generator(result)
     for scenario in result.scenarios:
@@ -81,14 +79,9 @@ def taints(result: RunResult) -> Iterable[str]:
         yield MOSTLY_FAILED
 
 
-def doubts(reasons: Iterable[str]) -> list[str]:
-    """Those of the reasons for which a run's own numbers are not to be trusted. Missing a goal is none."""
-    return [each for each in dict.fromkeys(reasons) if each != THRESHOLDS_FAILED]
-
-
 def spoilt(run: StoredRun) -> list[str]:
     """Why the run's numbers are not the target's doing."""
-    return [each for each in doubts(run.tainted) if each not in TARGETS_DOING]
+    return [each for each in run.tainted if each not in TARGETS_DOING]
 
 
 def _about_the_generator(result: RunResult) -> Iterable[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 HERE = Path(os.path.relpath(Path(__file__).parent))
 LISTENING = "listening on "
+BASELINE = "ciload-results/demo-baseline.json"  # every demo is compared with those before it
 THRESHOLDS_FAILED = 99
 
 
@@ -39,7 +40,8 @@ def wait_for_address(server: subprocess.Popen[str]) -> str:
 
 
 def run_ciload(base_url: str, arguments: list[str]) -> int:
-    command = ["run", str(HERE / "04_both.py"), "--base-url", base_url, "--wait-for", f"{base_url}/health", *arguments]
+    command = ["run", str(HERE / "04_both.py"), "--base-url", base_url, "--wait-for", f"{base_url}/health"]
+    command += ["--save-baseline", BASELINE, *arguments]
     print("$ ciload", " ".join(command), flush=True)
     return subprocess.run([sys.executable, "-m", "ciload", *command], check=False).returncode
 
@@ -50,6 +52,7 @@ def explain(code: int) -> int:
             "\nciload left with exit code 99: one threshold holds and one does not, as the guide's story has it.\n"
             "In CI this step would fail, and the reports would say why."
         )
+        print(f"This run is in {BASELINE}: after three of them, the regression gate has something to compare with.")
         return 0
     print(f"\nciload left with exit code {code}; the guide's story ends with 99.")
     return code

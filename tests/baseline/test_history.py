@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ciload.baseline.document import Baseline, StoredRun
 from ciload.baseline.gate import Terms, alarm_of, compare_with_history, mark, suspicious
 from ciload.baseline.levels import SHIFT, accept, merge
-from ciload.baseline.stored import MOSTLY_FAILED, STARTS_DROPPED, THRESHOLDS_FAILED
+from ciload.baseline.stored import MOSTLY_FAILED, STARTS_DROPPED
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
 from tests.baseline.runs import START, endpoint, fingerprint, stored_run, stored_runs
 
@@ -347,10 +347,6 @@ class TestDoubts:
         assert metric(compared(new_run(13.0, tainted=[taint]), baseline()), "p50").verdict is REGRESSION
         assert metric(compared(new_run(10.0, tainted=[taint]), baseline()), "p50").verdict is INCONCLUSIVE
         assert metric(compared(new_run(7.0, tainted=[taint]), baseline()), "p50").verdict is INCONCLUSIVE
-
-    def test_a_missed_goal_is_no_doubt(self) -> None:
-        """A run that fails its thresholds is measured as well as any."""
-        assert compared(new_run(13.0, tainted=[THRESHOLDS_FAILED]), baseline()).verdict is REGRESSION
 
 
 class TestReruns:

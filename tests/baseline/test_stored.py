@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from ciload.baseline.stored import MOSTLY_FAILED, STARTS_DROPPED, THRESHOLDS_FAILED, doubts, spoilt, stored_run
+from ciload.baseline.stored import MOSTLY_FAILED, STARTS_DROPPED, spoilt, stored_run
 from ciload.errors import ExitCode
 from ciload.result.document import BlockRow, Blocks, Failure, Generator, Phases, RunResult, ScenarioResult
 from tests.baseline.runs import fingerprint
@@ -82,7 +82,7 @@ def test_a_good_run_is_accepted_and_untainted() -> None:
     [
         ({"verdict": verdict(Failure(code=ExitCode.INTERRUPTED, reason="SIGTERM"))}, "it failed: SIGTERM"),
         ({"verdict": verdict(Failure(code=ExitCode.SCRIPT_ERROR, reason="a\nb"))}, "it failed: a b"),
-        ({"verdict": verdict(Failure(code=99, reason="x", threshold=0))}, THRESHOLDS_FAILED),
+        ({"verdict": verdict(Failure(code=99, reason="aborted"))}, "it failed: aborted"),
         ({"generator": Generator(**HEALTHY | {"bottleneck": "it was busy; rest"})}, "it was busy"),
         ({"generator": Generator(**HEALTHY | {"stolen_share": 0.03})}, "the host gave 3% of the machine's CPU"),
         ({"generator": Generator(**HEALTHY | {"throttled_share": 0.01})}, "the container's CPU limit stopped"),
@@ -102,6 +102,11 @@ def test_a_run_that_is_no_measure_is_tainted(changes: dict[str, Any], reason: st
     assert tainted[0].startswith(reason)
 
 
+def test_a_missed_goal_is_no_taint() -> None:
+    """A run that fails its thresholds is measured as well as any."""
+    assert stored_run(run(verdict=verdict(Failure(code=99, reason="x", threshold=0)))).tainted == []
+
+
 @pytest.mark.parametrize("code", [ExitCode.REGRESSION, ExitCode.NO_COMPARISON])
 def test_what_the_gate_said_is_no_taint(code: int) -> None:
     """A regression is left to be accepted, so it must not be tainted."""
@@ -115,7 +120,6 @@ def test_iterations_that_were_left_over_are_no_taint() -> None:
     assert stored_run(run(scenarios=[scenario])).tainted == []
 
 
-def test_doubts_leave_out_what_is_only_a_missed_goal() -> None:
-    """Failed thresholds spoil a run for others, while its own numbers are good."""
-    assert doubts([THRESHOLDS_FAILED, MOSTLY_FAILED, MOSTLY_FAILED]) == [MOSTLY_FAILED]
+def test_what_the_target_does_spoils_no_run() -> None:
+    """A target that fails is no measure for others, while its own numbers are its doing."""
     assert spoilt(stored_run(run(metrics=metrics(failed=501)))) == []
