@@ -12,7 +12,7 @@ from ciload.baseline.history import find
 from ciload.baseline.judging import POWER, Finding, Terms, judge
 from ciload.baseline.levels import kinds, levels
 from ciload.baseline.measures import P95, Reading, Readings, Subject, Unit, readings, share_at
-from ciload.baseline.statistics import LEAST_RUNS, RERUN_CREDIT, Estimate, Spread, skewness
+from ciload.baseline.statistics import LEAST_RUNS, RERUN_CREDIT, Estimate, skewness, views
 from ciload.result.comparison import GateVerdict
 from ciload.result.document import Fingerprint
 
@@ -134,13 +134,17 @@ def _metric(
     known = [level for level in known if level]
     residuals = [each.level - _mean(level) for level in known for each in level]
     df = len(residuals) - len(known)
-    sd = max(math.sqrt(sum(each**2 for each in residuals) / df), subject.measure.floor(known[-1]))
+    variance, floor = sum(each**2 for each in residuals) / df, subject.measure.floor(known[-1])
+    sd = max(math.sqrt(variance), floor)
     alpha = terms.false_alarm / family
 
     def found(runs: int, fresh: int = 1) -> float:
-        variance = 1 + 1 / runs - RERUN_CREDIT * (1 - 1 / fresh)
-        spread = Spread(sd * math.sqrt(variance), runs - 1, tail=subject.measure is P95)
-        return max(math.log1p(terms.tolerance), Estimate(0.0, spread).detectable(alpha, POWER))
+        share = 1 + 1 / runs - RERUN_CREDIT * (1 - 1 / fresh)
+        noise, *also = views(
+            variance * (runs - 1), runs - 1, lambda each: each * share,
+            floor=floor, floor_df=subject.measure.floor_df(runs), tail=subject.measure is P95,
+        )  # fmt: skip
+        return max(math.log1p(terms.tolerance), Estimate(0.0, noise, tuple(also)).detectable(alpha, POWER))
 
     def shown(effect: float) -> float:
         return (

@@ -14,21 +14,23 @@ from ciload.baseline.side_by_side import compare_side_by_side
 from ciload.baseline.stored import spoilt
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
 
-__all__ = ["Terms", "alarm_of", "compare_side_by_side", "compare_with_history", "mark", "suspicious"]
+__all__ = ["Terms", "alarm_of", "compare_side_by_side", "compare_with_history", "mark", "suspects"]
 
 # Reruns average the noise away, so what looks bad once in ten runs is worth one: it finds more, and costs little.
 SCREENING = 10
 MOST_SCREENING = 0.10
 
 
-def suspicious(comparison: Comparison) -> bool:
-    """Whether confirmation reruns are worth their time: it looks like a regression, be it certain or not."""
+def suspects(comparison: Comparison) -> list[GatedMetric]:
+    """Metrics for which confirmation reruns are worth their time: they look like a regression, be it certain or not."""
     level = min(SCREENING * comparison.false_alarm, MOST_SCREENING)
     tolerated = math.log1p(comparison.tolerance)
-    return any(
-        each.p_value is not None and each.p_value <= level and _effect(each) >= tolerated
+    found = [
+        (each.p_value, each)
         for each in comparison.metrics
-    )  # fmt: skip
+        if each.p_value is not None and each.p_value <= level and _effect(each) >= tolerated
+    ]
+    return [each for _, each in sorted(found, key=lambda pair: pair[0])]
 
 
 def alarm_of(comparisons: Sequence[Comparison]) -> Literal["", "worse", "better"]:

@@ -19,6 +19,7 @@ from ciload.result.comparison import Comparison, GatedMetric, GateVerdict, RunRe
 
 ENOUGH_RUNS = 10  # from here on, more runs show hardly smaller changes
 OLD = timedelta(days=30)
+GRACE = timedelta(days=1)  # of clocks that differ
 SHORT_COMMIT = 12
 MOST_REASONS = 4
 NOT_BEFORE = "not in the baseline"
@@ -40,7 +41,10 @@ def compare_with_history(
     fresh = [new, *(each for each in reruns if not spoilt(each))]
     mine = {new.run_id, *(each.run_id for each in reruns)}
     others = baseline or Baseline()
-    others = others.model_copy(update={"runs": [run for run in others.runs if run.run_id not in mine]})
+    ahead = [run for run in others.runs if run.at > new.at + GRACE and run.run_id not in mine]
+    # A clock that was wrong once must not decide for good which run is the latest.
+    past = [run for run in others.runs if run.run_id not in mine and run not in ahead]
+    others = others.model_copy(update={"runs": past})
     used = [level for level in levels(others, new.fingerprint) if level]
     runs = list(chain.from_iterable(used))
     blank = Comparison(
@@ -72,6 +76,7 @@ def compare_with_history(
                 *_about_runs(runs, new),
                 *_cut_off(used[-1], new),
                 *(f"{count} {_runs(count)} not used: {why}" for why, count in ignored.most_common(MOST_REASONS)),
+                *_from_the_future(ahead),
                 *(f"a rerun was not used: {spoilt(each)[0]}" for each in reruns if spoilt(each)),
             ],
         }
@@ -108,7 +113,9 @@ def _estimated(subject: Subject, old: Sequence[Sequence[Reading]], now: Sequence
     levels_now = [each.level for each in now]
     estimate, reason, floor = None, "", max(measure.floor(last), _within(now))
     try:
-        estimate = against_history(before, levels_now, floor=floor, within=floor, tail=measure is P95)
+        estimate = against_history(
+            before, levels_now, floor=floor, floor_df=measure.floor_df(len(last)), within=floor, tail=measure is P95
+        )
     except TooFewRunsError:
         count = 1 + sum(len(level) - 1 for level in old)
         reason = f"{count} comparable {_runs(count)}; {LEAST_RUNS} are needed to know how much runs differ"
@@ -211,6 +218,11 @@ def _cut_off(last: Sequence[StoredRun], new: StoredRun) -> Iterable[str]:
             f"{count} endpoint{'s' * (count > 1)} of the last run {'is' if count == 1 else 'are'} not among the "
             f"{MOST_ENDPOINTS - 1} busiest of this one, and not compared"
         )
+
+
+def _from_the_future(ahead: Sequence[StoredRun]) -> Iterable[str]:
+    if ahead:
+        yield f"{len(ahead)} {_runs(len(ahead))} not used: from the future, by this machine's clock"
 
 
 def _shift(others: Baseline, new: StoredRun, metrics: Sequence[GatedMetric]) -> Iterable[str]:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from statistics import median
 from typing import Any
 
 from ciload.baseline.measures import (
@@ -50,7 +49,7 @@ class Block:
 
 
 def pairs_of(result: RunResult) -> list[Pair]:
-    """All requests first. Blocks at the ends of the load that are cut short or hardly used are left out."""
+    """All requests first. The last block is left out when the load ended in it."""
     rows = result.blocks.rows if result.blocks else []
     new = {(row.name, row.method): row for row in rows if row.arm == "new"}
     old = {(row.name, row.method): row for row in rows if row.arm == "old"}
@@ -60,8 +59,8 @@ def pairs_of(result: RunResult) -> list[Pair]:
     one = len(new.keys() | old.keys()) <= 2  # the only endpoint would be all requests once more
     keys = [everything] if one else list(dict.fromkeys(chain([everything], new, old)))
     counts = [a + b for a, b in zip(new[everything].requests, old[everything].requests, strict=False)]
-    full = median(counts) / 2 if counts else 0
-    kept = [index for index, count in enumerate(counts) if count >= full]
+    cut_short = len(counts) > 1 and counts[-1] < counts[-2] / 2
+    kept = list(range(len(counts) - cut_short))
     return [
         Pair(_only(new.get(key) or _nothing(key), kept), _only(old.get(key) or _nothing(key), kept)) for key in keys
     ]  # fmt: skip

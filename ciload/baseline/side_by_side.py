@@ -6,22 +6,20 @@ The run is cut into blocks, and each block gives one difference. Source: Bulej e
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from ciload.baseline.attribution import moved, sides_of_result, together
 from ciload.baseline.judging import Finding, Terms, doubted, judge, overall, why_open
-from ciload.baseline.measures import FAILED_CHECKS, FAILED_REQUESTS, P50, P95, Measure, Subject, latency_level
+from ciload.baseline.measures import FAILED_CHECKS, FAILED_REQUESTS, P50, P95, Measure, Subject
 from ciload.baseline.pairs import LEAST_BLOCKS, LEAST_REQUESTS, Pair, latency_blocks, pairs_of, share_blocks, total
 from ciload.baseline.statistics import TooFewRunsError, logit, side_by_side
-from ciload.baseline.stored import taints
+from ciload.baseline.stored import FELL_BEHIND, STARTS_DROPPED, taints
 from ciload.result.comparison import Comparison, GateVerdict
 from ciload.result.document import RunResult
 
 REMEDY = "a longer or faster run, or reruns (--confirm), would show less"
 PATHS = 'write paths such as "/users", which --base-url and --compare-url are put before'
-ADDRESS = re.compile("https?://")
 NOT_OLD = "not requested from the old target"
 NOT_NEW = "not requested from the new target"
 
@@ -42,8 +40,9 @@ def compare_side_by_side(results: Sequence[RunResult], terms: Terms) -> Comparis
     if reason:
         return blank.model_copy(update={"reason": reason})
     runs = [pairs_of(result) for result in results]
-    metrics = judge(list(_findings(results, runs)), terms, REMEDY)
-    if doubtful := list(dict.fromkeys(taints(first))):
+    metrics = judge(list(_findings(runs)), terms, REMEDY)
+    # Starts that are missing are missing at both targets.
+    if doubtful := [each for each in dict.fromkeys(taints(first)) if each not in (STARTS_DROPPED, FELL_BEHIND)]:
         shown = {GateVerdict.REGRESSION, GateVerdict.IMPROVED}
         metrics = doubted(metrics, f"this run is no good measure: {doubtful[0]}", believed=shown)
     verdict = overall(metrics)
@@ -59,7 +58,7 @@ def compare_side_by_side(results: Sequence[RunResult], terms: Terms) -> Comparis
             "mean_new": mean_new,
             "contributions": contributions,
             "notes": [
-                *_about_elsewhere(first),
+                *_about_servers(first),
                 *(f"no good measure, for either target: {each}" for each in doubtful),
             ],
         }
@@ -76,24 +75,17 @@ def _why_none(result: RunResult) -> str:
         return "no request to the old target succeeded"
     if result.blocks is None or not result.blocks.rows:
         return "the run has no blocks to compare"
-    if len(_elsewhere(result)) == len(result.endpoints):
+    if result.old_arm.nowhere_else:
         return f"the script asks for full URLs, which lead to the same server on both sides: {PATHS}"
     return ""
 
 
-def _elsewhere(result: RunResult) -> list[str]:
-    """Endpoints that are at neither target: what is at one is named by its path."""
-    return [each.name for each in result.endpoints if ADDRESS.match(each.name)]
+def _about_servers(result: RunResult) -> Iterator[str]:
+    if result.old_arm and result.old_arm.same_servers:
+        yield f"asked on both sides, by full URL: {', '.join(result.old_arm.same_servers[:5])}; {PATHS}"
 
 
-def _about_elsewhere(result: RunResult) -> Iterator[str]:
-    found = _elsewhere(result)
-    if found:
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        yield f"the same server on both sides: {found[0]}{more}, asked for by full URL; {PATHS}"
-
-
-def _findings(results: Sequence[RunResult], runs: Sequence[Sequence[Pair]]) -> Iterator[Finding]:
+def _findings(runs: Sequence[Sequence[Pair]]) -> Iterator[Finding]:
     by_key = [{(pair.new.name, pair.new.method): pair for pair in run} for run in runs]
     for key in by_key[0]:
         pairs = [run[key] for run in by_key if key in run]
@@ -102,7 +94,7 @@ def _findings(results: Sequence[RunResult], runs: Sequence[Sequence[Pair]]) -> I
         elif not any(pairs[0].new.requests):
             yield Finding(Subject(*key, P50), NOT_NEW)
         else:
-            yield from (_finding(Subject(*key, measure), pairs, results) for measure in _measures(pairs[0]))
+            yield from (_finding(Subject(*key, measure), pairs) for measure in _measures(pairs[0]))
 
 
 def _measures(pair: Pair) -> Iterable[Measure]:
@@ -111,7 +103,7 @@ def _measures(pair: Pair) -> Iterable[Measure]:
         yield FAILED_CHECKS
 
 
-def _finding(subject: Subject, pairs: Sequence[Pair], results: Sequence[RunResult]) -> Finding:
+def _finding(subject: Subject, pairs: Sequence[Pair]) -> Finding:
     measure = subject.measure
     cut = share_blocks if measure.unit == "share" else latency_blocks
     runs = [list(cut(measure, pair)) for pair in pairs]
@@ -124,7 +116,7 @@ def _finding(subject: Subject, pairs: Sequence[Pair], results: Sequence[RunResul
     except TooFewRunsError as error:
         return Finding(subject, str(error))
     if measure.unit == "ms":
-        old, new = (_mean(each) for each in zip(*(_latency_values(subject, result) for result in results), strict=True))
+        old, new = (_geometric_mean(levels) for levels in ([b.old for b in blocks], [b.new for b in blocks]))
         return Finding(subject, "", estimate, effect=estimate.effect, old=old, new=new)
     old_part, old_whole = total(measure, *(pair.old for pair in pairs))
     part, whole = total(measure, *(pair.new for pair in pairs))
@@ -134,24 +126,8 @@ def _finding(subject: Subject, pairs: Sequence[Pair], results: Sequence[RunResul
     )  # fmt: skip
 
 
-def _latency_values(subject: Subject, result: RunResult) -> tuple[float | None, float | None]:
-    """Old and new, of the whole load."""
-    arm, metric = result.old_arm, result.metrics.get("http_req_duration")
-    if not subject.endpoint and not subject.method:
-        both = (arm.duration if arm else None, metric.trend if metric else None)
-    else:
-        key = subject.endpoint, subject.method
-        old = {(each.name, each.method): each.duration for each in (arm.endpoints if arm else ())}
-        new = {(each.name, each.method): each.duration for each in result.endpoints}
-        both = (old.get(key), new.get(key))
-    values = [None if each is None else each.med if subject.measure is P50 else each.p95 for each in both]
-    return values[0], values[1]
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    """The geometric mean of those that are known."""
-    levels = [latency_level(value) for value in values if value is not None]
-    return math.exp(sum(levels) / len(levels)) if levels else None
+def _geometric_mean(levels: Sequence[float]) -> float:
+    return math.exp(sum(levels) / len(levels))
 
 
 def _too_few(measure: Measure, pair: Pair) -> str:

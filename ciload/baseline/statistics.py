@@ -7,7 +7,7 @@ and then answers for many windows at once: the simulations that back the rates b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ LEAST_RUNS = 3
 FEW_RUNS = 5  # below this a chance agreement of the runs is checked against the prior
 PRIOR_SD = 0.10
 PRIOR_DF = 3
+KNOWN = 1e6  # degrees of freedom of a spread that need not be estimated
 RERUN_CREDIT = 0.7  # share of the spread between reruns that is believed, which so few reruns overstate too often
 MOST_CORRELATION = 0.9
 MOST_COUNTING_VARIANCE = 0.52  # of ln(count + 1/2), at a mean of 1.3
@@ -79,13 +80,12 @@ class Estimate:
     Attributes:
         effect: the shift, on the log or logit scale; positive is a rise.
         noise: how far chance alone moves the effect.
-        second: another view of the noise, None without one. A claim then has to hold in both: p values are the larger
-            ones and intervals the wider ones.
+        also: other views of the noise. A claim has to hold in all: p values are the largest and intervals the widest.
     """
 
     effect: float
     noise: Spread
-    second: Spread | None = None
+    also: tuple[Spread, ...] = ()
 
     @property
     def se(self) -> float:
@@ -120,7 +120,7 @@ class Estimate:
 
     @property
     def _views(self) -> tuple[Spread, ...]:
-        return (self.noise,) if self.second is None else (self.noise, self.second)
+        return (self.noise, *self.also)
 
 
 def against_history(
@@ -128,6 +128,7 @@ def against_history(
     fresh: Sequence[float],
     *,
     floor: float = 0.0,
+    floor_df: float = KNOWN,
     within: float | None = None,
     same_job: bool = True,
     tail: bool = False,
@@ -145,7 +146,9 @@ def against_history(
         levels: log values of the accepted runs, oldest first; a level starts where somebody accepted a shift. All tell
             the spread, the last one tells the mean.
         fresh: log values of the runs to judge, all of one job.
-        floor: the runs' standard deviation is at least this: timer resolution, counting noise, standard error of a run.
+        floor: the runs' standard deviation is known to be at least this: timer resolution, counting noise, standard
+            error of a run.
+        floor_df: how well that is known, as degrees of freedom.
         within: what reruns in one job are known to differ by at least, as a standard deviation.
         same_job: the fresh runs share a runner, so that their mean is only as much better as their spread shows. Runs
             on runners of their own are independent.
@@ -167,15 +170,37 @@ def against_history(
     squares = sum(_squares(level) for level in accepted)
     reruns = _between_reruns(latest, within) if same_job else np.inf
 
-    def spread(seen: Any, df: float) -> Spread:
-        believed = np.maximum(seen, floor**2)
-        shared = np.minimum(reruns, believed) * (1 - 1 / latest.shape[-1])
-        variance = believed * (1 + 1 / accepted[-1].shape[-1]) - shared
-        return Spread(_number(np.sqrt(variance)), df, tail)
+    def of_effect(variance: Any) -> Any:
+        shared = np.minimum(reruns, variance) * (1 - 1 / latest.shape[-1])
+        return variance * (1 + 1 / accepted[-1].shape[-1]) - shared
 
-    with_prior = (PRIOR_DF * PRIOR_SD**2 + squares) / (PRIOR_DF + df)
-    second = spread(with_prior, PRIOR_DF + df) if df + 1 < FEW_RUNS else None
-    return Estimate(_number(effect), spread(squares / df, df), second)
+    noise, *also = views(squares, df, of_effect, floor=floor, floor_df=floor_df, tail=tail)
+    return Estimate(_number(effect), noise, tuple(also))
+
+
+def views(
+    squares: Any,
+    df: float,
+    of_effect: Callable[[Any], Any],
+    *,
+    floor: float = 0.0,
+    floor_df: float = KNOWN,
+    tail: bool = False,
+) -> list[Spread]:
+    """How noisy an effect is: by the spread of the runs, by what it is known to be at least, by what is likely.
+
+    Args:
+        squares: sum of the squared deviations of the runs from their levels' means.
+        df: degrees of freedom of that sum.
+        of_effect: the variance of the effect for a variance of the runs.
+        floor: see `against_history`, as `floor_df` and `tail`.
+    """
+    variances = [(squares / df, df)]
+    if floor:
+        variances.append((floor**2, floor_df))
+    if df + 1 < FEW_RUNS:
+        variances.append(((PRIOR_DF * PRIOR_SD**2 + squares) / (PRIOR_DF + df), PRIOR_DF + df))
+    return [Spread(_number(np.sqrt(of_effect(variance))), known, tail) for variance, known in variances]
 
 
 def side_by_side(runs: Sequence[Sequence[float]], *, floor: float = 0.0) -> Estimate:

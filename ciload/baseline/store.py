@@ -43,7 +43,7 @@ def read_baseline(place: str) -> Baseline | None:
         shown, data = without_secrets(place), _fetch(place)
     else:
         shown, data = place, _load(place)
-    return None if data is None else _parse(data, printable(shown))
+    return None if data is None else parse_baseline(data, printable(shown))
 
 
 def save_run(path: str | os.PathLike[str], run: StoredRun) -> Baseline:
@@ -67,7 +67,7 @@ def update(path: str | os.PathLike[str], change: Callable[[Baseline], Baseline])
         changed, data = _fitting(change(read_baseline(str(target)) or Baseline()))
         if len(data) > MOST_BYTES:
             raise _too_large(str(target), "with this change; `ciload baseline prune` makes it smaller")
-        _parse(data, str(target))
+        parse_baseline(data, str(target))
         with _explained(target):
             _replace(target, data)
     return changed
@@ -165,7 +165,12 @@ class _Head(BaseModel):
     name: object = Field(None, alias="schema")
 
 
-def _parse(data: bytes, shown: str) -> Baseline:
+def parse_baseline(data: bytes, shown: str) -> Baseline:
+    """The baseline in these bytes, which come from the place that is `shown`.
+
+    Raises:
+        BaselineError: it is none that this ciload can read.
+    """
     if guess := _what_else(data):
         raise BaselineError(f"{shown}: {guess}; delete it to begin anew, or give the path of the baseline")
     values = sum(data.count(sign) for sign in (b",", b"[", b"{"))

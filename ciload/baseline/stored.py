@@ -16,6 +16,7 @@ MOST_BUSY = 0.8
 # Shared CI machines have 10 ms in good runs too; from here on it is more than the latencies that are worth gating.
 MOST_LAG_MS = 25.0
 LEAST_ACHIEVED = 0.95
+MOST_DROPPED = 0.01  # of the planned starts
 MOST_FAILED = 0.5
 
 OF_GATES = (ExitCode.REGRESSION, ExitCode.NO_COMPARISON)
@@ -68,7 +69,7 @@ def taints(result: RunResult) -> Iterable[str]:
     for scenario in result.scenarios:
         if scenario.planned is None:
             continue
-        if scenario.dropped:
+        if scenario.dropped > MOST_DROPPED * scenario.planned:
             yield STARTS_DROPPED
         elif scenario.planned_per_s and (scenario.achieved_per_s or 0.0) < LEAST_ACHIEVED * scenario.planned_per_s:
             yield FELL_BEHIND

@@ -54,6 +54,7 @@ class Ending:
     old: Snapshot = field(default_factory=lambda: Snapshot({}))
     aside: Snapshot = field(default_factory=lambda: Snapshot({}))
     stops: list[Stop] = field(default_factory=list)
+    servers: dict[Arm, set[str]] = field(default_factory=dict)  # that each arm's requests went to
 
 
 class Load:
@@ -141,6 +142,7 @@ class Load:
         for crew in self.crews:
             crew.close()
         self.ending.measured, self.ending.old = self.registry.take(), self.old.take()
+        self.ending.servers = {arm: client.preparer.servers for arm, client in self.clients.items()}
         self.ending.interrupted = sum(crew.interrupted for crew in self.crews)
         self.ending.aside = self.aside.take()
         return self.ending

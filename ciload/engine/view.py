@@ -10,7 +10,7 @@ from ciload.engine.control import Control, Stop
 from ciload.engine.health import Health, WorkerHealth
 from ciload.engine.load import Delta, Ending
 from ciload.errors import ExitCode
-from ciload.metrics.blocks import Blocks
+from ciload.metrics.blocks import Arm, Blocks
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.sinks import CounterSink, GaugeSink, RateSink
 from ciload.metrics.snapshot import Snapshot, merged
@@ -63,6 +63,7 @@ class Outcome:
     snapshot: Snapshot = field(default_factory=lambda: Snapshot(dict(BUILTIN)))
     warmup: Snapshot = field(default_factory=lambda: Snapshot(dict(BUILTIN)))
     old: Snapshot = field(default_factory=lambda: Snapshot(dict(BUILTIN)))  # side by side: of the old target
+    servers: dict[Arm, set[str]] = field(default_factory=dict)  # that each arm's requests went to
     blocks: Blocks = field(default_factory=Blocks)
     aside: Snapshot = field(default_factory=lambda: Snapshot(dict(BUILTIN)))  # setup, teardown and the users' hooks
     windows: dict[Threshold, float | None] = field(default_factory=dict)
@@ -111,6 +112,8 @@ class View:
         outcome.snapshot.merge(ending.measured)
         outcome.old.merge(ending.old)
         outcome.aside.merge(ending.aside)
+        for arm, servers in ending.servers.items():
+            outcome.servers.setdefault(arm, set()).update(servers)
         for stop in ending.stops:
             outcome.note(stop)
         self._leave(worker)

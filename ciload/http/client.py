@@ -329,6 +329,7 @@ async def _follow(
             elif prepared.target.authorization and not target.authorization:
                 target = replace(target, authorization=prepared.target.authorization)
             prepared = Prepared(method, target, headers)
+            session.client.preparer.note(prepared)
         except RequestFailedError as failure:
             response = _unsent(session, method, without_secrets(location), name, tags, failure)
             break

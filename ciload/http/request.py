@@ -21,6 +21,7 @@ WITH_BODY = frozenset({"POST", "PUT", "PATCH"})  # these say Content-Length: 0 w
 # What the framing depends on is not the script's to set; Host has its place at the top.
 OURS = frozenset({"content-length", "transfer-encoding", "host"})
 MOST_PREPARED = 4_096
+MOST_SERVERS = 50
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
 
 
@@ -115,11 +116,12 @@ def _header_text(name: str, value: HeaderValue) -> str:
 class Preparer:
     """Prepares requests and remembers them: most scripts send the same few, over and over."""
 
-    __slots__ = ("base_url", "home", "memory")
+    __slots__ = ("base_url", "home", "memory", "servers")
 
     def __init__(self, base_url: str = "") -> None:
         self.base_url = base_url
         self.home = parse_target(base_url).origin if base_url else None
+        self.servers: set[str] = set()  # that requests were prepared for, as far as they fit
         self.memory: dict[tuple[str, str, HeaderPairs], Prepared] = {}
 
     def prepare(self, key: tuple[str, str, HeaderPairs]) -> Prepared:
@@ -135,11 +137,16 @@ class Preparer:
         if not isinstance(url, str):
             raise TypeError(f"expected a URL as text, got {type(url).__name__}")
         prepared = Prepared(method.upper(), parse_target(url, self.base_url, self.home), headers)
+        self.note(prepared)
         if len(self.memory) >= MOST_PREPARED:
             self.memory.clear()
         if all(type(value) is str for _, value in headers):  # 1, 1.0 and True are one key, and three header values
             self.memory[key] = prepared
         return prepared
+
+    def note(self, prepared: Prepared) -> None:
+        if len(self.servers) < MOST_SERVERS:
+            self.servers.add(prepared.origin_key)
 
 
 def encode_body(json: Any, data: Params | str | bytes | None, content: str | bytes | None) -> tuple[bytes, str | None]:

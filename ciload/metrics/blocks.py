@@ -41,7 +41,7 @@ class Blocks:
     def __init__(self) -> None:
         self.span_s = 1
         self.cells: list[dict[Key, Cell]] = []
-        self._known: set[Key] = set()
+        self._known: set[tuple[str, str]] = set()
 
     def add(self, second: int, measured: Mapping[Arm, Snapshot]) -> None:
         """Take in what was measured in a second of the load, counted from 0."""
@@ -67,10 +67,10 @@ class Blocks:
                 whole.checks.merge(checks)
 
     def _cell(self, cells: dict[Key, Cell], key: Key) -> Cell | None:
-        if key not in self._known:
+        if key[1:] not in self._known:
             if len(self._known) >= MOST_ENDPOINTS:
                 return None
-            self._known.add(key)
+            self._known.add(key[1:])
         return cells.setdefault(key, Cell())
 
     def _halve(self) -> None:

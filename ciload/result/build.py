@@ -65,6 +65,7 @@ class Facts:
     blocks: Blocks | None = None
     old_url: str = ""  # side by side: the old target, and what was measured there
     old: Snapshot | None = None
+    same_servers: tuple[Sequence[str], bool] = ((), False)
 
 
 def build_result(snapshot: Snapshot, facts: Facts) -> RunResult:
@@ -220,6 +221,8 @@ def _old_arm(old: Snapshot, facts: Facts) -> OldArm:
     duration = old.trend("http_req_duration")
     return OldArm(
         url=facts.old_url,
+        same_servers=list(facts.same_servers[0]),
+        nowhere_else=facts.same_servers[1],
         iterations=int(getattr(old.select("iterations"), "total", 0)),
         script_errors=int(getattr(old.select("script_errors"), "total", 0)),
         requests=sum(each.requests for each in endpoints),

@@ -138,6 +138,8 @@ class OldArm(Part):
     """Side by side: what the same iterations met at `--compare-url`. All else in the result is about the new target."""
 
     url: str
+    same_servers: list[str] = Field(default_factory=list, description="asked on behalf of the new target as well")
+    nowhere_else: bool = Field(default=False, description="no other server was asked")
     iterations: int
     script_errors: int
     requests: int

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ciload.baseline.document import Baseline, StoredRun
-from ciload.baseline.gate import Terms, alarm_of, compare_with_history, mark, suspicious
+from ciload.baseline.gate import Terms, alarm_of, compare_with_history, mark, suspects
 from ciload.baseline.levels import SHIFT, accept, merge
 from ciload.baseline.stored import MOSTLY_FAILED, STARTS_DROPPED
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
@@ -370,12 +370,12 @@ class TestReruns:
 
         doubtful = compared(new_run(12.3), baseline(noisy))
         assert doubtful.verdict is not REGRESSION
-        assert suspicious(doubtful)
-        assert suspicious(compared(new_run(20.0), baseline(noisy)))
-        assert not suspicious(compared(new_run(10.0), baseline(noisy)))
-        assert not suspicious(compared(new_run(10.5), baseline()))
-        assert not suspicious(compared(new_run(5.0), baseline(noisy)))
-        assert not suspicious(compared(new_run(), None))
+        assert suspects(doubtful)
+        assert suspects(compared(new_run(20.0), baseline(noisy)))
+        assert not suspects(compared(new_run(10.0), baseline(noisy)))
+        assert not suspects(compared(new_run(10.5), baseline()))
+        assert not suspects(compared(new_run(5.0), baseline(noisy)))
+        assert not suspects(compared(new_run(), None))
 
 
 class TestOverTime:

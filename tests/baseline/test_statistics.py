@@ -64,7 +64,7 @@ class TestEstimate:
         """The less certain view decides everything."""
         quiet, noisy = Spread(0.1, 20), Spread(0.2, 20)
 
-        for both in (Estimate(0.3, quiet, noisy), Estimate(0.3, noisy, quiet)):
+        for both in (Estimate(0.3, quiet, (noisy,)), Estimate(0.3, noisy, (quiet,))):
             assert both.rise == Estimate(0.3, noisy).rise
             assert both.fall == Estimate(0.3, quiet).fall
             assert both.interval() == Estimate(0.3, noisy).interval()
@@ -155,11 +155,12 @@ class TestAgainstHistory:
         assert against_history([history], fresh[:1], within=0.05).se == against_history([history], fresh[:1]).se
 
     def test_floor(self) -> None:
-        """Runs that agree to the last digit have the floor's deviation."""
+        """Runs that agree to the last digit have the floor's deviation, which need not be estimated."""
         estimate = against_history([[1.0] * 5], [1.001], floor=0.01)
 
-        assert estimate.se == pytest.approx(0.01 * math.sqrt(1.2))
         assert estimate.rise > 0.4
+        assert estimate.interval()[1] - 0.001 == pytest.approx(1.645 * 0.01 * math.sqrt(1.2), rel=0.001)
+        assert against_history([[1.0] * 3], [1.05], floor=0.01).rise > 0.1  # the prior
 
     @pytest.mark.parametrize("deviation", [0.01, 0.1, 0.5])
     def test_few_runs_also_have_to_convince_the_prior(self, deviation: float) -> None:
@@ -173,8 +174,8 @@ class TestAgainstHistory:
 
     def test_five_runs_speak_for_themselves(self) -> None:
         """From five runs on there is no prior."""
-        assert against_history([[1.0, 1.1, 0.9, 1.05]], [1.4]).second is not None
-        assert against_history([[1.0, 1.1, 0.9, 1.05, 0.95]], [1.4]).second is None
+        assert against_history([[1.0, 1.1, 0.9, 1.05]], [1.4]).also
+        assert not against_history([[1.0, 1.1, 0.9, 1.05, 0.95]], [1.4]).also
 
     @pytest.mark.parametrize("levels", [[], [[]], [[1.0, 2.0]], [[1.0, 1.1], [2.0]], [[1.0, 1.1, 1.2], []]])
     def test_too_few_runs(self, levels: list[list[float]]) -> None:
