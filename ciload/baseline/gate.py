@@ -35,11 +35,11 @@ def suspects(comparison: Comparison) -> list[GatedMetric]:
 
 def alarm_of(comparisons: Sequence[Comparison]) -> Literal["", "worse", "better"]:
     """What the gates say of the run, all together."""
-    verdicts = {comparison.verdict for comparison in comparisons}
-    verdicts |= {metric.verdict for comparison in comparisons for metric in comparison.metrics}
-    if GateVerdict.REGRESSION in verdicts:
+    found = [(each.gate, metric.verdict) for each in comparisons for metric in each.metrics]
+    if any(verdict is GateVerdict.REGRESSION for _, verdict in found):
         return "worse"
-    return "better" if GateVerdict.IMPROVED in verdicts else ""
+    # That a version is faster than the old one beside it does not tell it from earlier runs of its own.
+    return "better" if ("history", GateVerdict.IMPROVED) in found else ""
 
 
 def mark(run: StoredRun, comparisons: Sequence[Comparison]) -> StoredRun:

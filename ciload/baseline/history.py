@@ -54,7 +54,7 @@ def compare_with_history(
     ids = {run.run_id for run in runs}
     ignored = Counter(why for run in others.runs if run.run_id not in ids and (why := _why_not(run, new)))
     if not runs:
-        return blank.model_copy(update={"reason": _nothing(baseline, ignored)})
+        return blank.model_copy(update={"reason": _nothing(baseline, ignored, against)})
     found = find([[readings(run) for run in level] for level in used], [readings(run) for run in fresh])
     metrics = judge(found, terms, _remedy(len(runs)))
     if new.tainted:
@@ -72,12 +72,12 @@ def compare_with_history(
             "mean_new": mean_new,
             "contributions": contributions,
             "notes": [
-                *_shift(others, new, metrics),
+                *_shift(others, new, metrics, against),
                 *_about_runs(runs, new),
                 *_cut_off(used[-1], new),
                 *(f"{count} {_runs(count)} not used: {why}" for why, count in ignored.most_common(MOST_REASONS)),
                 *_from_the_future(ahead),
-                *(f"a rerun was not used: {spoilt(each)[0]}" for each in reruns if spoilt(each)),
+                *_about_reruns(reruns),
             ],
         }
     )
@@ -99,10 +99,11 @@ def _find(subject: Subject, old: Sequence[Sequence[Readings]], fresh: Sequence[R
         full = all(_full(run) for level in old for run in level)
         return Finding(subject, NOT_BEFORE) if _once(subject, *chain.from_iterable(old)) and not full else None
     if isinstance(first, str):
-        return Finding(subject, f"too few data: {first}")
+        return Finding(subject, f"too few data: {first}", decides=not subject.endpoint)
     kept = [[reading for run in level if isinstance(reading := run.get(subject), Reading)] for level in old]
     if not kept[-1]:
-        return Finding(subject, f"too few data in the baseline: {_first_text(subject, old[-1])}", new=first.value)
+        reason = f"too few data in the baseline: {_first_text(subject, old[-1])}"
+        return Finding(subject, reason, new=first.value, decides=not subject.endpoint)
     now = [reading for run in fresh if isinstance(reading := run.get(subject), Reading)]
     return _estimated(subject, [level for level in kept if level], now)
 
@@ -159,8 +160,8 @@ def _runs(count: int) -> str:
 
 def _remedy(count: int) -> str:
     if count < ENOUGH_RUNS:
-        return f"more runs ({ENOUGH_RUNS}) or side by side would show less"
-    return "reruns (--confirm) or side by side (--compare-url) would show less"
+        return f"more runs ({ENOUGH_RUNS}) or side by side (--compare-url) would find smaller changes"
+    return "reruns (--confirm) or side by side (--compare-url) would find smaller changes"
 
 
 def _why_not(run: StoredRun, new: StoredRun) -> str:
@@ -176,21 +177,21 @@ def _why_not(run: StoredRun, new: StoredRun) -> str:
     if theirs.ciload != ours.ciload:
         return f"ciload {run.environment.ciload}"
     if not run.accepted:
-        return "it raised an alarm and was not accepted" if run.alarm else "not accepted"
-    return f"no good measure: {run.tainted[0]}" if run.tainted else ""
+        return "alarms that nobody has accepted" if run.alarm else "not accepted"
+    return f"no good measure, {run.tainted[0]}" if run.tainted else ""
 
 
-def _nothing(baseline: Baseline | None, ignored: Counter[str]) -> str:
+def _nothing(baseline: Baseline | None, ignored: Counter[str], against: str) -> str:
     if baseline is None:
-        return "no baseline yet"
+        return f"{against} does not exist; --save-baseline makes one"
     if not ignored:
-        return "the baseline holds no other run"
+        return f"{against} holds no other run"
     total = ignored.total()
     if len(ignored) == 1:
-        reason = f"{total} {_runs(total)}, {'all ' if total > 1 else ''}of {next(iter(ignored))}"
+        reason = f"{total} {_runs(total)} in {against}, none comparable: {next(iter(ignored))}"
     else:
-        reason = f"{total} runs, none comparable: " + ", ".join(
-            f"{count} of {why}" for why, count in ignored.most_common(MOST_REASONS)
+        reason = f"{total} runs in {against}, none comparable: " + "; ".join(
+            f"{count} {_runs(count)}: {why}" for why, count in ignored.most_common(MOST_REASONS)
         )
     unnamed = any(why == "another script version" for why in ignored)
     return reason + ("; give the script a --name to compare across versions" if unnamed else "")
@@ -199,7 +200,8 @@ def _nothing(baseline: Baseline | None, ignored: Counter[str]) -> str:
 def _about_runs(runs: Sequence[StoredRun], new: StoredRun) -> Iterable[str]:
     if LEAST_RUNS <= len(runs) < FEW_RUNS:
         yield (
-            f"{len(runs)} runs are few: it is assumed that runs differ by 10% or so, until there are {FEW_RUNS} to tell"
+            f"{len(runs)} runs are few: until there are {FEW_RUNS}, a change must also stand out from runs that differ "
+            "by 10% or so"
         )
     old = sum(new.at - run.at > OLD for run in runs)
     if old:
@@ -220,12 +222,20 @@ def _cut_off(last: Sequence[StoredRun], new: StoredRun) -> Iterable[str]:
         )
 
 
+def _about_reruns(reruns: Sequence[StoredRun]) -> Iterable[str]:
+    reasons = Counter(spoilt(each)[0] for each in reruns if spoilt(each))
+    for why, count in reasons.items():
+        yield f"{count} rerun{'s' if count > 1 else ''} not used: {why}"
+    if reruns and reasons.total() == len(reruns):
+        yield "not confirmed: no rerun could be used, so the first run alone decides"
+
+
 def _from_the_future(ahead: Sequence[StoredRun]) -> Iterable[str]:
     if ahead:
         yield f"{len(ahead)} {_runs(len(ahead))} not used: from the future, by this machine's clock"
 
 
-def _shift(others: Baseline, new: StoredRun, metrics: Sequence[GatedMetric]) -> Iterable[str]:
+def _shift(others: Baseline, new: StoredRun, metrics: Sequence[GatedMetric], against: str) -> Iterable[str]:
     if any(each.verdict is GateVerdict.REGRESSION for each in metrics):
         direction = "worse"
     elif any(each.verdict is GateVerdict.IMPROVED for each in metrics):
@@ -239,5 +249,5 @@ def _shift(others: Baseline, new: StoredRun, metrics: Sequence[GatedMetric]) -> 
     commit = f" at commit {alarms[0].commit[:SHORT_COMMIT]}" if alarms[0].commit else f" on {alarms[0].at:%Y-%m-%d}"
     yield (
         f"level shift: {len(alarms)} runs in a row are {direction}; first seen{commit}; if it is meant: "
-        "ciload accept FILE --reason …"
+        f"ciload accept {against} --reason …"
     )

@@ -38,6 +38,7 @@ class Finding:
     new: float | None = None
     fresh_level: float = 0.0  # of shares: the log odds of `new`, never infinite
     history: list[float] = field(default_factory=list)
+    decides: bool = True  # false where an endpoint simply has too few requests
 
 
 def judge(findings: Sequence[Finding], terms: Terms, remedy: str) -> list[GatedMetric]:
@@ -62,7 +63,7 @@ def judge(findings: Sequence[Finding], terms: Terms, remedy: str) -> list[GatedM
 
 def overall(metrics: Sequence[GatedMetric]) -> GateVerdict:
     """One verdict for all: the worst, and OK only when nothing is left open."""
-    found = {each.verdict for each in metrics}
+    found = {each.verdict for each in metrics if each.decides}
     order = (GateVerdict.REGRESSION, GateVerdict.INCONCLUSIVE, GateVerdict.IMPROVED, GateVerdict.OK)
     return next((each for each in order if each in found), GateVerdict.INCONCLUSIVE)
 
@@ -160,5 +161,5 @@ def _metric(
     return GatedMetric(
         endpoint=subject.endpoint, method=subject.method, metric=subject.measure.metric, unit=subject.measure.unit,
         verdict=verdict, reason=reason, old=finding.old, new=finding.new, change=change, low=low, high=high,
-        p_value=p_value, detectable=detectable, history=finding.history,
+        p_value=p_value, detectable=detectable, history=finding.history, decides=finding.decides,
     )  # fmt: skip

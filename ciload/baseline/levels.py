@@ -128,8 +128,11 @@ def _from(baseline: Baseline, run_id: str) -> list[StoredRun]:
         raise UsageError(f"--run {run_id}: a tainted run is no measure for others; name a later one")
     if first.accepted:
         raise UsageError(f"--run {run_id}: is accepted already; name the first run that is not")
-    later = [run for run in _of_kind(baseline, first.fingerprint) if _age(run) >= _age(first)]
-    return [run for run in later if not run.accepted and not run.tainted]
+    later = [run for run in _of_kind(baseline, first.fingerprint) if _age(run) >= _age(first) and not run.tainted]
+    back = next((run for run in later if run.accepted), None)
+    if back is not None:
+        raise UsageError(f"--run {run_id}: a later run, {back.run_id}, was at the old level; name one after that")
+    return [run for run in later if run.alarm == first.alarm]
 
 
 def _of_kind(baseline: Baseline, fingerprint: Fingerprint) -> list[StoredRun]:

@@ -18,7 +18,7 @@ from ciload.baseline.stored import FELL_BEHIND, STARTS_DROPPED, taints
 from ciload.result.comparison import Comparison, GateVerdict
 from ciload.result.document import RunResult
 
-REMEDY = "a longer or faster run, or reruns (--confirm), would show less"
+REMEDY = "a longer or faster run, or reruns (--confirm), would find smaller changes"
 PATHS = 'write paths such as "/users", which --base-url and --compare-url are put before'
 NOT_OLD = "not requested from the old target"
 NOT_NEW = "not requested from the new target"
@@ -109,7 +109,8 @@ def _finding(subject: Subject, pairs: Sequence[Pair]) -> Finding:
     runs = [list(cut(measure, pair)) for pair in pairs]
     blocks = list(chain.from_iterable(runs))
     if len(blocks) < LEAST_BLOCKS:
-        return Finding(subject, _too_few(measure, pairs[0]))
+        enough_blocks = len(pairs[0].new.requests) >= LEAST_BLOCKS
+        return Finding(subject, _too_few(measure, pairs[0]), decides=not (subject.endpoint and enough_blocks))
     floor = math.sqrt(sum(block.noise**2 for block in blocks) / len(blocks))
     try:
         estimate = side_by_side([[block.difference for block in run] for run in runs if run], floor=floor)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,33 +118,47 @@ def _load(place: str) -> bytes | None:
 
 
 def _fetch(url: str) -> bytes | None:
-    import httpx  # late: most baselines are files
+    import anyio  # late, both: most baselines are files
+    import httpx
 
     shown = printable(without_secrets(url))
-    data = bytearray()
-    ends_at = time.monotonic() + FETCH_TIMEOUT_S
-    # Compressed answers are not asked for: a few kB of them could be GBs.
-    headers = {"Accept-Encoding": "identity"}
+
+    async def in_time() -> bytes | None:
+        with anyio.fail_after(FETCH_TIMEOUT_S):  # of all of it: a server may send a byte every now and then
+            return await _download(url, shown)
+
     try:
-        with httpx.stream("GET", url, headers=headers, timeout=PAUSE_TIMEOUT_S, follow_redirects=True) as reply:
-            if reply.status_code in NOTHING_THERE:
-                return None
-            if reply.status_code != 200:
-                raise BaselineError(
-                    f"{shown}: the server answered with status {reply.status_code}, not with a baseline"
-                )
-            for chunk in reply.iter_raw(CHUNK):
-                data += chunk
-                if len(data) > MOST_BYTES:
-                    raise _too_large(shown, "downloading was stopped there")
-                if time.monotonic() > ends_at:
-                    raise BaselineError(f"{shown}: was not downloaded within {FETCH_TIMEOUT_S:g} s")
+        return anyio.run(in_time)
+    except TimeoutError:
+        raise BaselineError(f"{shown}: was not downloaded within {FETCH_TIMEOUT_S:g} s") from None
+    except httpx.UnsupportedProtocol:
+        raise BaselineError(f"{shown}: is no address to download from; write https://host/path") from None
     except httpx.TimeoutException:
         raise BaselineError(f"{shown}: the server was silent for {PAUSE_TIMEOUT_S:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError) as error:
         # The text of most of these may quote the URL, and with it a password.
         reason = str(error) if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError) else ""
         raise BaselineError(f"{shown}: cannot be downloaded: {printable(reason) or type(error).__name__}") from None
+
+
+async def _download(url: str, shown: str) -> bytes | None:
+    import httpx
+
+    data = bytearray()
+    # Compressed answers are not asked for: a few kB of them could be GBs.
+    headers = {"Accept-Encoding": "identity"}
+    async with (
+        httpx.AsyncClient(timeout=PAUSE_TIMEOUT_S, follow_redirects=True) as client,
+        client.stream("GET", url, headers=headers) as reply,
+    ):
+        if reply.status_code in NOTHING_THERE:
+            return None
+        if reply.status_code != 200:
+            raise BaselineError(f"{shown}: the server answered with status {reply.status_code}, not with a baseline")
+        async for chunk in reply.aiter_raw():
+            data += chunk
+            if len(data) > MOST_BYTES:
+                raise _too_large(shown, "downloading was stopped there")
     return bytes(data)
 
 

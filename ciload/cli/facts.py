@@ -55,8 +55,17 @@ def facts_of_run(path: Path, environment: Mapping[str, str], plan: Plan, outcome
         fingerprint=_fingerprint(path, plan),
         blocks=outcome.blocks,
         old_url=without_secrets(plan.options.compare_url),
+        same_servers=_same_servers(plan.options, outcome),
         old=outcome.old if plan.options.compare_url else None,
     )
+
+
+def _same_servers(options: Options, outcome: Outcome) -> tuple[list[str], bool]:
+    """Servers that both arms asked although their targets differ, and whether the old arm asked no other."""
+    new, old = outcome.servers.get("new", set()), outcome.servers.get("old", set())
+    if urlsplit(options.base_url).netloc == urlsplit(options.compare_url).netloc:
+        return [], False
+    return sorted(new & old), bool(old) and old <= new
 
 
 def _fingerprint(path: Path, plan: Plan | None = None) -> Fingerprint:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic_core import PydanticSerializationError
+
 from ciload.metrics.blocks import Blocks, Cell
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.sinks import CounterSink, GaugeSink, RateSink, Sink, TrendSink
@@ -87,30 +89,49 @@ def build_result(snapshot: Snapshot, facts: Facts) -> RunResult:
         warnings=_warnings(snapshot, facts, thresholds),
     )
     expected = snapshot.select("http_req_duration", {"expected_response": "true"})
-    return RunResult(
-        run_id=facts.run_id,
-        name=facts.name,
-        script_sha256=facts.script_sha256,
-        options=facts.options,
-        scenarios=list(facts.scenarios),
-        git=facts.git,
-        ci=facts.ci,
-        environment=facts.environment,
-        fingerprint=facts.fingerprint,
-        load=facts.load,
-        metrics=dict(_metrics(snapshot, load_s)),
-        expected_duration=distribution(expected, encode=False) if isinstance(expected, TrendSink) else None,
-        endpoints=endpoints,
-        checks=sorted(_checks(snapshot), key=lambda each: (each.group, each.name)),
-        thresholds=thresholds,
-        errors=_errors(snapshot),
-        timeline=list(facts.timeline),
-        generator=facts.generator,
-        blocks=_blocks(facts.blocks) if facts.blocks is not None and facts.blocks.cells else None,
-        phases=_phases(_trends(snapshot)),
-        old_arm=_old_arm(facts.old, facts) if facts.old is not None else None,
-        verdict=verdict,
+    return writable(
+        RunResult(
+            run_id=facts.run_id,
+            name=facts.name,
+            script_sha256=facts.script_sha256,
+            options=facts.options,
+            scenarios=list(facts.scenarios),
+            git=facts.git,
+            ci=facts.ci,
+            environment=facts.environment,
+            fingerprint=facts.fingerprint,
+            load=facts.load,
+            metrics=dict(_metrics(snapshot, load_s)),
+            expected_duration=distribution(expected, encode=False) if isinstance(expected, TrendSink) else None,
+            endpoints=endpoints,
+            checks=sorted(_checks(snapshot), key=lambda each: (each.group, each.name)),
+            thresholds=thresholds,
+            errors=_errors(snapshot),
+            timeline=list(facts.timeline),
+            generator=facts.generator,
+            blocks=_blocks(facts.blocks) if facts.blocks is not None and facts.blocks.cells else None,
+            phases=_phases(_trends(snapshot)),
+            old_arm=_old_arm(facts.old, facts) if facts.old is not None else None,
+            verdict=verdict,
+        )
     )
+
+
+def writable(result: RunResult) -> RunResult:
+    """The result with text that can be written: names and tags of a script may hold half a character."""
+    try:
+        result.to_json()
+    except PydanticSerializationError:
+        return RunResult.model_validate(_whole(result.model_dump(by_alias=True)))
+    return result
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_whole(key): _whole(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
 
 
 def distribution(sink: TrendSink, *, encode: bool = True) -> Distribution | None:

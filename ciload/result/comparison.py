@@ -35,6 +35,7 @@ class GatedMetric(Part):
     unit: Literal["ms", "share", "/s"]
     verdict: GateVerdict
     reason: str = Field(default="", description="why it is inconclusive")
+    decides: bool = Field(default=True, description="false: an endpoint with too few requests to be judged")
     old: float | None = Field(default=None, description="geometric mean of the runs, or of the blocks, compared with")
     new: float | None = None
     change: float | None = None

@@ -86,7 +86,7 @@ class TestVerdicts:
         assert p50.verdict is INCONCLUSIVE
         assert "cannot tell: it may be up to +" in p50.reason
         assert "8 times in 10" in p50.reason
-        assert "more runs (10) or side by side would show less" in p50.reason
+        assert "more runs (10) or side by side (--compare-url) would find smaller changes" in p50.reason
         assert p50.detectable is not None
         assert p50.detectable > 0.5
 
@@ -276,8 +276,8 @@ class TestFamily:
 class TestComparable:
     def test_no_baseline_is_a_verdict_of_its_own(self) -> None:
         """Nothing to compare with is neither a pass nor a failure."""
-        assert (compared(new_run(), None).verdict, compared(new_run(), None).reason) == (MISSING, "no baseline yet")
-        assert compared(new_run(), Baseline()).reason == "the baseline holds no other run"
+        assert (compared(new_run(), None).verdict, compared(new_run(), None).reason) == (MISSING, "baseline.json does not exist; --save-baseline makes one")
+        assert compared(new_run(), Baseline()).reason == "baseline.json holds no other run"
 
     def test_a_run_is_not_compared_with_itself(self) -> None:
         """A run that was stored already, or one of its reruns, is none of the others."""
@@ -290,12 +290,12 @@ class TestComparable:
         [
             (
                 {"scenario": "sha256:old"},
-                "10 runs, all of another script version; give the script a --name to compare across versions",
+                "10 runs in baseline.json, none comparable: another script version; give the script a --name to compare across versions",
             ),
-            ({"runner": "Linux x86_64 64 cores"}, "10 runs, all of another machine (AMD EPYC 7763, 4 cores)"),
-            ({"load": "other"}, "10 runs, all of another load"),
-            ({"target": "elsewhere"}, "10 runs, all of another target"),
-            ({"ciload": "0"}, "10 runs, all of ciload 1.4.0"),
+            ({"runner": "Linux x86_64 64 cores"}, "10 runs in baseline.json, none comparable: another machine (AMD EPYC 7763, 4 cores)"),
+            ({"load": "other"}, "10 runs in baseline.json, none comparable: another load"),
+            ({"target": "elsewhere"}, "10 runs in baseline.json, none comparable: another target"),
+            ({"ciload": "0"}, "10 runs in baseline.json, none comparable: ciload 1.4.0"),
         ],
     )
     def test_runs_of_another_kind_are_told_apart(self, theirs: dict[str, str], reason: str) -> None:
@@ -321,8 +321,8 @@ class TestComparable:
         comparison = compared(new_run(), Baseline(runs=runs))
 
         assert len(comparison.runs) == 10
-        assert "1 run not used: no good measure: it was interrupted" in comparison.notes
-        assert "1 run not used: it raised an alarm and was not accepted" in comparison.notes
+        assert "1 run not used: no good measure, it was interrupted" in comparison.notes
+        assert "1 run not used: alarms that nobody has accepted" in comparison.notes
 
     def test_old_runs_are_told(self) -> None:
         """Runs of more than a month ago are used, with a note."""
@@ -362,7 +362,7 @@ class TestReruns:
         comparison = compared(new_run(13.0), baseline(), new_run(1.0, run_id="a", tainted=["it was interrupted"]))
 
         assert (comparison.fresh, comparison.verdict) == (1, REGRESSION)
-        assert "a rerun was not used: it was interrupted" in comparison.notes
+        assert "1 rerun not used: it was interrupted" in comparison.notes
 
     def test_suspicion_comes_before_certainty(self) -> None:
         """What is likely at one in ten, and large enough, is worth a rerun; what is fine is not."""

@@ -105,7 +105,7 @@ class TestVerdicts:
         p50 = metric(compared(run(*pair(own=0.5))), "p50")
 
         assert p50.verdict is INCONCLUSIVE
-        assert p50.reason.endswith("a longer or faster run, or reruns (--confirm), would show less")
+        assert p50.reason.endswith("a longer or faster run, or reruns (--confirm), would find smaller changes")
 
     def test_blocks_without_any_spread_are_known_to_the_resolution_of_the_clock(self) -> None:
         """Equal differences in all blocks do not make the last digit a regression."""
