@@ -22,6 +22,7 @@ from tests.baseline.runs import START, endpoint, fingerprint, stored_run, stored
 REGRESSION, IMPROVED, OK = GateVerdict.REGRESSION, GateVerdict.IMPROVED, GateVerdict.OK
 INCONCLUSIVE, MISSING = GateVerdict.INCONCLUSIVE, GateVerdict.MISSING
 TERMS = Terms()
+NONE = "10 runs in baseline.json, none comparable: "
 QUIET = [10.0, 10.1, 9.9, 10.05, 9.95, 10.02, 9.98, 10.07, 9.93, 10.0]  # runs that differ by half a percent or so
 
 
@@ -276,7 +277,8 @@ class TestFamily:
 class TestComparable:
     def test_no_baseline_is_a_verdict_of_its_own(self) -> None:
         """Nothing to compare with is neither a pass nor a failure."""
-        assert (compared(new_run(), None).verdict, compared(new_run(), None).reason) == (MISSING, "baseline.json does not exist; --save-baseline makes one")
+        assert compared(new_run(), None).verdict is MISSING
+        assert compared(new_run(), None).reason == "baseline.json does not exist; --save-baseline makes one"
         assert compared(new_run(), Baseline()).reason == "baseline.json holds no other run"
 
     def test_a_run_is_not_compared_with_itself(self) -> None:
@@ -290,12 +292,12 @@ class TestComparable:
         [
             (
                 {"scenario": "sha256:old"},
-                "10 runs in baseline.json, none comparable: another script version; give the script a --name to compare across versions",
+                NONE + "another script version; give the script a --name to compare across versions",
             ),
-            ({"runner": "Linux x86_64 64 cores"}, "10 runs in baseline.json, none comparable: another machine (AMD EPYC 7763, 4 cores)"),
-            ({"load": "other"}, "10 runs in baseline.json, none comparable: another load"),
-            ({"target": "elsewhere"}, "10 runs in baseline.json, none comparable: another target"),
-            ({"ciload": "0"}, "10 runs in baseline.json, none comparable: ciload 1.4.0"),
+            ({"runner": "Linux x86_64 64 cores"}, NONE + "another machine (AMD EPYC 7763, 4 cores)"),
+            ({"load": "other"}, NONE + "another load"),
+            ({"target": "elsewhere"}, NONE + "another target"),
+            ({"ciload": "0"}, NONE + "ciload 1.4.0"),
         ],
     )
     def test_runs_of_another_kind_are_told_apart(self, theirs: dict[str, str], reason: str) -> None:

@@ -94,7 +94,14 @@ def test_accepting_from_a_run_on() -> None:
 
 @pytest.mark.parametrize(
     ("run_id", "message"),
-    [(None, "nothing to accept"), ("2w", "a later run, 3a, was at the old level"), ("0a", "accepted already"), ("1t", "tainted"), ("zz", "no runs"), ("", "4 runs")],
+    [
+        (None, "nothing to accept"),
+        ("2w", "a later run, 3a, was at the old level"),
+        ("0a", "accepted already"),
+        ("1t", "tainted"),
+        ("zz", "no runs"),
+        ("", "4 runs"),
+    ],
 )
 def test_nothing_to_accept(run_id: str | None, message: str) -> None:
     """Whoever accepts nothing is told why."""

@@ -218,7 +218,7 @@ class TestHostileFiles:
 
         done = ciload("compare", huge, new(tmp_path, 1.0))
         assert done.exit_code == 97
-        assert "larger than 64 MiB" in done.stderr
+        assert "larger than the 64 MiB" in done.stderr
 
     def test_a_folder_is_no_file(self, tmp_path: Path) -> None:
         """What cannot be read is told without a traceback."""

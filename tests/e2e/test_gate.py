@@ -115,8 +115,11 @@ def test_a_regression_is_found_and_stays_one(ciload: Ciload, shop: Shop, shop_ur
     assert "regression" in slow.summary.lower()
     assert stored(baseline) == [(True, "")] * 6  # --baseline alone keeps nothing
 
-    for _ in range(2):  # merged by mistake
-        assert ciload.run(SCRIPT, *keep).code == 96
+    merged = ciload.run(SCRIPT, *keep)  # by mistake
+    assert merged.code == 96
+    assert "not as a measure for later runs: it is worse" in merged.stderr
+    lost = ciload.run(SCRIPT, *keep, "--baseline", "gone.json")  # whatever it is compared with
+    assert (lost.code, comparison(lost)["verdict"]) == (0, "no baseline")
     assert stored(baseline)[6:] == [(False, "worse")] * 2
     third = ciload.run(SCRIPT, *keep)
     assert third.code == 96
@@ -154,6 +157,27 @@ def test_a_broken_baseline_ends_the_run_before_its_load(
         assert run.result["verdict"]["exit_code"] == 97
     assert path.read_text() == text
     assert shop.cookies == {}
+
+
+def test_a_variable_that_is_not_set_does_not_switch_the_gate_off(ciload: Ciload, shop_url: str) -> None:
+    """`--baseline "$UNSET"` is a mistake, not a run without a gate."""
+    run = ciload.run(SCRIPT, "--base-url", shop_url, "--baseline", "", "--compare-url", "")
+    assert run.code == 104
+    assert "--baseline: is empty; is a variable not set?" in run.stderr
+    assert "--compare-url: is empty" in run.stderr
+
+
+def test_a_script_that_cannot_run_twice_is_judged_by_its_first_run(ciload: Ciload, shop: Shop, shop_url: str) -> None:
+    """What the first run found is not lost when it cannot be confirmed."""
+    keep = (*LOAD, "--base-url", shop_url, "--save-baseline", "baseline.json")
+    for _ in range(4):
+        assert ciload.run(SCRIPT, *keep).code == 0
+    shop.seconds = 0.04
+    once = SCRIPT + "\nimport os\nos.mkdir('once')\n"
+    run = ciload.run(once, *keep, "--confirm", "2")
+    assert run.code == 96
+    assert "cannot run again to confirm" in run.stderr
+    assert comparison(run)["fresh"] == 1
 
 
 def test_a_lost_baseline_is_not_overlooked(ciload: Ciload, shop_url: str) -> None:
@@ -194,7 +218,7 @@ def test_side_by_side_finds_the_slower_one(tmp_path: Path, shop: Shop, shop_url:
 def test_full_urls_are_no_comparison(ciload: Ciload, shop_url: str) -> None:
     """They lead to the same server on both sides, and the report says so."""
     script = SCRIPT.replace('"/users"', f'"{shop_url}/users"').replace('"/orders"', f'"{shop_url}/orders"')
-    run = ciload.run(script, "-i", "20", "--base-url", other(shop_url), "--compare-url", other(shop_url))
+    run = ciload.run(script, "-i", "20", "--base-url", other(shop_url), "--compare-url", shop_url)
     assert comparison(run)["verdict"] == "no baseline"
     assert "the script asks for full URLs" in comparison(run)["reason"]
 
