@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ciload.baseline.document import StoredRun
+from ciload.baseline.measures import SMALLEST_MS
 from ciload.result.comparison import Contribution
 from ciload.result.document import Phases, RunResult
 
@@ -42,7 +43,8 @@ def attribution(
 
 def moved(old: Side, new: Side) -> tuple[float | None, float | None, list[Contribution]]:
     both = [_contribution(key, before, new.parts[key]) for key, before in old.parts.items() if key in new.parts]
-    return old.mean, new.mean, sorted(both, key=lambda each: -abs(each.moved_ms))
+    noticed = [each for each in both if abs(each.moved_ms) >= SMALLEST_MS]
+    return old.mean, new.mean, sorted(noticed, key=lambda each: -abs(each.moved_ms))
 
 
 def side_of_run(run: StoredRun) -> Side:

@@ -98,6 +98,15 @@ def printable(text: str, most: int = 200) -> str:
 def _load(place: str) -> bytes | None:
     if SCHEME.match(place):
         raise BaselineError(f"{printable(without_secrets(place))}: a baseline is a file, or an http or https URL")
+    return read_file(place, MOST_BYTES)
+
+
+def read_file(place: str, most: int) -> bytes | None:
+    """A regular file of so many bytes at most; None when there is none.
+
+    Raises:
+        BaselineError: it cannot be read, or is something else.
+    """
     with _explained(place):
         try:
             # A FIFO without a writer would make open() wait for one.
@@ -108,12 +117,12 @@ def _load(place: str) -> bytes | None:
             with os.fdopen(descriptor, "rb") as file:
                 found = os.fstat(file.fileno())
                 if not stat.S_ISREG(found.st_mode):
-                    raise BaselineError(f"{printable(place)}: is no regular file, so it cannot be a baseline")
-                if found.st_size > MOST_BYTES:
-                    raise _too_large(place, f"{found.st_size:,} bytes")
-                data = file.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise _too_large(place, "it grows while it is read")
+                    raise BaselineError(f"{printable(place)}: is no regular file")
+                if found.st_size > most:
+                    raise _too_large(place, f"{found.st_size:,} bytes", most)
+                data = file.read(most + 1)
+    if len(data) > most:
+        raise _too_large(place, "it grows while it is read", most)
     return data
 
 
@@ -162,10 +171,8 @@ async def _download(url: str, shown: str) -> bytes | None:
     return bytes(data)
 
 
-def _too_large(place: str, how: str) -> BaselineError:
-    return BaselineError(
-        f"{printable(place)}: is larger than the {MOST_BYTES >> 20} MiB that a baseline can have ({how})"
-    )
+def _too_large(place: str, how: str, most: int = MOST_BYTES) -> BaselineError:
+    return BaselineError(f"{printable(place)}: is larger than the {most >> 20} MiB that it can have ({how})")
 
 
 # --- bytes to baseline

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ciload.baseline.attribution import attribution, moved, sides_of_result
 from ciload.baseline.document import StoredEndpoint, StoredRun
+from ciload.baseline.measures import SMALLEST_MS
 from ciload.result.document import OldArm, Phases
 from tests.baseline.runs import endpoint, stored_run
 from tests.reports.results import endpoint as result_endpoint
@@ -37,7 +38,7 @@ def test_the_endpoint_that_became_slower_moved_the_mean() -> None:
 
     assert mean_old == pytest.approx(32.5)
     assert mean_new == pytest.approx(42.5)
-    assert [each.endpoint for each in contributions] == ["/slow", "/fast"]
+    assert [each.endpoint for each in contributions] == ["/slow"]
     assert contributions[0].moved_ms == pytest.approx(10.0)
     assert contributions[0].waiting_ms == pytest.approx(7.5)
     assert contributions[0].connecting_ms == pytest.approx(2.5)
@@ -53,7 +54,7 @@ def test_more_slow_requests_are_no_endpoint_s_doing() -> None:
     assert mean_old is not None
     assert mean_new is not None
     assert mean_new > mean_old
-    assert [each.moved_ms for each in contributions] == [0.0, 0.0]
+    assert contributions == []
 
 
 def test_several_runs_are_averaged() -> None:
@@ -114,4 +115,4 @@ def test_endpoints_and_mix_make_up_the_whole_change(both: list[tuple[tuple[int, 
     assert mean_old is not None
     assert mean_new is not None
     total = sum(each.moved_ms for each in contributions) + mix
-    assert total == pytest.approx(mean_new - mean_old, abs=1e-6)
+    assert total == pytest.approx(mean_new - mean_old, abs=1e-6 + len(both) * SMALLEST_MS)  # less than that is no news
