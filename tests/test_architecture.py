@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "options": {"result", "metrics"},
     "baseline": {"result", "metrics"},
     "reports": {"result", "metrics"},
-    "ci": {"result"},
+    "ci": {"reports", "result"},
     "http": {"metrics"},
     "result": {"metrics"},
     "metrics": set(),

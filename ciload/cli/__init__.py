@@ -10,6 +10,7 @@ import typer
 from ciload.cli.accept import accept
 from ciload.cli.baseline import baseline
 from ciload.cli.calibrate import calibrate
+from ciload.cli.comment import comment
 from ciload.cli.compare import compare
 from ciload.cli.inspect import inspect
 from ciload.cli.run import run
@@ -28,6 +29,7 @@ app.command()(accept)
 app.add_typer(baseline, name="baseline")
 app.command()(compare)
 app.command()(calibrate)
+app.command()(comment)
 
 
 def _print_version(asked: bool) -> None:

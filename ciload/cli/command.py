@@ -8,14 +8,20 @@ from collections.abc import Callable, Iterable
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
+from ciload.ci.commands import Bracket
 from ciload.errors import CiloadError, ExitCode, OptionsError
 
 if TYPE_CHECKING:
     from ciload.reports.terminal import Part
 
 
-def exit_code_of(act: Callable[[], int]) -> int:
-    """Do it; an error of the user's is told in a line, and an interruption is one."""
+def exit_code_of(act: Callable[[], int], bracket: Bracket | None = None) -> int:
+    """Do it; an error of the user's is told in a line, and an interruption is one.
+
+    `bracket` is around all that is printed; without one, there is the CI's.
+    """
+    if bracket is None:
+        Bracket.around(os.environ).open()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a check mark must not crash a terminal that has none

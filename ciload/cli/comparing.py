@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ciload.baseline.calibration import calibrate
 from ciload.baseline.document import Baseline, StoredRun
 from ciload.baseline.gate import Terms, compare_side_by_side, compare_with_history
-from ciload.baseline.store import read_baseline
+from ciload.baseline.store import read_baseline, read_file
 from ciload.baseline.stored import stored_run
+from ciload.ci.commands import Bracket
 from ciload.cli.calibrated import calibrated
 from ciload.cli.command import exit_code_of, say, show, wants_color
 from ciload.errors import BaselineError, ExitCode, UsageError
@@ -28,6 +29,8 @@ from ciload.result.judgement import with_comparisons
 from ciload.secrets import without_secrets
 
 MOST_BYTES = 64 << 20
+MOST_VALUES = 2_000_000
+MOST_MISTAKES = 10_000  # each would become an object of its own
 LONGEST_COMPLAINT = 300
 
 
@@ -48,7 +51,8 @@ class Settings(BaseModel):
 
 def compare_command(files: Sequence[Path], baseline: str | None, settings: Mapping[str, str], *, as_json: bool) -> int:
     """Judge the last file by the others, or by the baseline, and by its own old target."""
-    return exit_code_of(lambda: _compare(files, baseline, _settings(settings), as_json))
+    bracket = Bracket() if as_json else None  # whoever reads JSON wants nothing else
+    return exit_code_of(lambda: _compare(files, baseline, _settings(settings), as_json), bracket)
 
 
 def calibrate_command(place: str, settings: Mapping[str, str]) -> int:
@@ -105,15 +109,11 @@ def _calibrate(place: str, terms: Terms) -> int:
 
 
 def _read(path: Path) -> RunResult:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: there is no such file") from error
-    except OSError as error:
-        raise BaselineError(f"{path}: cannot be read: {error.strerror}") from error
-    if len(data) > MOST_BYTES:
-        raise BaselineError(f"{path}: is larger than {MOST_BYTES >> 20} MiB, which no result is")
+    data = read_file(str(path), MOST_BYTES)
+    if data is None:
+        raise UsageError(f"{path}: there is no such file")
+    if sum(data.count(sign) for sign in (b",", b"[", b"{")) > MOST_VALUES:
+        raise BaselineError(f"{path}: holds more values than a result can")
     try:
         result = RunResult.model_validate_json(data, strict=True)
     except ValidationError as error:
@@ -153,6 +153,8 @@ def _all_finite(value: Any) -> bool:
 
 
 def _first(error: ValidationError) -> tuple[str, str]:
+    if error.error_count() > MOST_MISTAKES:
+        return "", f"{error.error_count():,} mistakes"
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     where = ".".join(map(str, first["loc"]))
     return one_line(where, LONGEST_COMPLAINT), one_line(first["msg"].removeprefix("Value error, "), LONGEST_COMPLAINT)

@@ -69,7 +69,7 @@ FLAGS = (
     Flag("setup_timeout", JUDGING, "Time for setup(); then exit 100 (default 1m).", "TIME"),
     Flag("teardown_timeout", JUDGING, "Time for teardown(); then exit 101 (default 1m).", "TIME"),
     Flag("allow_script_errors", JUDGING, "Exceptions in iterations do not fail the run.", kind="switch"),
-    Flag("baseline", GATE, "Compare with the earlier runs in there.", "FILE|URL"),
+    Flag("baseline", GATE, "Compare with the earlier runs in there.", "FILE|URL|artifact:NAME"),
     Flag("save_baseline", GATE, "Add this run to that file, for later ones to be compared with.", "FILE"),
     Flag(
         "compare_url", GATE,
@@ -89,6 +89,7 @@ FLAGS = (
         "config", OUTPUT, "YAML file with options (default ciload.yaml if it exists).", "FILE",
         variable="CILOAD_CONFIG",
     ),
+    Flag("comment", OUTPUT, "In CI: comment on the pull request, always the same comment.", kind="switch"),
     Flag("out_dir", OUTPUT, "Where the reports go (default ciload-results).", "FOLDER"),
     Flag("quiet", OUTPUT, "Only errors: no progress, no summary.", declared=("-q", "--quiet"), kind="switch"),
 )  # fmt: skip

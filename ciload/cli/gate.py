@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ciload.errors import BaselineError
 from ciload.options.model import Options
+from ciload.reports.plain import one_line
 from ciload.result.comparison import Comparison
 from ciload.result.document import RunResult
 from ciload.result.judgement import with_comparisons
@@ -16,6 +17,8 @@ from ciload.secrets import without_secrets
 
 if TYPE_CHECKING:
     from ciload.baseline.document import Baseline
+
+ARTIFACT = "artifact:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Gate:
     history: Baseline | None = None
 
     @classmethod
-    def open(cls, options: Options) -> Gate:
+    def open(cls, options: Options, environment: Mapping[str, str]) -> Gate:
         """See to it that everything is there before a load is made.
 
         Raises:
@@ -40,7 +43,7 @@ class Gate:
             check_writable(Path(options.save_baseline))
             kept = read_baseline(options.save_baseline)
         # Who saves without comparing compares with what is saved: a regression must not become the level of its own.
-        return cls(options, read_baseline(options.baseline) if options.baseline else kept)
+        return cls(options, _read(options.baseline, environment) if options.baseline else kept)
 
     def compare(self, results: Sequence[RunResult]) -> list[Comparison]:
         """What the gates say of a run (the first) and its confirmation reruns."""
@@ -63,12 +66,13 @@ class Gate:
         """What looks like a regression and should be looked at again; "" if nothing does, or nobody wants to know."""
         if not (self.options.confirm and comparisons):
             return ""
-        from ciload.baseline.gate import suspicious
+        from ciload.baseline.gate import suspects
         from ciload.baseline.stored import spoilt, stored_run
 
         if spoilt(stored_run(result)):  # reruns do not make a run better that is no measure
             return ""
-        return next((_worst(each) for each in comparisons if suspicious(each)), "")
+        found = [each for comparison in comparisons for each in suspects(comparison)]
+        return f"{found[0].label} {found[0].metric} {found[0].changed}" if found else ""
 
     def judged(self, result: RunResult, comparisons: Sequence[Comparison]) -> RunResult:
         """The result with what the gates found, and the verdict that follows."""
@@ -77,26 +81,55 @@ class Gate:
         )
         return result.model_copy(update={"comparisons": list(comparisons), "verdict": verdict})
 
-    def keep(self, result: RunResult) -> None:
-        """Add the run to the file that is to hold it; as no measure for others if a gate raised an alarm.
+    def keep(self, result: RunResult) -> str:
+        """Add the run to the file that is to hold it; answers what became of it, "" if it was not to be kept.
+
+        It is no measure for others if a gate raised an alarm, or if the file it goes to would have: whatever it was
+        compared with, a regression must not become the level there.
 
         Raises:
             BaselineError: it could not be added; the file is as it was.
         """
-        if not self.options.save_baseline:
-            return
-        from ciload.baseline.gate import mark
-        from ciload.baseline.store import save_run
+        place = self.options.save_baseline
+        if not place:
+            return ""
+        from ciload.baseline.document import Baseline
+        from ciload.baseline.gate import Terms, compare_with_history, mark
+        from ciload.baseline.levels import merge
+        from ciload.baseline.store import update
         from ciload.baseline.stored import stored_run
 
         try:
-            run = mark(stored_run(result), result.comparisons)
+            run = stored_run(result)
         except ValueError as error:
             raise BaselineError(f"--save-baseline: this run cannot be kept: {error}") from None
-        save_run(Path(self.options.save_baseline), run)
+        terms = Terms(self.options.false_alarm, self.options.tolerance)
+
+        def add(baseline: Baseline) -> Baseline:
+            nonlocal run
+            if self.history is not None and self.options.baseline.startswith(ARTIFACT):
+                # The next artifact takes its place: without what is in this one, no history would ever grow.
+                baseline = merge(baseline, self.history)
+            run = mark(run, [*result.comparisons, compare_with_history(run, [], baseline, place, terms)])
+            return merge(baseline, Baseline(runs=[run]))
+
+        update(Path(place), add)
+        if run.alarm:
+            return (
+                f"saved in {place}, but not as a measure for later runs: it is {run.alarm} than the level there; if "
+                f"that is to stay: ciload accept {place} --reason …"
+            )
+        if run.tainted:
+            return f"saved in {place}, but not as a measure for later runs: {run.tainted[0]}"
+        return f"saved in {place}"
 
 
-def _worst(comparison: Comparison) -> str:
-    """The metric that is most likely to have become worse, in words."""
-    found = min((each for each in comparison.metrics if each.p_value is not None), key=lambda each: each.p_value or 0.0)
-    return f"{found.label} {found.metric} {found.changed}"
+def _read(place: str, environment: Mapping[str, str]) -> Baseline | None:
+    from ciload.baseline.store import parse_baseline, read_baseline
+
+    if not place.startswith(ARTIFACT):
+        return read_baseline(place)
+    from ciload.ci.artifacts import fetch
+
+    data = fetch(place, environment)
+    return None if data is None else parse_baseline(data, one_line(place, 200))

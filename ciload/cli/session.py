@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio
 
+from ciload.ci.commands import Bracket, known_secrets
 from ciload.cli.command import exit_code_of, say, show, wants_color
 from ciload.cli.facts import facts_of_failure, facts_of_run
 from ciload.cli.gate import Gate
@@ -22,7 +23,7 @@ from ciload.cli.progress import progress_for
 from ciload.engine.control import Control
 from ciload.engine.machine import usable_cores
 from ciload.engine.run import Run
-from ciload.engine.signals import stop_on_signals
+from ciload.engine.signals import signals_deferred, stop_on_signals
 from ciload.engine.view import Outcome
 from ciload.engine.watchdog import Watchdog
 from ciload.engine.workers import Workers, processes
@@ -31,30 +32,44 @@ from ciload.http.ready import wait_until_ready
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Registry
 from ciload.metrics.snapshot import Snapshot
-from ciload.options.model import Options
+from ciload.options.model import URL_OPTIONS, Options
 from ciload.options.plan import Plan, make_plan, origins
 from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
 from ciload.reports.console import console_summary
 from ciload.reports.files import claim_folder, forget_reports, write_reports
+from ciload.reports.plain import one_line
 from ciload.result.build import build_result
 from ciload.result.comparison import Comparison
 from ciload.result.document import Failure, RunResult
 from ciload.script.loader import Script, load_script
 from ciload.secrets import without_secrets
 
+LONGEST_ERROR = 300
+
 
 def run_command(path: Path | None, config: Path | None, env: Sequence[str], flags: Mapping[str, Any]) -> int:
     """Do the run; every outcome ends here as an exit code and, unless it was a usage error, as reports."""
-    return _command("run", path, env, lambda path, environment: _run(path, config, environment, flags))
+    bracket = Bracket.around(os.environ)
+    return _command("run", path, env, flags, bracket, lambda path, told: _run(path, config, told, flags, bracket))
 
 
 def inspect_command(path: Path | None, config: Path | None, env: Sequence[str], flags: Mapping[str, Any]) -> int:
     """Print what a run would do. Nothing is sent, written or removed, and mistakes end as they do in a run."""
-    return _command("inspect", path, env, lambda path, environment: _inspect(path, config, environment, flags))
+    bracket = Bracket.around(os.environ)
+    return _command("inspect", path, env, flags, bracket, lambda path, told: _inspect(path, config, told, flags))
 
 
-def _command(name: str, path: Path | None, env: Sequence[str], act: Callable[[Path, Mapping[str, str]], int]) -> int:
+def _command(
+    name: str,
+    path: Path | None,
+    env: Sequence[str],
+    flags: Mapping[str, Any],
+    bracket: Bracket,
+    act: Callable[[Path, Mapping[str, str]], int],
+) -> int:
     _allow_open_files()
+    urls = [url for each in URL_OPTIONS for url in (flags.get(each), os.environ.get(f"CILOAD_{each.upper()}")) if url]
+    bracket.open(known_secrets(os.environ, urls))  # before the script says its first word
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the engine takes over, it ends like SIGINT
 
     def with_environment() -> int:
@@ -64,7 +79,7 @@ def _command(name: str, path: Path | None, env: Sequence[str], act: Callable[[Pa
         os.environ.update(_parse_env(env))  # after the copy: -e is for the script and never sets options
         return act(path, environment)
 
-    return exit_code_of(with_environment)
+    return exit_code_of(with_environment, bracket)
 
 
 def _allow_open_files() -> None:
@@ -90,7 +105,9 @@ def _inspect(path: Path, config: Path | None, environment: Mapping[str, str], fl
     return ExitCode.PASSED
 
 
-def _run(path: Path, config: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> int:
+def _run(
+    path: Path, config: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any], bracket: Bracket
+) -> int:
     registry = Registry()
     sources = [from_flags(flags), from_environment(environment)]
     # Before anything can go wrong: whatever happens, no earlier run's green report is left for CI to pick up.
@@ -98,40 +115,68 @@ def _run(path: Path, config: Path | None, environment: Mapping[str, str], flags:
     try:
         script, plan = _load(path, config, sources, registry)
         folder = claim_folder(plan.options.out_dir)
-        gate = Gate.open(plan.options)
+        gate = Gate.open(plan.options, environment)
         _wait(plan)
     except UsageError:
         raise
     except CiloadError as error:
         facts = facts_of_failure(path, environment, error)
-        write_reports(claim_folder(_out_dir(sources)), build_result(Snapshot(dict(BUILTIN)), facts))
+        folder, result = claim_folder(_out_dir(sources)), build_result(Snapshot(dict(BUILTIN)), facts)
+        files = write_reports(folder, result)
+        _publish(result, files, environment, bracket, _wants_comment(sources), error.exit_code)
         raise
     outcome = _execute(plan, script, registry)
     facts = facts_of_run(path, environment, plan, outcome)
     result = build_result(outcome.snapshot, facts)
-    reruns, comparisons = _confirmed(gate, plan, result, environment)
-    if any(each.verdict.exit_code == ExitCode.INTERRUPTED for each in reruns):
-        stop = Failure(code=ExitCode.INTERRUPTED, reason="interrupted while a regression was being confirmed")
-        facts = replace(facts, stops=[*facts.stops, stop])
-        result = build_result(outcome.snapshot, facts)
-    result = gate.judged(result, comparisons)
-    custom = custom_outputs(script, result)
-    if custom.failure is not None:
-        result = build_result(outcome.snapshot, replace(facts, stops=[*facts.stops, custom.failure]))
+    with signals_deferred() as received:  # until it is written, nothing of it may get lost
+        reruns, comparisons = _confirmed(gate, plan, result, environment)
+        if received or any(each.verdict.exit_code == ExitCode.INTERRUPTED for each in reruns):
+            stop = Failure(code=ExitCode.INTERRUPTED, reason="interrupted after the load, while it was compared")
+            facts = replace(facts, stops=[*facts.stops, stop])
+            result = build_result(outcome.snapshot, facts)
         result = gate.judged(result, comparisons)
-    files = write_reports(folder, result)
+        custom = custom_outputs(script, result)
+        if custom.failure is not None:
+            result = build_result(outcome.snapshot, replace(facts, stops=[*facts.stops, custom.failure]))
+            result = gate.judged(result, comparisons)
+        files = write_reports(folder, result)
     if custom.stdout is not None:
         show(custom.stdout)
     elif not plan.options.quiet:
         show(console_summary(result, files, color=wants_color()))
     if custom.files and not plan.options.quiet:
         say(f"handle_summary() wrote {', '.join(map(str, custom.files))}")
+    exit_code = result.verdict.exit_code
     try:
-        gate.keep(result)
+        kept = gate.keep(result)
+        if kept and not plan.options.quiet:
+            say(kept)
     except BaselineError as error:
         say(f"error: {error}")
-        return result.verdict.exit_code or error.exit_code
-    return result.verdict.exit_code
+        exit_code = exit_code or error.exit_code
+    _publish(result, files, environment, bracket, plan.options.comment, exit_code, quiet=plan.options.quiet)
+    return exit_code
+
+
+def _publish(
+    result: RunResult,
+    files: Sequence[Path],
+    environment: Mapping[str, str],
+    bracket: Bracket,
+    comment: bool,
+    exit_code: int,
+    *,
+    quiet: bool = False,
+) -> None:
+    if result.ci.provider not in ("github", "gitlab") and not comment:
+        return
+    from ciload.ci.publish import publish  # late: at a terminal nobody needs it
+
+    published = publish(result, files, files[0].parent, environment, comment=comment, exit_code=exit_code)
+    for line in published.said:
+        if not quiet or line.startswith("warning"):
+            say(line)
+    bracket.later(published.commands)
 
 
 def _confirmed(
@@ -148,12 +193,22 @@ def _confirmed(
         if not plan.options.quiet:
             say(f"this may be a regression ({suspicion}): run {len(reruns) + 1} of {plan.options.confirm} to confirm")
         registry = Registry()
-        script = load_script(Path(result.name), registry)
+        try:
+            script = load_script(Path(result.name), registry)
+        except CiloadError as error:  # its top level could be run once only: what was measured stands
+            say(f"cannot run again to confirm: {one_line(str(error), LONGEST_ERROR)}")
+            break
         outcome = _execute(plan, script, registry)
         reruns.append(build_result(outcome.snapshot, facts_of_run(script.path, environment, plan, outcome)))
         if reruns[-1].verdict.exit_code == ExitCode.INTERRUPTED:
             break
     return reruns, gate.compare([result, *reruns]) if reruns else comparisons
+
+
+def _wants_comment(sources: Sequence[Source]) -> bool:
+    """Whether a comment was asked for, as far as is known when options may be wrong."""
+    named = [source.values["comment"] for source in sources if "comment" in source.values]
+    return bool(named) and str(named[0]).lower() in ("true", "1", "yes", "on")
 
 
 def _out_dir(sources: Sequence[Source]) -> str:

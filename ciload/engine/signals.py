@@ -16,6 +16,24 @@ from ciload.errors import ExitCode
 
 
 @contextmanager
+def signals_deferred() -> Iterator[list[int]]:
+    """While inside, the first SIGINT or SIGTERM is only noted, since what was measured is not written yet."""
+    received: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def stop_on_signals(control: Control, watchdog: Watchdog) -> Iterator[None]:
     """While inside, the first signal asks `control` to stop and the second one ends the process with 105.
 

@@ -67,7 +67,7 @@ class Options(BaseModel):
     setup_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="time for setup() and vu_start()")
     teardown_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="time for teardown() and vu_stop()")
     compare_url: WebAddress = Field("", description="an older version of the target: every iteration runs at both")
-    baseline: str = Field("", description="file or URL with earlier runs to compare with")
+    baseline: str = Field("", description="file, URL or artifact:NAME with earlier runs to compare with")
     save_baseline: str = Field("", description="file that this run is added to")
     confirm: Annotated[int, Field(ge=0, le=9)] = Field(
         0, description="how often to run again before a regression is believed"
@@ -85,6 +85,7 @@ class Options(BaseModel):
     wait_for: WebAddress = Field("", description="URL that must answer with a status below 400 before the run starts")
     wait_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="how long to wait for it")
     allow_script_errors: bool = Field(False, description="exceptions in iterations do not fail the run")
+    comment: bool = Field(False, description="in CI, comment on the pull request or merge request")
     out_dir: str = Field("ciload-results", min_length=1, description="where the reports go")
     quiet: bool = Field(False, description="no progress and no summary, only errors")
 

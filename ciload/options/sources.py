@@ -13,7 +13,8 @@ from ciload.errors import Complaint, OptionsError, UsageError, place
 from ciload.options.scenarios import snake_case
 
 PREFIX = "CILOAD_"
-NOT_OPTIONS = frozenset({"CILOAD_CONFIG", "CILOAD_SCRIPT"})  # these say what to read, not how to run it
+# These say what to read, and who we are in CI, not how to run it.
+NOT_OPTIONS = frozenset({"CILOAD_CONFIG", "CILOAD_SCRIPT", "CILOAD_GITHUB_TOKEN", "CILOAD_GITLAB_TOKEN"})
 FLAG_NAMES = {"stages": "--stage", "tags": "--tag"}
 STRUCTURED = ("thresholds", "scenarios")  # variables that hold YAML or JSON
 DEFAULT_FILE = Path("ciload.yaml")
@@ -31,7 +32,14 @@ class Source:
 
 def from_flags(flags: Mapping[str, Any]) -> Source:
     given = {key: value for key, value in flags.items() if value is not None and value != []}
-    return Source(given, lambda path: FLAG_NAMES.get(path[0], "--" + path[0].replace("_", "-")))
+    empty = [key for key, value in given.items() if isinstance(value, str) and not value.strip()]
+    if empty:  # `--baseline "$UNSET"` must not switch the gate off
+        raise OptionsError([Complaint(_flag(key), "is empty; is a variable not set?") for key in empty])
+    return Source(given, lambda path: _flag(path[0]))
+
+
+def _flag(key: str) -> str:
+    return FLAG_NAMES.get(key, "--" + key.replace("_", "-"))
 
 
 def from_environment(environment: Mapping[str, str]) -> Source:

@@ -18,6 +18,7 @@ CALM = 0.25  # a range smaller than this part of the values does not fill the he
 LARGEST_BAR = 1e300  # sums of larger values may be infinite
 LARGEST_CHANGE = 999.99
 LONGEST_PLACE = 120
+LONGEST_LABEL = 250
 LONGEST_REASON = 400
 COMMIT_DIGITS = 7
 ORDER = (
@@ -152,9 +153,10 @@ def finding(comparison: Comparison) -> str:
     total = len(comparison.metrics)
     counts = Counter(each.verdict for each in comparison.metrics)
     of_total = f"of {total} metrics"
-    worse, unknown, better = (
-        counts[each] for each in (GateVerdict.REGRESSION, GateVerdict.INCONCLUSIVE, GateVerdict.IMPROVED)
-    )
+    worse, better = counts[GateVerdict.REGRESSION], counts[GateVerdict.IMPROVED]
+    unknown = sum(each.verdict is GateVerdict.INCONCLUSIVE and each.decides for each in comparison.metrics)
+    small = sum(not each.decides for each in comparison.metrics)
+    few = f"; {_times(small, 'metric')} of endpoints with too few requests left out" if small else ""
     said = {
         GateVerdict.REGRESSION: f"{worse} {of_total} got worse, more than noise explains",
         GateVerdict.INCONCLUSIVE: f"{unknown} {of_total} could not be decided" if unknown else "",
@@ -162,7 +164,14 @@ def finding(comparison: Comparison) -> str:
         GateVerdict.OK: f"none {of_total} got worse by {_percent(comparison.tolerance)} or more" if total else "",
         GateVerdict.MISSING: "" if comparison.reason else "nothing was compared",
     }[comparison.verdict]
-    return ": ".join(filter(None, (said, one_line(comparison.reason, LONGEST_REASON))))
+    return ": ".join(filter(None, (said, one_line(comparison.reason, LONGEST_REASON)))) + few
+
+
+def verdict_word(comparison: Comparison) -> str:
+    """The verdict as headings say it."""
+    if comparison.verdict is GateVerdict.MISSING and comparison.gate == "side by side":
+        return "nothing to compare with"
+    return comparison.verdict
 
 
 def _times(number: int, noun: str) -> str:
@@ -180,7 +189,7 @@ def compared_with(comparison: Comparison) -> str:
         pairs = f" in {_times(comparison.blocks, 'pair')} of blocks" if comparison.blocks is not None else ""
         return f"against {against}{pairs}"
     if not comparison.runs:
-        return f"no usable run in {against}"
+        return f"against {against}"
     return f"against {_times(len(comparison.runs), 'run')} {_period(comparison.runs)} in {against}"
 
 
@@ -218,6 +227,21 @@ def reruns(comparison: Comparison) -> str:
 def circumstances(comparison: Comparison) -> str:
     """What it was compared with, how often, and on what terms."""
     return "; ".join(filter(None, (compared_with(comparison), reruns(comparison), terms(comparison))))
+
+
+def describe_metric(metric: GatedMetric, comparison: Comparison) -> str:
+    """Old, new, the change and how well it is known, in a line."""
+    old, new = value_cell(metric.old, metric.unit), value_cell(metric.new, metric.unit)
+    change, seen = changes_of(metric, metric.change, metric.detectable)
+    change = f"{change} (90% interval {interval_cell(metric)})"
+    facts = [
+        f"{metric.verdict}: {label(metric, LONGEST_LABEL)} {metric.metric} went from {old} to {new}",
+        change if metric.change is not None else "",
+        f"{seen} would be found 8 times in 10" if metric.detectable is not None else "",
+        compared_with(comparison),
+        reruns(comparison),
+    ]
+    return "; ".join(filter(None, facts))
 
 
 def terms(comparison: Comparison) -> str:

@@ -24,6 +24,7 @@ from ciload.reports.comparison import (
     title,
     value_cell,
     verdict_cell,
+    verdict_word,
 )
 from ciload.reports.plain import one_line
 from ciload.reports.terminal import Part, line, rendered
@@ -53,7 +54,7 @@ def comparison_parts(comparison: Comparison) -> Iterable[Part]:
     verdict = comparison.verdict
     yield Text.assemble(
         (f"\n  {title(comparison).upper()}", "bold"),
-        (f"  {MARKS.get(verdict, '?')} {verdict.upper()}", STYLES[verdict]),
+        (f"  {MARKS.get(verdict, '?')} {verdict_word(comparison).upper()}", STYLES[verdict]),
         f"  {finding(comparison)}",
         no_wrap=True,
     )

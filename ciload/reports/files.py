@@ -8,15 +8,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ciload.errors import UsageError
+from ciload.reports.final_status import final_status_xml
 from ciload.reports.junit import junit_xml
+from ciload.reports.load_performance import load_performance_json
 from ciload.reports.markdown import markdown_summary
+from ciload.reports.openmetrics import openmetrics_text
 from ciload.result.document import RunResult
 
 REPORTS: dict[str, Callable[[RunResult], str]] = {
     "result.json": RunResult.to_json,
     "junit.xml": junit_xml,
     "summary.md": markdown_summary,
+    "load-performance.json": load_performance_json,
+    "metrics.txt": openmetrics_text,
+    "final-status.xml": final_status_xml,
 }
+COMMENT = "comment.md"  # only where a comment was asked for; what it says depends on the CI
 
 
 def forget_reports(folder: str) -> None:
@@ -27,7 +34,7 @@ def forget_reports(folder: str) -> None:
     """
     path = Path(folder)
     try:
-        for name in REPORTS if path.is_dir() else ():
+        for name in (*REPORTS, COMMENT) if path.is_dir() else ():
             (path / name).unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"--out-dir {path}: cannot remove old reports: {error.strerror or error}") from None
@@ -56,14 +63,20 @@ def write_reports(folder: Path, result: RunResult) -> list[Path]:
     Raises:
         UsageError: one could not be written.
     """
-    paths = []
-    for name, render in REPORTS.items():
-        try:
-            write_atomically(folder / name, render(result))
-        except OSError as error:
-            raise UsageError(f"{folder / name}: the report could not be written: {error.strerror or error}") from None
-        paths.append(folder / name)
-    return paths
+    return [write_report(folder / name, render(result)) for name, render in REPORTS.items()]
+
+
+def write_report(path: Path, text: str) -> Path:
+    """Write one file of the results.
+
+    Raises:
+        UsageError: it could not be written.
+    """
+    try:
+        write_atomically(path, text)
+    except OSError as error:
+        raise UsageError(f"{path}: the report could not be written: {error.strerror or error}") from None
+    return path
 
 
 def write_atomically(path: Path, text: str) -> None:

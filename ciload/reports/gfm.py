@@ -50,10 +50,11 @@ def table(title: str, columns: Row, row_of: Callable[[T], Row], items: Sequence[
     names = [column.removeprefix(">") for column in columns]
     head = [row_line(names), row_line(["--:" if column[:1] == ">" else ":--" for column in columns])]
     lines, note = cut((row_line(row_of(item)) for item in items), len(items), budget)
-    if not lines:
+    if not items:
         return ""
     parts = [f"### {title}"] if title else []
-    parts.append("\n".join([*head, *lines[:OPEN_ROWS]]))
+    if lines:
+        parts.append("\n".join([*head, *lines[:OPEN_ROWS]]))
     if len(lines) > OPEN_ROWS:
         parts.append(fold(f"{len(lines) - OPEN_ROWS:,} more", "\n".join([*head, *lines[OPEN_ROWS:]])))
     return "\n\n".join([*parts, *note])

@@ -11,7 +11,6 @@ Names are the same in every run, since CI systems keep a case's history by its n
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
@@ -19,17 +18,10 @@ from itertools import chain
 from junit_xml import TestCase, TestSuite
 
 from ciload.errors import ExitCode
-from ciload.reports.comparison import (
-    changes_of,
-    compared_with,
-    finding,
-    interval_cell,
-    label,
-    reruns,
-    terms,
-    value_cell,
-)
-from ciload.reports.format import format_against, format_share
+from ciload.reports.comparison import compared_with, describe_metric, finding, label, terms, verdict_word
+from ciload.reports.format import format_share
+from ciload.reports.plain import xml_text
+from ciload.reports.values import PLACE, explain_threshold
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
 from ciload.result.document import Check, ErrorRow, Failure, RunResult, ThresholdResult
 
@@ -37,9 +29,6 @@ LONGEST_NAME = 250
 LONGEST_MESSAGE = 1_000
 LONGEST_TEXT = 50_000
 MOST_ERRORS = 10
-# What XML 1.0 cannot hold even when escaped, and the C1 controls, which it advises against.
-ILLEGAL = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-PLACE = re.compile(r"(?P<file>.+):(?P<line>\d+)")
 # Nothing was judged, because the script or the way to the target broke: an <error>, everything else is a <failure>.
 BROKEN = {ExitCode.TARGET_NOT_READY, ExitCode.SETUP_TIMEOUT, ExitCode.TEARDOWN_TIMEOUT, ExitCode.SCRIPT_ERROR}
 
@@ -94,7 +83,7 @@ def _case(name: str, class_name: str, stdout: str = "", file: str = "", line: st
 
 def _threshold_case(threshold: ThresholdResult, class_name: str, result: RunResult) -> TestCase:
     place = PLACE.fullmatch(threshold.where)
-    explanation = _explain(threshold)
+    explanation = explain_threshold(threshold)
     failed = threshold.fails and not result.verdict.passed
     case = _case(
         f"{threshold.metric} {threshold.expression}",
@@ -107,21 +96,6 @@ def _threshold_case(threshold: ThresholdResult, class_name: str, result: RunResu
         said = f"\ndeclared at {threshold.where}" if threshold.where else ""
         case.add_failure_info(_message(explanation), _text(explanation + said))
     return case
-
-
-def _explain(threshold: ThresholdResult) -> str:
-    """One sentence on how a threshold came out: the measured value, and the limit in the user's words."""
-    only = "; it only warns" if threshold.warns else ""
-    if threshold.value is None:
-        hint = f" ({threshold.hint})" if threshold.hint else ""
-        return f"{threshold.metric}: no data for {threshold.expression}{hint}, and a threshold without data fails{only}"
-    measured = format_against(threshold.value, threshold.operator, threshold.limit, threshold.unit)
-    unit = f" ({threshold.unit})" if threshold.unit else ""
-    worst = "" if threshold.window_s is None else " in the worst window"
-    return (
-        f"{threshold.metric}: {threshold.aggregation} is {measured}{worst}, "
-        f"the threshold is {threshold.expression}{unit}{only}"
-    )
 
 
 def _check_case(check: Check, class_name: str) -> TestCase:
@@ -140,7 +114,7 @@ def _gate_cases(index: int, result: RunResult, class_name: str) -> Iterator[Test
     if comparison.metrics:
         return
     case = _case("baseline" if comparison.gate == "history" else "old target", class_name)
-    said = f"{comparison.verdict}: {finding(comparison)}"
+    said = f"{verdict_word(comparison)}: {finding(comparison)}"
     if comparison.verdict is GateVerdict.MISSING and fails:
         case.add_failure_info(_message(said), _text(f"{said}\n{compared_with(comparison)}"), "NoBaseline")
     else:
@@ -150,7 +124,7 @@ def _gate_cases(index: int, result: RunResult, class_name: str) -> Iterator[Test
 
 def _metric_case(metric: GatedMetric, comparison: Comparison, class_name: str, *, fails: bool) -> TestCase:
     gate = "against history" if comparison.gate == "history" else "side by side"
-    said = _describe(metric, comparison)
+    said = describe_metric(metric, comparison)
     regressed = metric.verdict is GateVerdict.REGRESSION
     failed, skipped = regressed and fails, metric.verdict in UNDECIDED
     only = "; it only warns" if regressed and not failed else ""
@@ -165,21 +139,6 @@ def _metric_case(metric: GatedMetric, comparison: Comparison, class_name: str, *
         reason = metric.reason or comparison.reason or metric.verdict
         case.add_skipped_info(_message(f"{metric.verdict}: {reason}"), _text(f"{reason}\n{said}"))
     return case
-
-
-def _describe(metric: GatedMetric, comparison: Comparison) -> str:
-    """Old, new, the change and how well it is known, in a line."""
-    old, new = value_cell(metric.old, metric.unit), value_cell(metric.new, metric.unit)
-    change, seen = changes_of(metric, metric.change, metric.detectable)
-    change = f"{change} (90% interval {interval_cell(metric)})"
-    facts = [
-        f"{metric.verdict}: {label(metric, LONGEST_NAME)} {metric.metric} went from {old} to {new}",
-        change if metric.change is not None else "",
-        f"{seen} would be found 8 times in 10" if metric.detectable is not None else "",
-        compared_with(comparison),
-        reruns(comparison),
-    ]
-    return "; ".join(filter(None, facts))
 
 
 def _run_case(
@@ -238,15 +197,15 @@ def _unique(cases: list[TestCase]) -> list[TestCase]:
 
 
 def _text(text: str) -> str:
-    return _cut(ILLEGAL.sub("", text).replace("\r\n", "\n").replace("\r", "\n"), LONGEST_TEXT)
+    return _cut(xml_text(text, "").replace("\r\n", "\n").replace("\r", "\n"), LONGEST_TEXT)
 
 
 def _message(text: str) -> str:
-    return _cut(" ".join(ILLEGAL.sub(" ", text).split()), LONGEST_MESSAGE)
+    return _cut(" ".join(xml_text(text).split()), LONGEST_MESSAGE)
 
 
 def _line(text: str) -> str:
-    return _cut(" ".join(ILLEGAL.sub(" ", text).split()), LONGEST_NAME)
+    return _cut(" ".join(xml_text(text).split()), LONGEST_NAME)
 
 
 def _cut(text: str, most: int) -> str:

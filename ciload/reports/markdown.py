@@ -1,4 +1,4 @@
-"""The result as GitHub-flavoured markdown: `summary.md`, a GitHub job summary.
+"""The result as GitHub-flavoured markdown: `summary.md`, a GitHub job summary, a comment.
 
 Whatever came from the target or the script (names, messages, groups) is hostile: it is shown as what it is, and can
 neither leave its cell nor become a link, an image, HTML or a mention. Every part has a budget of bytes, so that the
@@ -13,7 +13,20 @@ from collections.abc import Sequence
 from ciload.metrics.metric import BUILTIN, Kind
 from ciload.reports.charts import timeline_charts
 from ciload.reports.format import format_against, format_share, format_value
-from ciload.reports.gfm import KIB, LONGEST_PROSE, Row, bullets, code, code_block, cut, fold, prose, table
+from ciload.reports.gfm import (
+    KIB,
+    LIST_BUDGET,
+    LONGEST_PROSE,
+    TABLE_BUDGET,
+    Row,
+    bullets,
+    code,
+    code_block,
+    cut,
+    fold,
+    prose,
+    table,
+)
 from ciload.reports.markdown_comparison import comparison_section, gate_sentence
 from ciload.reports.values import SCENARIO_FIGURES, metric_values, scenario_figures, worth_a_table
 from ciload.result.document import Check, Endpoint, ErrorRow, MetricResult, RunResult, ScenarioResult, ThresholdResult
@@ -23,29 +36,59 @@ TRACEBACK_BUDGET = 20 * KIB
 TRACEBACKS_BUDGET = 100 * KIB
 
 
+SMALLEST_SHARE = 0.002  # of every budget: what it leaves is the verdict and hardly a row
+
+
 def markdown_summary(result: RunResult) -> str:
     """The whole summary."""
+    return _summary(result, 1.0, details=True)
+
+
+def summary_within(result: RunResult, most_bytes: int, note: str, *, details: bool = True) -> str:
+    """The summary in at most `most_bytes`, "" if nothing can be said in so few.
+
+    Args:
+        result: of the run.
+        most_bytes: as UTF-8.
+        note: a line of markdown that says where the whole is; it is added when rows had to be left out.
+        details: with what one looks up: machine, options, tracebacks.
+    """
+    share, text = 1.0, _summary(result, 1.0, details=details)
+    while len(text.encode()) > most_bytes and share > SMALLEST_SHARE:
+        # What does not shrink with the budgets makes this too much at first.
+        share *= min(0.5, max(0.1, most_bytes / len(text.encode())))
+        text = f"{_summary(result, share, details=details)}\n{note}\n"
+    if len(text.encode()) <= most_bytes:
+        return text
+    text = f"## {'✅ Passed' if result.verdict.passed else '❌ Failed'}\n\n{note}\n"
+    return text if len(text.encode()) <= most_bytes else ""
+
+
+def _summary(result: RunResult, share: float, *, details: bool) -> str:
+    rows = int(TABLE_BUDGET * share)
+    warnings = [f"⚠️ {prose(warning)}" for warning in result.verdict.warnings]
     parts = [
-        _headline(result),
-        bullets([f"⚠️ {prose(warning)}" for warning in result.verdict.warnings]),
-        table("Thresholds", THRESHOLD, _threshold, sorted(result.thresholds, key=_badness)),
-        *(comparison_section(comparison) for comparison in result.comparisons),
-        table("Endpoints", ENDPOINT, _endpoint, sorted(result.endpoints, key=lambda each: -each.failed)),
-        _scenarios(result),
-        table("Checks", CHECK, _check, sorted(result.checks, key=_held)),
-        table("Metrics of the script", METRIC, _metric, _own(result)),
-        table("Errors", ERROR, _error, result.errors),
-        timeline_charts(result.timeline),
-        fold("About this run", _about(result)),
-        _tracebacks([error for error in result.errors if error.detail]),
+        _headline(result, share),
+        bullets(warnings, int(LIST_BUDGET * share)),
+        table("Thresholds", THRESHOLD, _threshold, sorted(result.thresholds, key=_badness), rows),
+        *(comparison_section(comparison, share) for comparison in result.comparisons),
+        table("Endpoints", ENDPOINT, _endpoint, sorted(result.endpoints, key=lambda each: -each.failed), rows),
+        _scenarios(result, rows),
+        table("Checks", CHECK, _check, sorted(result.checks, key=_held), rows),
+        table("Metrics of the script", METRIC, _metric, _own(result), rows),
+        table("Errors", ERROR, _error, result.errors, rows),
+        timeline_charts(result.timeline) if share > SMALLEST_SHARE else "",
     ]
+    if details:
+        parts += [fold("About this run", _about(result, share))]
+        parts += [_tracebacks([error for error in result.errors if error.detail], share)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 # --- the top
 
 
-def _headline(result: RunResult) -> str:
+def _headline(result: RunResult, share: float) -> str:
     verdict = result.verdict
     name = code(result.name)
     if verdict.passed:
@@ -53,7 +96,7 @@ def _headline(result: RunResult) -> str:
         return f"## ✅ Passed: {name}\n\n{why}\n\n{_figures(result)}"
     reasons = [f"exit code {each.code}: {prose(each.reason)}" for each in verdict.failures]
     first, *others = reasons or [f"exit code {verdict.exit_code}"]
-    also = bullets([f"also {each}" for each in others])
+    also = bullets([f"also {each}" for each in others], int(LIST_BUDGET * share))
     return "\n\n".join(filter(None, [f"## ❌ Failed: {name}", f"Failed with {first}", also, _figures(result)]))
 
 
@@ -120,8 +163,8 @@ def _check(each: Check) -> Row:
     return _mark(_held(each)), name, _count(each.passes), _count(each.fails), share
 
 
-def _scenarios(result: RunResult) -> str:
-    return table("Scenarios", SCENARIO, _scenario, result.scenarios) if worth_a_table(result.scenarios) else ""
+def _scenarios(result: RunResult, budget: int) -> str:
+    return table("Scenarios", SCENARIO, _scenario, result.scenarios, budget) if worth_a_table(result.scenarios) else ""
 
 
 def _scenario(each: ScenarioResult) -> Row:
@@ -153,7 +196,7 @@ def _count(value: float) -> str:
 # --- folded: what one looks up
 
 
-def _about(result: RunResult) -> str:
+def _about(result: RunResult, share: float) -> str:
     git, ci, machine, load, generator = result.git, result.ci, result.environment, result.load, result.generator
     dirty = {True: ", with uncommitted changes", False: "", None: ""}[git.dirty]
     busy, late = format_share(generator.cpu_share, 1), format_value(generator.loop_lag_p99, "ms")
@@ -172,15 +215,16 @@ def _about(result: RunResult) -> str:
     }
     facts_table = table("", ("", ""), tuple, [(name, fact) for name, fact in facts.items() if fact])
     options = json.dumps(result.options, indent=2, ensure_ascii=False, default=str)
-    return f"{facts_table}\n\n{code_block(options, OPTIONS_BUDGET, 'json')}"
+    return f"{facts_table}\n\n{code_block(options, int(OPTIONS_BUDGET * share), 'json')}"
 
 
-def _tracebacks(errors: Sequence[ErrorRow]) -> str:
+def _tracebacks(errors: Sequence[ErrorRow], share: float) -> str:
     if not errors:
         return ""
+    budget = int(TRACEBACK_BUDGET * share)
     blocks = [
-        f"{_count(each.count)} x {code(each.message, LONGEST_PROSE)}\n\n{code_block(each.detail, TRACEBACK_BUDGET)}"
+        f"{_count(each.count)} x {code(each.message, LONGEST_PROSE)}\n\n{code_block(each.detail, budget)}"
         for each in errors
     ]
-    kept, note = cut(blocks, len(blocks), TRACEBACKS_BUDGET)
+    kept, note = cut(blocks, len(blocks), int(TRACEBACKS_BUDGET * share))
     return fold("Tracebacks", "\n\n".join([*kept, *note]))

@@ -20,6 +20,7 @@ from ciload.reports.comparison import (
     title,
     value_cell,
     verdict_cell,
+    verdict_word,
 )
 from ciload.reports.gfm import KIB, Row, bullets, code, fold, prose, table
 from ciload.result.comparison import Comparison, Contribution, GatedMetric, GateVerdict, RunReference
@@ -41,33 +42,36 @@ CONTRIBUTION = ("Endpoint", ">Moved the mean by", ">Connecting", ">Sending", ">W
 RUN = ("Commit", "When", "Run")
 
 
-def comparison_section(comparison: Comparison) -> str:
-    """One comparison under a heading that has its verdict."""
+def comparison_section(comparison: Comparison, share: float = 1.0) -> str:
+    """One comparison under a heading that has its verdict, in a share of the room."""
     parts = [
-        f"### {MARKS[comparison.verdict]} {title(comparison)}: {comparison.verdict}",
+        f"### {MARKS[comparison.verdict]} {title(comparison)}: {verdict_word(comparison)}",
         f"**{_sentence(finding(comparison))}** {_sentence(circumstances(comparison))}",
-        _metrics(by_importance(comparison.metrics)),
-        bullets([f"? {prose(names)}: {prose(reason)}" for names, reason in fold_reasons(comparison)], REASONS_BUDGET),
-        _moved(comparison),
-        bullets([f"Note: {prose(note)}" for note in comparison.notes], NOTES_BUDGET),
-        _runs(comparison.runs),
+        _metrics(by_importance(comparison.metrics), share),
+        bullets(
+            [f"? {prose(names)}: {prose(reason)}" for names, reason in fold_reasons(comparison)],
+            int(REASONS_BUDGET * share),
+        ),
+        _moved(comparison, share),
+        bullets([f"Note: {prose(note)}" for note in comparison.notes], int(NOTES_BUDGET * share)),
+        _runs(comparison.runs, share),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
 def gate_sentence(comparison: Comparison) -> str:
     """One comparison in a sentence, for the top of the summary."""
-    return f"{title(comparison)}: {comparison.verdict}."
+    return f"{title(comparison)}: {verdict_word(comparison)}."
 
 
 def _sentence(text: str) -> str:
     return f"{prose(text[:1].upper() + text[1:]).removesuffix('.')}."
 
 
-def _metrics(metrics: Sequence[GatedMetric]) -> str:
+def _metrics(metrics: Sequence[GatedMetric], share: float) -> str:
     if not metrics:
         return ""
-    return f"{table('', METRIC, _metric, metrics, METRICS_BUDGET)}\n\n<sub>{prose(legend(metrics))}</sub>"
+    return f"{table('', METRIC, _metric, metrics, int(METRICS_BUDGET * share))}\n\n<sub>{prose(legend(metrics))}</sub>"
 
 
 def _metric(each: GatedMetric) -> Row:
@@ -86,11 +90,12 @@ def _metric(each: GatedMetric) -> Row:
     )
 
 
-def _moved(comparison: Comparison) -> str:
+def _moved(comparison: Comparison, share: float) -> str:
     if not comparison.contributions:
         return ""
     by = f" ({movement(comparison)})" if movement(comparison) else ""
-    rows = table("", CONTRIBUTION, _contribution, comparison.contributions, CONTRIBUTIONS_BUDGET)
+    budget = int(CONTRIBUTIONS_BUDGET * share)
+    rows = table("", CONTRIBUTION, _contribution, comparison.contributions, budget)
     if comparison.verdict is GateVerdict.OK:
         return fold(f"What moved the mean time of all requests{by}", rows)
     return f"What moved the mean time of all requests{by}:\n\n{rows}"
@@ -101,9 +106,10 @@ def _contribution(each: Contribution) -> Row:
     return code(label(each, LONGEST_LABEL)), *(signed_ms(ms) for ms in parts)
 
 
-def _runs(runs: Sequence[RunReference]) -> str:
+def _runs(runs: Sequence[RunReference], share: float) -> str:
     newest_first = runs[::-1]
-    return fold("Runs compared with", table("", RUN, _run, newest_first, RUNS_BUDGET)) if runs else ""
+    rows = table("", RUN, _run, newest_first, int(RUNS_BUDGET * share))
+    return fold("Runs compared with", rows) if rows else ""
 
 
 def _run(each: RunReference) -> Row:

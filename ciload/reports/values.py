@@ -1,12 +1,15 @@
-"""A metric's values in words and numbers, the same on the console and in markdown."""
+"""Values in words and numbers, the same in all reports."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ciload.metrics.metric import Kind
-from ciload.reports.format import format_share, format_value
-from ciload.result.document import Distribution, MetricResult, ScenarioResult
+from ciload.reports.format import format_against, format_share, format_value
+from ciload.result.document import Distribution, MetricResult, ScenarioResult, ThresholdResult
+
+PLACE = re.compile(r"(?P<file>.+):(?P<line>\d+)")  # of `ThresholdResult.where`, when it is in a file
 
 
 def trend_values(trend: Distribution, unit: str) -> list[str]:
@@ -53,3 +56,18 @@ def scenario_figures(scenario: ScenarioResult) -> list[str]:
         format_value(scenario.start_delay_max, "ms"),
     ]
     return [str(scenario.iterations), str(scenario.dropped), *schedule]
+
+
+def explain_threshold(threshold: ThresholdResult) -> str:
+    """One sentence on how a threshold came out: the measured value, and the limit in the user's words."""
+    only = "; it only warns" if threshold.warns else ""
+    if threshold.value is None:
+        hint = f" ({threshold.hint})" if threshold.hint else ""
+        return f"{threshold.metric}: no data for {threshold.expression}{hint}, and a threshold without data fails{only}"
+    measured = format_against(threshold.value, threshold.operator, threshold.limit, threshold.unit)
+    unit = f" ({threshold.unit})" if threshold.unit else ""
+    worst = "" if threshold.window_s is None else " in the worst window"
+    return (
+        f"{threshold.metric}: {threshold.aggregation} is {measured}{worst}, "
+        f"the threshold is {threshold.expression}{unit}{only}"
+    )

@@ -138,7 +138,7 @@ def test_runs_are_told_with_their_number_age_and_commits() -> None:
     )
     one = comparison(runs=[earlier_run(commit=None)])
     assert words.compared_with(one) == "against 1 run of 2026-11-03 in .ciload/baseline.json"
-    assert words.compared_with(comparison(runs=[])) == "no usable run in .ciload/baseline.json"
+    assert words.compared_with(comparison(runs=[])) == "against .ciload/baseline.json"
     pairs = comparison(gate="side by side", against="http://old:8080", runs=[], blocks=10)
     assert words.compared_with(pairs) == "against http://old:8080 in 10 pairs of blocks"
 

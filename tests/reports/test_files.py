@@ -12,16 +12,18 @@ from tests.reports.results import result
 
 
 def test_all_reports_are_written(tmp_path: Path) -> None:
-    """JSON, JUnit and markdown, and no temporary file is left."""
+    """For people and for each CI, and no temporary file is left."""
     folder = claim_folder(str(tmp_path / "new" / "folder"))
     paths = write_reports(folder, result())
-    assert sorted(path.name for path in folder.iterdir()) == ["junit.xml", "result.json", "summary.md"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "final-status.xml", "junit.xml", "load-performance.json", "metrics.txt", "result.json", "summary.md",
+    ]  # fmt: skip
     assert all(path.read_text(encoding="utf-8") for path in paths)
 
 
 def test_claiming_removes_old_reports_and_nothing_else(tmp_path: Path) -> None:
     """A user's own files in the folder stay."""
-    for name in ("result.json", "junit.xml", "mine.txt"):
+    for name in ("result.json", "junit.xml", "comment.md", "mine.txt"):
         (tmp_path / name).write_text("old")
     claim_folder(str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

@@ -1,0 +1,169 @@
+"""What a run leaves in a GitHub Actions job: the step's summary and outputs, and annotations on the script's lines."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ciload.ci.commands import workflow_command
+from ciload.reports.comparison import ORDER, by_importance, describe_metric
+from ciload.reports.markdown import summary_within
+from ciload.reports.plain import one_line
+from ciload.reports.values import PLACE, explain_threshold
+from ciload.result.comparison import GateVerdict
+from ciload.result.document import RunResult
+
+SUMMARY_BYTES = (1 << 20) - 1024  # GitHub drops a step's summaries as a whole when they are larger than 1 MiB
+MOST_ANNOTATIONS = 9  # of a level; GitHub shows ten of a step
+MOST_LINES, LONGEST_LINE = 20, 500  # of an annotation
+COMPLAINT = re.compile(r"(?P<file>[^\n:]+):(?P<line>\d+): ")  # mistakes in options begin with their place
+
+
+# --- files of the step
+
+
+def append_summary(result: RunResult, folder: Path, environment: Mapping[str, str]) -> str:
+    """Add to the summary of the step, which other runs may share; what was left out for lack of room, in words.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path = Path(environment["GITHUB_STEP_SUMMARY"])
+    before = path.stat().st_size if path.exists() else 0
+    note = "_Shortened: GitHub takes 1 MiB of one step. The whole is in `summary.md` among the results._"
+    text = summary_within(result, SUMMARY_BYTES - before - 2, note)
+    if text:
+        with path.open("a", encoding="utf-8", errors="replace", newline="\n") as file:
+            file.write("\n\n" + text if before else text)
+    whole = folder / "summary.md"
+    if not text:
+        return f"the job summary has no room left: GitHub takes 1 MiB of one step; {whole} has it all"
+    return f"the job summary is shortened: GitHub takes 1 MiB of one step; {whole} has it all" if note in text else ""
+
+
+def append_outputs(outputs: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    """Set outputs of the step; no value can end early or set another, since nobody can guess where it ends.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with Path(environment["GITHUB_OUTPUT"]).open("a", encoding="utf-8", errors="replace", newline="\n") as file:
+        for name, value in outputs.items():
+            end = f"ciload-{secrets.token_hex(16)}"
+            file.write(f"{name}<<{end}\n{value}\n{end}\n")
+
+
+def outputs_of(
+    result: RunResult, exit_code: int, folder: Path, files: Sequence[Path], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """What later steps may want to know. Times are ms; what was not measured is empty."""
+    metrics = result.metrics
+    duration, requests, failed = (metrics.get(name) for name in ("http_req_duration", "http_reqs", "http_req_failed"))
+    values = {
+        "verdict": "passed" if exit_code == 0 else "failed",
+        "exit-code": str(exit_code),
+        "p95": _number(duration.trend.p95 if duration and duration.trend else None),
+        "rate": _number(requests.rate if requests else None),
+        "error-rate": _number(failed.rate if failed else None),
+        "gate": next((str(each) for each in ORDER if each in {found.verdict for found in result.comparisons}), ""),
+        "results": _in_workspace(folder, environment),
+    }
+    return values | {_output_name(path): _in_workspace(path, environment) for path in files}
+
+
+def _output_name(path: Path) -> str:
+    return "result-json" if path.name == "result.json" else path.stem
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None or not math.isfinite(value) else f"{value:.6g}"
+
+
+def _in_workspace(path: Path, environment: Mapping[str, str]) -> str:
+    """As later steps and annotations name it: they start in the workspace, wherever this one was started."""
+    absolute = os.path.abspath(path)  # noqa: PTH100  # links stay as they were named
+    workspace = environment.get("GITHUB_WORKSPACE")
+    if workspace and Path(absolute).is_relative_to(workspace):
+        return Path(absolute).relative_to(workspace).as_posix()
+    return absolute
+
+
+# --- annotations
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to say about the run. `where` is file:line, or empty: then it is about the script."""
+
+    title: str
+    text: str
+    where: str = ""
+
+
+def annotate(result: RunResult, environment: Mapping[str, str]) -> list[str]:
+    """Commands that show what failed at the line that asked for it, then what is only a warning; the worst first."""
+    lines = []
+    for level, found in (("error", [*_failures(result)]), ("warning", [*_warnings(result)])):
+        lines += [_annotation(level, each, result, environment) for each in found[:MOST_ANNOTATIONS]]
+        if (more := len(found) - MOST_ANNOTATIONS) > 0:
+            rest = Finding("ciload", f"… and {more:,} more: the job summary has them all")
+            lines.append(_annotation(level, rest, result, environment))
+    return lines
+
+
+def _failures(result: RunResult) -> Iterator[Finding]:
+    for each in result.verdict.failures:
+        if each.threshold is not None and each.threshold < len(result.thresholds):
+            threshold = result.thresholds[each.threshold]
+            yield Finding("Threshold failed", explain_threshold(threshold), threshold.where)
+        elif each.comparison is not None and each.comparison < len(result.comparisons):
+            comparison = result.comparisons[each.comparison]
+            worse = [each for each in by_importance(comparison.metrics) if each.verdict is GateVerdict.REGRESSION]
+            for metric in worse:
+                yield Finding("Regression", describe_metric(metric, comparison))
+            if not worse:
+                yield Finding("Regression gate", each.reason)
+        else:
+            yield from _of_run(each.reason, each.code)
+
+
+def _of_run(reason: str, exit_code: int) -> Iterator[Finding]:
+    """Several mistakes in the options are a line each, and each has its place."""
+    title, lines = f"ciload: exit code {exit_code}", reason.split("\n")
+    if not all(COMPLAINT.match(line) for line in lines):
+        yield Finding(title, reason)
+        return
+    for line in lines:
+        place = COMPLAINT.match(line)
+        assert place is not None
+        yield Finding(title, line[place.end() :], f"{place['file']}:{place['line']}")
+
+
+def _warnings(result: RunResult) -> Iterator[Finding]:
+    thresholds = [each for each in result.thresholds if each.warns]  # they are the first warnings of the verdict
+    for each in thresholds:
+        yield Finding("Threshold does not hold", explain_threshold(each), each.where)
+    for warning in result.verdict.warnings[len(thresholds) :]:
+        yield Finding("ciload", warning)
+
+
+def _annotation(level: str, finding: Finding, result: RunResult, environment: Mapping[str, str]) -> str:
+    place = PLACE.fullmatch(finding.where)
+    file = place["file"] if place else result.name
+    properties = {"file": one_line(_in_workspace(Path(file), environment), LONGEST_LINE) if _usable(file) else ""}
+    if place:
+        properties["line"] = place["line"]
+    lines = finding.text.split("\n")
+    text = "\n".join(one_line(line, LONGEST_LINE) for line in lines[:MOST_LINES])
+    if len(lines) > MOST_LINES:
+        text += f"\n… and {len(lines) - MOST_LINES:,} more lines"
+    return workflow_command(level, text, properties | {"title": finding.title})
+
+
+def _usable(file: str) -> bool:
+    return bool(file) and len(file) <= LONGEST_LINE and file.isprintable()

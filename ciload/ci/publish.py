@@ -1,0 +1,104 @@
+"""Hands the result of a run to the CI that it runs in.
+
+What cannot be handed over is a warning: it must not hide the verdict. Only the comment's file, one of the results,
+has to be written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ciload.ci.api import ApiError
+from ciload.ci.commands import workflow_command
+from ciload.ci.github import annotate, append_outputs, append_summary, outputs_of
+from ciload.ci.gitlab import post_note
+from ciload.ci.pulls import post_comment
+from ciload.ci.sticky import comment_text, marker_of
+from ciload.reports.files import COMMENT, write_report
+from ciload.result.document import RunResult
+
+GITHUB, GITLAB = "github", "gitlab"
+DOCS = "docs/ci.md"
+
+
+@dataclass(slots=True)
+class Published:
+    """What to tell the user, and which workflow commands to give when everything is printed."""
+
+    said: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+
+
+def publish(
+    result: RunResult,
+    files: Sequence[Path],
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    comment: bool,
+    exit_code: int,
+) -> Published:
+    """Summary, outputs, annotations and comment, where there are such things.
+
+    Args:
+        result: of the run.
+        files: its reports.
+        folder: where they are.
+        environment: that of the CI.
+        comment: whether to comment on the pull request.
+        exit_code: what the process will say; not always the verdict's, since the baseline is saved after it.
+
+    Raises:
+        UsageError: the comment's file could not be written.
+    """
+    published, files = Published(), [*files]
+    provider = result.ci.provider
+    if comment:
+        job = environment.get("GITHUB_JOB") or environment.get("CI_JOB_NAME") or result.ci.job or ""
+        workflow = environment.get("GITHUB_WORKFLOW", "")
+        marker = marker_of(result, workflow, job)
+        body = comment_text(result, marker, result.ci.run_url)
+        files.append(write_report(folder / COMMENT, body))
+        said, denied = _comment(provider, environment, marker, body, files[-1])
+        published.said.append(said)
+        published.commands += [workflow_command("notice", said, {"title": "ciload"})] if denied else []
+    if provider == GITHUB:
+        published.commands += annotate(result, environment)
+        outputs = outputs_of(result, exit_code, folder, files, environment)
+        published.said += _written("GITHUB_STEP_SUMMARY", lambda: append_summary(result, folder, environment))
+        published.said += _written("GITHUB_OUTPUT", lambda: append_outputs(outputs, environment))
+    return published
+
+
+def _written(variable: str, write: Callable[[], str | None]) -> list[str]:
+    try:
+        said = write()
+    except KeyError:
+        return [f"warning: {variable} is not set, though this is GitHub Actions; in a container, hand it on"]
+    except OSError as error:
+        return [f"warning: {variable}: cannot write there: {error.strerror or error}"]
+    return [f"warning: {said}"] if said else []
+
+
+def _comment(
+    provider: str | None, environment: Mapping[str, str], marker: str, body: str, file: Path
+) -> tuple[str, bool]:
+    """Try to comment; what came of it, and whether the token may not do it."""
+    try:
+        if provider == GITHUB:
+            posted = post_comment(environment, marker, body)
+            done = f"{posted.done} a comment at pull request {posted.number}" if posted.done else ""
+        elif provider == GITLAB:
+            noted = post_note(environment, marker, body)
+            done = f"{noted} a note at the merge request" if noted else ""
+        else:
+            return f"--comment: comments are for GitHub and GitLab; {file} has what one would say", False
+    except ApiError as error:
+        if error.denied:
+            why = "That is so for pull requests from forks, and for jobs without the permission"
+            said = f"no comment, because the token may not write one: {error}. {why}: {DOCS} shows what to do"
+            return f"{said}. {file} has the comment", True
+        return f"warning: no comment: {error}. {file} has it", False
+    return done or f"--comment: this run belongs to no open pull request; {file} has what a comment would say", False

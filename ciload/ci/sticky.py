@@ -1,0 +1,88 @@
+"""One comment that stays the same: found again by a marker that nobody sees, among one's own comments only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from ciload.ci.api import Api, ApiError, dig
+from ciload.reports.gfm import code
+from ciload.reports.markdown import summary_within
+from ciload.result.document import RunResult
+
+MOST_BYTES = 65_536  # GitHub's limit is so many characters, which are never more than bytes
+PLAIN_URL = re.compile(r"https?://[\w.:/%~-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """Where the comments of a pull request are, and whose may be changed."""
+
+    listing: str
+    edit: str  # with {id}
+    edit_method: str
+    mine: Callable[[Any], bool]
+
+
+def marker_of(result: RunResult, workflow: str, job: str) -> str:
+    """What a comment is found by: the same for every run of one test in one job, another for every other.
+
+    The legs of a matrix share a job: `--name` or `--target` tells them apart.
+    """
+    said: Mapping[str, object] = result.options
+    parts = [workflow, job, str(said.get("name") or result.name), str(said.get("target") or "")]
+    return f"<!-- ciload:{sha256(chr(0).join(parts).encode('utf-8', 'replace')).hexdigest()[:16]} -->"
+
+
+def comment_text(result: RunResult, marker: str, run_url: str | None, origin: str = "") -> str:
+    """The comment: what is known without looking anything up, and where the rest is.
+
+    `origin` is a sentence about where the result is from.
+    """
+    commit = f" · commit {code(result.git.commit, 40)}" if result.git.commit else ""
+    link = f" · [the run]({run_url})" if run_url and PLAIN_URL.fullmatch(run_url) else ""
+    footer = f"\n<sub>ciload {code(result.environment.ciload, 20)}{commit}{link}{origin}</sub>\n"
+    room = MOST_BYTES - len(f"{marker}\n{footer}".encode())
+    note = "_Shortened: the whole is in the job's summary and in `summary.md` among the results._"
+    return f"{marker}\n{summary_within(result, room, note, details=False)}{footer}"
+
+
+def stick(api: Api, thread: Thread, marker: str, body: str) -> str:
+    """Write the comment, over the one that we wrote before if there is one; "updated" or "created".
+
+    Raises:
+        ApiError: it could not be written.
+    """
+    while True:
+        try:
+            return _stick_once(api, thread, marker, body)
+        except ApiError as error:
+            # A comment that failed to be created may have been: look again before another is.
+            if not api.pause(error):
+                raise
+
+
+def _stick_once(api: Api, thread: Thread, marker: str, body: str) -> str:
+    found = _find(api, thread, marker)
+    if found is not None:
+        try:
+            api.call(thread.edit_method, thread.edit.format(id=found), {"body": body})
+        except ApiError as error:
+            if error.status not in (404, 410):  # somebody has just deleted it
+                raise
+        else:
+            return "updated"
+    api.call("POST", thread.listing, {"body": body})
+    return "created"
+
+
+def _find(api: Api, thread: Thread, marker: str) -> int | None:
+    for page in api.pages(f"{thread.listing}?per_page=100"):
+        for each in page if isinstance(page, list) else ():
+            body, number = dig(each, "body"), dig(each, "id")
+            if isinstance(body, str) and body.startswith(marker) and isinstance(number, int) and thread.mine(each):
+                return number
+    return None
