@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ciload.errors import BaselineError
 from ciload.options.model import Options
 from ciload.reports.plain import one_line
-from ciload.result.comparison import Comparison
+from ciload.result.comparison import Comparison, GateVerdict
 from ciload.result.document import RunResult
 from ciload.result.judgement import with_comparisons
 from ciload.secrets import without_secrets
@@ -84,8 +84,8 @@ class Gate:
     def keep(self, result: RunResult) -> str:
         """Add the run to the file that is to hold it; answers what became of it, "" if it was not to be kept.
 
-        It is no measure for others if a gate raised an alarm, or if the file it goes to would have: whatever it was
-        compared with, a regression must not become the level there.
+        It is no measure for others if a gate raised an alarm. If there was nothing to compare it with, the file that
+        it goes to is asked: a regression must not become the level there.
 
         Raises:
             BaselineError: it could not be added; the file is as it was.
@@ -110,7 +110,10 @@ class Gate:
             if self.history is not None and self.options.baseline.startswith(ARTIFACT):
                 # The next artifact takes its place: without what is in this one, no history would ever grow.
                 baseline = merge(baseline, self.history)
-            run = mark(run, [*result.comparisons, compare_with_history(run, [], baseline, place, terms)])
+            compared = list(result.comparisons)
+            if all(each.verdict is GateVerdict.MISSING for each in compared if each.gate == "history"):
+                compared.append(compare_with_history(run, [], baseline, place, terms))
+            run = mark(run, compared)
             return merge(baseline, Baseline(runs=[run]))
 
         update(Path(place), add)
