@@ -1,0 +1,402 @@
+"""What the GitHub Action decides: inputs to options, where baselines are kept and ciload runs, what fails the step.
+
+    probe      leaves with 0 if this Python will do
+    plan       decides everything that the steps of action.yml need to know, and says so in GITHUB_OUTPUT
+    run        starts ciload: in a container, or in a virtual environment
+    container  starts ciload right here, for docker/action.yml
+
+The first three run with the runner's own Python, before there is a ciload. So this takes nothing but the standard
+library, from Python 3.8 on. Inputs arrive as JSON or as INPUT_* variables and leave as CILOAD_* variables, never as
+shell text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+OLDEST_PYTHON = (3, 11)
+USAGE, NOT_READY, INTERRUPTED = 2, 98, 105
+OPTIONS = (
+    "script", "config", "vus", "duration", "iterations", "rate", "stages", "base_url", "compare_url", "wait_for",
+    "wait_timeout", "thresholds", "on_missing_baseline", "on_inconclusive", "tolerance", "false_alarm", "confirm",
+    "comment", "name", "target",
+)  # fmt: skip
+# Events that only people with write access can cause, so that what they measured may become the level for others.
+TRUSTED_EVENTS = ("push", "schedule", "workflow_dispatch")
+FAIL_ON = ("thresholds", "regression", "missing-baseline", "inconclusive", "errors")
+KINDS = {96: "regression", 99: "thresholds"}
+# What a container needs to know of the job. No ACTIONS_*: these hold tokens.
+PASSED_ON = re.compile(r"CILOAD_\w+|GITHUB_(?!TOKEN)\w+|RUNNER_\w+|CI|NO_COLOR|FORCE_COLOR|(?i:https?_proxy|no_proxy)")
+ACTION_PATH = re.compile(r"[\\/]_actions[\\/]([^\\/]+[\\/][^\\/]+)[\\/](.+)$")
+LOCAL = ("localhost", "127.0.0.1", "::1")
+
+Environment = Mapping[str, str]
+
+
+class ActionError(Exception):
+    """Something that the author of the workflow has to mend."""
+
+    def __init__(self, text: str, code: int = USAGE) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+# --- what was asked for
+
+
+def read_inputs(environment: Environment) -> dict[str, str]:
+    """The inputs that are set, by their names with underscores."""
+    if "INPUTS" in environment:
+        given = {key: str(value) for key, value in json.loads(environment["INPUTS"]).items()}
+    else:  # a container action; the runner keeps hyphens in these names
+        given = {key[6:]: value for key, value in environment.items() if key.startswith("INPUT_")}
+    return {key.replace("-", "_").lower(): value.strip() for key, value in given.items() if value.strip()}
+
+
+def options(inputs: Mapping[str, str], environment: Environment) -> dict[str, str]:
+    """The variables that tell ciload what to do."""
+    found = {f"CILOAD_{name.upper()}": inputs[name] for name in OPTIONS if name in inputs}
+    if not (found.get("CILOAD_SCRIPT") or environment.get("CILOAD_SCRIPT")):
+        raise ActionError("the input `script` is missing: the path of the scenario script")
+    found["CILOAD_OUT_DIR"] = results(inputs, environment)
+    for kind, option in (("missing-baseline", "missing_baseline"), ("inconclusive", "inconclusive")):
+        if kind in (fail_on(inputs) or ()):
+            found[f"CILOAD_ON_{option.upper()}"] = "fail"
+    return found
+
+
+def results(inputs: Mapping[str, str], environment: Environment) -> str:
+    return inputs.get("results") or environment.get("CILOAD_OUT_DIR") or "ciload-results"
+
+
+def script_variables(inputs: Mapping[str, str], environment: Environment) -> dict[str, str]:
+    """The input `env`: KEY=VALUE lines, and KEY alone for what the step's environment holds already."""
+    found = {}
+    for number, line in enumerate(map(str.strip, inputs.get("env", "").splitlines()), 1):
+        key, given, value = line.partition("=")
+        if not line or line.startswith("#"):
+            continue
+        if not re.fullmatch(r"[A-Za-z_]\w*", key):
+            # Not quoted: it may be part of a secret.
+            raise ActionError(f"line {number} of the input `env` is neither KEY=VALUE nor KEY")
+        if given or key in environment:
+            found[key] = value if given else environment[key]
+    return found
+
+
+def fail_on(inputs: Mapping[str, str]) -> list[str] | None:
+    """The kinds of failure that fail the step; None for all that ciload fails on."""
+    if "fail_on" not in inputs:
+        return None
+    kinds = [kind for kind in re.split(r"[\s,]+", inputs["fail_on"]) if kind]
+    wrong = [kind for kind in kinds if kind not in (*FAIL_ON, "nothing")]
+    if wrong:
+        raise ActionError(f"the input `fail-on` takes {', '.join(FAIL_ON)} or nothing, not {', '.join(wrong)}")
+    return kinds
+
+
+# --- baselines and artifacts
+
+
+def identity(inputs: Mapping[str, str], environment: Environment) -> str:
+    """Names this test among others of the repository, for people (a slug) and without doubt (a hash).
+
+    Without the hash `api` would find what `api-v2` stored, since keys of caches are compared by their beginnings.
+    """
+    name = inputs.get("name") or inputs.get("script") or environment.get("CILOAD_NAME") or environment["CILOAD_SCRIPT"]
+    where = [environment.get(key, "") for key in ("RUNNER_OS", "RUNNER_ARCH", "MATRIX", "CILOAD_TARGET")]
+    facts = json.dumps([name, inputs.get("target", ""), inputs.get("working_directory", "."), *where])
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60]
+    return f"{slug}-{hashlib.sha256(facts.encode()).hexdigest()[:8]}"
+
+
+def may_save(inputs: Mapping[str, str], environment: Environment) -> bool:
+    """Whether this run may become part of what others are compared with: never that of a pull request."""
+    wish = inputs.get("save_baseline", "auto")
+    if wish not in ("auto", "always", "never"):
+        raise ActionError(f"the input `save-baseline` takes auto, always or never, not {wish!r}")
+    event = environment.get("GITHUB_EVENT_NAME")
+    if wish == "never" or event not in TRUSTED_EVENTS:
+        return False
+    return wish == "always" or event == "schedule" or environment.get("GITHUB_REF") == default_branch(environment)
+
+
+def default_branch(environment: Environment) -> str | None:
+    try:
+        event = json.loads(Path(environment["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
+        return f"refs/heads/{event['repository']['default_branch']}"
+    except (KeyError, OSError, TypeError, ValueError):
+        return None
+
+
+def baseline(inputs: Mapping[str, str], environment: Environment) -> tuple[str, dict[str, str]]:
+    """Where the baseline is kept (cache, artifact, elsewhere or off), and the options that follow."""
+    kept = inputs.get("baseline", "cache")
+    if kept in ("off", "false"):  # what YAML makes of it
+        return "off", {}
+    file = f".ciload/{identity(inputs, environment)}.json" if kept in ("cache", "artifact") else kept
+    saves = may_save(inputs, environment)
+    if kept == "artifact":
+        name = f"artifact:ciload-baseline-{identity(inputs, environment)}"
+        # Who saves compares with what was saved before, which is therefore fetched in any case.
+        return kept, {"CILOAD_BASELINE": name, **({"CILOAD_SAVE_BASELINE": file} if saves else {})}
+    where = kept if kept == "cache" else "elsewhere"
+    if saves and not re.match(r"https?:|artifact:", file):
+        return where, {"CILOAD_SAVE_BASELINE": file}
+    return where, {"CILOAD_BASELINE": file}
+
+
+# --- where ciload runs
+
+
+def mode(inputs: Mapping[str, str], environment: Environment) -> str:
+    """docker where the runner's Docker sees the runner's network and files, else venv."""
+    wish = inputs.get("mode", "auto")
+    if wish not in ("auto", "docker", "venv"):
+        raise ActionError(f"the input `mode` takes auto, docker or venv, not {wish!r}")
+    if wish != "auto":
+        return wish
+    # In a job with `container:` the workspace's path and localhost are those of that container, and Docker's are not.
+    suits = environment.get("RUNNER_OS", "Linux") == "Linux" and not environment.get("CONTAINER")
+    return "docker" if suits and docker_works() else "venv"
+
+
+def docker_works() -> bool:
+    command = ["docker", "info", "--format", "{{json .SecurityOptions}}"]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return False
+    # Rootless: its host network is not the runner's, and its users are others.
+    return done.returncode == 0 and b"rootless" not in done.stdout
+
+
+def image(inputs: Mapping[str, str], environment: Environment) -> str:
+    """The image to pull; "" if it is to be built from the action's own checkout."""
+    if "image" in inputs:
+        return "" if inputs["image"] == "build" else inputs["image"]
+    checkout = environment.get("GITHUB_ACTION_PATH", "")
+    pinned = Path(checkout, "docker", "image.txt")
+    if pinned.is_file():  # written by the release, which knows the digest
+        return pinned.read_text(encoding="utf-8").strip()
+    # The folder is preferred: within another composite action, the context names that one.
+    place = ACTION_PATH.search(checkout)
+    repository, ref = environment.get("ACTION_REPOSITORY"), environment.get("ACTION_REF")
+    if place:
+        repository, ref = place.group(1).replace("\\", "/"), place.group(2)
+    return f"ghcr.io/{repository.lower()}:{ref}" if repository and ref else ""
+
+
+def docker_command(inputs: Mapping[str, str], environment: Environment, passed: Mapping[str, str]) -> list[str]:
+    """`docker run …`, after its image was pulled or built. Values stay in the environment, only names are arguments."""
+    name = image(inputs, environment)
+    if name:
+        if subprocess.call(["docker", "pull", "--quiet", name]) != 0:  # noqa: S603, S607
+            raise ActionError(f"{name} cannot be pulled. Use a released version, or set `image: build` or `mode: venv`")
+    else:
+        name = "ciload-action"
+        if subprocess.call(["docker", "build", "--quiet", "--tag", name, environment["GITHUB_ACTION_PATH"]]) != 0:  # noqa: S603, S607
+            raise ActionError("the image cannot be built; `mode: venv` does without")
+    workspace, folder = environment["GITHUB_WORKSPACE"], str(Path.cwd())
+    command = ["docker", "run", "--rm", "--network", "host", "--user", f"{os.getuid()}:{os.getgid()}"]
+    command += ["--volume", f"{workspace}:{workspace}", "--workdir", folder]
+    for variable in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_EVENT_PATH"):
+        path = environment.get(variable)
+        if path and Path(path).is_file():
+            command += ["--volume", f"{path}:{path}" + ":ro" * (variable == "GITHUB_EVENT_PATH")]
+    names = sorted({*passed, *filter(PASSED_ON.fullmatch, environment)})
+    return [*command, *(word for each in names for word in ("--env", each)), name, "run"]
+
+
+def venv_command(environment: Environment) -> list[str]:
+    """The installed `ciload`, from the action's own checkout."""
+    if sys.version_info < OLDEST_PYTHON:
+        raise ActionError("ciload needs Python 3.11: set `python-version`")
+    folder = Path(environment["RUNNER_TEMP"], "ciload-venv")
+    programs = folder / ("Scripts" if os.name == "nt" else "bin")
+    install = [str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for command in ([sys.executable, "-m", "venv", str(folder)], [*install, environment["GITHUB_ACTION_PATH"]]):
+        if subprocess.call(command) != 0:  # noqa: S603
+            raise ActionError(f"ciload could not be installed: {' '.join(command)} failed")
+    return [str(programs / "ciload"), "run"]
+
+
+# --- the steps
+
+
+def probe(environment: Environment) -> int:
+    """0 if this Python will do; where there is none at all, the shell says no."""
+    try:
+        return int(sys.version_info < OLDEST_PYTHON and mode(read_inputs(environment), environment) == "venv")
+    except ActionError:  # `plan` tells
+        return 0
+
+
+def plan(environment: Environment) -> int:
+    inputs = read_inputs(environment)
+    options(inputs, environment)
+    script_variables(inputs, environment)
+    kept, chosen = baseline(inputs, environment)
+    folder = inputs.get("working_directory", ".")
+    name = identity(inputs, environment)
+    prefix = f"ciload-v1-{name}-"
+    file = chosen.get("CILOAD_SAVE_BASELINE") or chosen.get("CILOAD_BASELINE", "")
+    job = re.sub(r"[^A-Za-z0-9]+", "-", environment.get("GITHUB_JOB", ""))
+    write_outputs(
+        environment,
+        {
+            "mode": mode(inputs, environment),
+            "keep": kept,
+            "baseline": os.path.normpath(os.path.join(folder, file)),  # noqa: PTH118
+            "baseline-artifact": f"ciload-baseline-{name}",
+            "prefix": prefix,
+            "key": f"{prefix}{environment.get('GITHUB_RUN_ID', '')}-{environment.get('GITHUB_RUN_ATTEMPT', '')}",
+            "results": os.path.normpath(os.path.join(folder, results(inputs, environment))),  # noqa: PTH118
+            "artifact": f"ciload-{job}-{name}",
+        },
+    )
+    return 0
+
+
+def run(environment: Environment, *, here: bool = False) -> int:
+    inputs = read_inputs(environment)
+    wanted = fail_on(inputs)
+    chosen = baseline(inputs, environment)[1]
+    if here:  # nobody carries a file from job to job
+        chosen = {"CILOAD_BASELINE": inputs["baseline"]} if "baseline" in inputs else {}
+    passed = {**script_variables(inputs, environment), **options(inputs, environment), **chosen}
+    if "token" in inputs:
+        passed["GITHUB_TOKEN"] = inputs["token"]
+    os.chdir(inputs.get("working_directory", "."))
+    if here:
+        explain_localhost({**environment, **passed})
+        command = ["ciload", "run"]
+    elif (environment.get("MODE") or mode(inputs, environment)) == "docker":
+        command = docker_command(inputs, environment, passed)
+    else:
+        command = venv_command(environment)
+    document = Path(passed["CILOAD_OUT_DIR"], "result.json")
+    if document.is_file():
+        document.unlink()
+    kept = Path(chosen.get("CILOAD_SAVE_BASELINE") or os.devnull)
+    before = digest(kept)
+    code = start(command, {**environment, **passed})
+    verdict = step_code(code, read(document), wanted)
+    saved = "true" if digest(kept) not in (None, before) else "false"
+    write_outputs(environment, {"exit-code": str(code), "saved": saved})
+    if code != verdict:
+        say("notice", f"ciload left with {code}, which is not among what `fail-on` names")
+    return verdict
+
+
+def start(command: list[str], environment: Environment) -> int:
+    """Run it to its end; a cancelled job's signals are passed on, so that its reports are written."""
+    secret = {key: value for key, value in environment.items() if key not in ("INPUTS", "INPUT_TOKEN")}
+    with subprocess.Popen(command, env=secret) as process:  # noqa: S603
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda received, _: process.send_signal(received))
+        code = process.wait()
+    return code if code >= 0 else 128 - code
+
+
+def step_code(code: int, result: dict[str, Any] | None, wanted: list[str] | None) -> int:
+    """The step's exit code: that of the first failure that was named, else 0."""
+    if wanted is None or code == 0:
+        return code
+    failures = kinds_of_failures(code, result)
+    return next((each for each, kind in failures if kind in wanted), 0)
+
+
+def kinds_of_failures(code: int, result: dict[str, Any] | None) -> list[tuple[int, str]]:
+    """All failures of a run, also those that its exit code is too narrow for."""
+    failures = ((result or {}).get("verdict") or {}).get("failures") or []
+    if not any(each.get("code") == code for each in failures):  # it ended before, or after, its result was written
+        return [(code, "errors")]
+    found = []
+    for each in failures:
+        kind = KINDS.get(each["code"], "errors")
+        if each["code"] == 97 and isinstance(each.get("comparison"), int):
+            missing = result is not None and result["comparisons"][each["comparison"]]["verdict"] == "no baseline"
+            kind = "missing-baseline" if missing else "inconclusive"
+        found.append((each["code"], kind))
+    return found
+
+
+def explain_localhost(environment: Environment) -> None:
+    """In a container action, nothing of the job is at localhost: say so at once, and what to do."""
+    for option in ("CILOAD_BASE_URL", "CILOAD_WAIT_FOR", "CILOAD_COMPARE_URL"):
+        parts = urlsplit(environment.get(option, ""))
+        if parts.hostname not in LOCAL:
+            continue
+        try:
+            socket.create_connection(
+                (parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)), 5
+            ).close()
+        except OSError:
+            raise ActionError(
+                f"nothing listens at {parts.scheme}://{parts.netloc.rpartition('@')[2]}: in a container action, "
+                "localhost is the container and not the runner. Three ways out:\n"
+                "1. the composite action in the root of this repository, which shares the runner's network;\n"
+                "2. run the target as a service container of the job; its URL is its label and the port in that "
+                "container, such as http://api:8080;\n"
+                "3. bind the target to 0.0.0.0 and use the address of Docker's bridge, mostly http://172.17.0.1.",
+                NOT_READY,
+            ) from None
+
+
+# --- small things
+
+
+def digest(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def write_outputs(environment: Environment, outputs: Mapping[str, str]) -> None:
+    if any("\n" in value or "\r" in value for value in outputs.values()):
+        raise ActionError("a name or a path has a line break in it")
+    if environment.get("GITHUB_OUTPUT"):
+        with open(environment["GITHUB_OUTPUT"], "a", encoding="utf-8") as file:  # noqa: PTH123
+            file.writelines(f"{key}={value}\n" for key, value in outputs.items())
+
+
+def say(kind: str, text: str) -> None:
+    escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    sys.stdout.write(f"::{kind} title=ciload::{escaped}\n")
+    sys.stdout.flush()
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        if arguments == ["probe"]:
+            return probe(os.environ)
+        if arguments == ["plan"]:
+            return plan(os.environ)
+        return run(os.environ, here=arguments == ["container"])
+    except ActionError as error:
+        say("error", str(error))
+        return error.code
+    except KeyboardInterrupt:  # cancelled before there was a ciload
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

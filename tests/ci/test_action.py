@@ -1,0 +1,494 @@
+"""action.yml, step by step, as a runner does it: with real bash, a recorded Docker, and played caches and artifacts."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ciload.ci import action
+from ciload.result.comparison import GateVerdict
+from tests.ci.runner import ROOT, Job, Runner, copy_of, usable_python
+from tests.e2e.conftest import Handler, serving
+
+SCRIPT = """
+import json, os, pathlib
+from ciload import http
+
+pathlib.Path("seen.json").write_text(json.dumps(dict(os.environ)))
+
+async def default():
+    await http.get(os.environ.get("WHERE", "/"), name="page")
+"""
+SLOW_SCRIPT = """
+import pathlib
+from ciload import http, sleep
+
+async def default():
+    pathlib.Path("started").touch()
+    await sleep(30)
+"""
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving(Handler) as url:
+        yield url
+
+
+def asked(url: str, **more: str) -> dict[str, str]:
+    given = {"script": "load.py", "base-url": url, "vus": "6", "iterations": "48", "env": "WHERE=/slow/5"}
+    return given | {key.replace("_", "-"): value for key, value in more.items()}
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory, url: str) -> tuple[Runner, list[Job]]:
+    """A repository whose default branch has been tested three times."""
+    runner = Runner(tmp_path_factory.mktemp("history"))
+    runner.write("load.py", SCRIPT)
+    return runner, [runner.job(asked(url)) for _ in range(3)]
+
+
+@pytest.fixture
+def after_history(history: tuple[Runner, list[Job]], tmp_path: Path) -> Runner:
+    return copy_of(history[0], tmp_path)
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    """A repository that was never tested."""
+    runner = Runner(tmp_path)
+    runner.write("load.py", SCRIPT)
+    return runner
+
+
+def gate(job: Job) -> dict[str, Any]:
+    comparison: dict[str, Any] = job.result["comparisons"][0]
+    return comparison
+
+
+class Empty(BaseHTTPRequestHandler):
+    """GitHub's API of a repository without artifacts."""
+
+    def do_GET(self) -> None:
+        body = b'{"artifacts": []}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Forbidding(Handler):
+    """GitHub's API, as a pull request from a fork sees it."""
+
+    def do_GET(self) -> None:  # noqa: N802
+        self.path = "/status/403"
+        super().do_GET()
+
+    do_POST = do_PATCH = do_GET  # noqa: N815
+
+
+PULL_REQUEST = {"event": "pull_request", "ref": "refs/pull/7/merge"}
+
+
+class TestBaseline:
+    def test_first_run_has_none_and_says_so(self, history: tuple[Runner, list[Job]]) -> None:
+        """Without a baseline the step passes, the result says that nothing was compared, and the run is kept."""
+        first, *_ = history[1]
+
+        assert first.status == "success", first.log
+        assert gate(first)["verdict"] == GateVerdict.MISSING
+        assert first.outputs["exit-code"] == "0"
+        assert len(first.uses("actions/cache/save")) == 1
+
+    def test_runs_of_the_default_branch_add_up(self, history: tuple[Runner, list[Job]]) -> None:
+        """Each run of the default branch finds those before it, though no two of them have the same key."""
+        runner, jobs = history
+        saved = [job.uses("actions/cache/save")[0] for job in jobs]
+
+        assert len({each["key"] for each in saved}) == 3
+        assert len(json.loads((runner.workspace / saved[-1]["path"]).read_text())["runs"]) == 3
+
+    def test_pull_request_within_tolerance_passes(self, after_history: Runner, url: str) -> None:
+        """A pull request is compared with the default branch and leaves no baseline of its own behind."""
+        job = after_history.job(asked(url, tolerance="900%"), **PULL_REQUEST)  # type: ignore[arg-type]
+
+        assert job.status == "success", job.log
+        assert gate(job)["verdict"] in ("ok", "inconclusive", "improved")
+        assert job.uses("actions/cache/save") == []
+
+    def test_pull_request_from_a_fork(self, after_history: Runner, url: str) -> None:
+        """Its token may not comment, which changes nothing: it is compared, judged and reported like any other."""
+        with serving(Forbidding) as api:
+            given = asked(url, tolerance="900%", comment="true")
+            event = {"pull_request": {"number": 7, "head": {"repo": {"fork": True}}}}
+            job = after_history.job(given, payload=event, environment={"GITHUB_API_URL": api}, **PULL_REQUEST)  # type: ignore[arg-type]
+
+        assert job.status == "success", job.log
+        assert gate(job)["verdict"] != GateVerdict.MISSING
+        assert job.uses("actions/cache/save") == []
+        assert job.outputs["verdict"] == "passed"
+
+    def test_pull_request_that_is_slower_fails(self, after_history: Runner, url: str) -> None:
+        """A regression fails the step with 96, and its reports are uploaded all the same."""
+        job = after_history.job(asked(url, env="WHERE=/slow/100"), **PULL_REQUEST)  # type: ignore[arg-type]
+
+        assert job.status == "failure", job.log
+        assert job.outputs["exit-code"] == "96"
+        assert gate(job)["verdict"] == "regression"
+        assert "<testsuite" in job.report("junit.xml")
+
+    def test_regression_on_the_default_branch_is_kept_as_one(self, after_history: Runner, url: str) -> None:
+        """The step fails, and the baseline remembers the alarm."""
+        job = after_history.job(asked(url, env="WHERE=/slow/100"))
+
+        assert (job.status, job.outputs["exit-code"]) == ("failure", "96")
+        assert len(job.uses("actions/cache/save")) == 1
+
+    def test_names_do_not_find_each_others_runs(self, runner: Runner, url: str) -> None:
+        """A matrix of two names, one the beginning of the other, has two baselines and two artifacts."""
+        api, other = [runner.job(asked(url, name=name), matrix={"name": name}) for name in ("api", "api-v2")]
+        again = runner.job(asked(url, name="api"), matrix={"name": "api"}, only="plan")
+
+        assert gate(other)["verdict"] == GateVerdict.MISSING
+        begins = api.uses("actions/cache/restore")[0]["restore-keys"]
+        assert not other.uses("actions/cache/save")[0]["key"].startswith(begins)
+        assert api.outputs["artifact"] != other.outputs["artifact"]
+        assert again.steps["plan"]["outputs"]["baseline"] == api.uses("actions/cache/save")[0]["path"]
+
+    def test_in_an_artifact(self, runner: Runner, url: str) -> None:
+        """The default branch asks for the newest artifact of the name that it gives its own."""
+        with serving(Empty) as api:
+            job = runner.job(asked(url, baseline="artifact"), environment={"GITHUB_API_URL": api})
+        reports, kept = job.uses("actions/upload-artifact")
+
+        assert job.status == "success", job.log
+        assert gate(job)["against"] == f"artifact:{kept['name']}"
+        assert (kept["path"], kept["include-hidden-files"]) == (job.outputs["baseline"], "True")
+        assert (job.folder / kept["name"]).is_dir()
+        assert reports["name"] != kept["name"]
+
+    def test_missing_baseline_can_fail(self, runner: Runner, url: str) -> None:
+        """`fail-on: missing-baseline` makes ciload fail on it, too."""
+        job = runner.job(asked(url, fail_on="missing-baseline"), **PULL_REQUEST)  # type: ignore[arg-type]
+
+        assert (job.status, job.outputs["exit-code"]) == ("failure", "97")
+
+    def test_off(self, runner: Runner, url: str) -> None:
+        """Without a gate nothing is restored, compared or saved."""
+        job = runner.job(asked(url, baseline="off"))
+
+        assert job.result["comparisons"] == []
+        assert [name for name, _ in job.used] == ["actions/upload-artifact"]
+
+    @pytest.mark.parametrize(
+        ("event", "ref", "wish", "saves"),
+        [
+            ("push", "refs/heads/main", "auto", True),
+            ("push", "refs/heads/feature", "auto", False),
+            ("push", "refs/heads/feature", "always", True),
+            ("push", "refs/tags/main", "auto", False),
+            ("schedule", "refs/heads/main", "auto", True),
+            ("workflow_dispatch", "refs/heads/main", "auto", True),
+            ("push", "refs/heads/main", "never", False),
+            ("pull_request", "refs/pull/7/merge", "always", False),
+            ("pull_request_target", "refs/heads/main", "always", False),
+            ("workflow_run", "refs/heads/main", "always", False),
+            ("merge_group", "refs/heads/gh-readonly-queue/main/pr-7", "always", False),
+        ],
+    )
+    def test_who_may_save(self, tmp_path: Path, event: str, ref: str, wish: str, saves: bool) -> None:
+        """Only what people with write access merged becomes the level for others; nothing of a pull request does."""
+        file = tmp_path / "event.json"
+        file.write_text('{"repository": {"default_branch": "main"}}')
+        environment = {"GITHUB_EVENT_NAME": event, "GITHUB_REF": ref, "GITHUB_EVENT_PATH": str(file)}
+
+        assert action.may_save({"save_baseline": wish}, environment) is saves
+
+
+class TestInputs:
+    def test_special_characters_arrive_unharmed(self, runner: Runner, url: str) -> None:
+        """Whatever a shell or a runner would make of a value, script and options get it as it was written."""
+        nasty = """$(touch pwned) `touch pwned` "double" 'single' \\ ; & | > pwned %0A ${HOME} * é"""
+        thresholds = "http_req_duration: ['p(95)<60000']\n# $(touch pwned)\nhttp_req_failed: \"rate<0.5\"\n"
+        script = "load $(touch pwned) & 'it'.py"
+        runner.write(script, SCRIPT)
+        given = asked(
+            url, script=script, name=nasty, thresholds=thresholds, baseline="off", env=f"NASTY={nasty}\nGIVEN"
+        )
+        job = runner.job(given, environment={"GIVEN": "two\nlines"})
+        seen = json.loads((runner.workspace / "seen.json").read_text())
+
+        assert job.status == "success", job.log
+        assert (seen["NASTY"], seen["GIVEN"]) == (nasty, "two\nlines")
+        assert [each["metric"] for each in job.result["thresholds"]] == ["http_req_duration", "http_req_failed"]
+        assert job.result["fingerprint"]["scenario"] == f"name:{nasty}"
+        assert not list(runner.folder.rglob("pwned"))
+
+    def test_values_are_no_arguments(self, history: tuple[Runner, list[Job]], url: str) -> None:
+        """`docker run` is told names of variables alone, so no process list shows a secret."""
+        command = " ".join(history[1][0].docker_run())
+
+        assert "--env CILOAD_BASE_URL" in command
+        assert url not in command
+        assert "the-secret-token" not in command
+
+    def test_the_token_of_the_job_stays_with_ciload(self, history: tuple[Runner, list[Job]]) -> None:
+        """The inputs as a whole, which hold the token, are not passed on."""
+        seen = json.loads((history[0].workspace / "seen.json").read_text())
+
+        assert "INPUTS" not in seen
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ({"script": ""}, "the input `script` is missing"),
+            ({"fail-on": "treshold"}, "the input `fail-on` takes thresholds"),
+            ({"mode": "podman"}, "the input `mode` takes auto"),
+            ({"save-baseline": "yes"}, "the input `save-baseline` takes auto"),
+            ({"env": "A=b\nA B=c"}, "line 2 of the input `env` is neither"),
+        ],
+    )
+    def test_mistakes_are_told_before_anything_starts(
+        self, runner: Runner, wrong: Mapping[str, str], said: str
+    ) -> None:
+        """An input that makes no sense fails the first step with an annotation, and no load is made."""
+        job = runner.job({"script": "load.py", **wrong})
+
+        assert job.status == "failure"
+        assert f"::error title=ciload::{said}" in job.log
+        assert [call for call in job.docker if call[0] == "run"] == []
+
+    def test_working_directory(self, runner: Runner, url: str) -> None:
+        """Script, reports and baseline are there, and the steps around know it."""
+        (runner.workspace / "service").mkdir()
+        runner.write("service/load.py", SCRIPT)
+        job = runner.job(asked(url, working_directory="service"))
+
+        assert job.status == "success", job.log
+        assert gate(job)["verdict"] == GateVerdict.MISSING
+        assert job.outputs["junit"] == "service/ciload-results/junit.xml"
+        assert job.uses("actions/cache/save")[0]["path"].startswith("service/.ciload/")
+
+    def test_options_in_the_jobs_environment_count(self, runner: Runner, url: str) -> None:
+        """CILOAD_* variables of job or step set what no input sets."""
+        job = runner.job(
+            asked(url, iterations="", baseline="off"), environment={"CILOAD_ITERATIONS": "7", "CILOAD_OUT_DIR": "out"}
+        )
+
+        assert job.result["options"]["iterations"] == 7
+        assert job.outputs["results"] == "out"
+
+
+class TestFailOn:
+    def test_what_is_not_named_passes(self, runner: Runner, url: str) -> None:
+        """A failed threshold does not fail a step that only minds errors; the exit code is still told."""
+        limits = "http_req_duration: p(95)<0.001"
+        job = runner.job(asked(url, thresholds=limits, fail_on="errors", baseline="off"))
+
+        assert job.status == "success", job.log
+        assert job.outputs["exit-code"] == "99"
+        assert "::notice title=ciload::ciload left with 99" in job.log
+
+    def test_failures_hidden_by_an_earlier_one_count(self) -> None:
+        """A regression behind a failed threshold still fails a step that minds regressions."""
+        failures = [{"code": 99}, {"code": 96, "comparison": 0}]
+        result = {"verdict": {"failures": failures}, "comparisons": [{"verdict": "regression"}]}
+
+        assert action.step_code(99, result, ["regression"]) == 96
+        assert action.step_code(99, result, ["errors"]) == 0
+        assert action.step_code(99, result, None) == 99
+
+    def test_missing_and_inconclusive_are_told_apart(self) -> None:
+        """Both are exit code 97."""
+        result = {
+            "verdict": {"failures": [{"code": 97, "comparison": 1}]},
+            "comparisons": [{"verdict": GateVerdict.MISSING}, {"verdict": GateVerdict.INCONCLUSIVE}],
+        }
+
+        assert action.step_code(97, result, ["inconclusive"]) == 97
+        assert action.step_code(97, result, ["missing-baseline"]) == 0
+        result["verdict"] = {"failures": [{"code": 97, "comparison": 0}]}
+        assert action.step_code(97, result, ["missing-baseline"]) == 97
+
+    @pytest.mark.parametrize("result", [None, {}, {"verdict": None}, {"verdict": {"failures": []}}])
+    def test_without_a_result_it_was_an_error(self, result: dict[str, Any] | None) -> None:
+        """A crash before the result was written is nothing that a threshold could explain."""
+        assert action.step_code(1, result, ["errors"]) == 1
+        assert action.step_code(1, result, ["thresholds"]) == 0
+
+
+class TestDocker:
+    def test_container_shares_the_runners_network_user_and_workspace(self, history: tuple[Runner, list[Job]]) -> None:
+        """localhost is the runner's, files belong to its user, and paths are the same inside and outside."""
+        runner, (job, *_) = history
+        command = " ".join(job.docker_run())
+
+        assert "--network host --user " in command
+        assert f"--volume {runner.workspace}:{runner.workspace} --workdir {runner.workspace}" in command
+        assert command.endswith(" ghcr.io/octo/ciload:v1 run")
+        assert re.search(r" --volume (\S+/output-\d+):\1 ", command)
+        assert re.search(r" --volume (\S+/event.json):\1:ro ", command)
+
+    def test_image_that_cannot_be_pulled_is_an_error(self, runner: Runner, url: str) -> None:
+        """Nothing else is run in its place, and the message says what to do."""
+        job = runner.job(asked(url), pull=1)
+
+        assert job.status == "failure"
+        assert "::error title=ciload::ghcr.io/octo/ciload:v1 cannot be pulled" in job.log
+
+    def test_own_checkout_is_built(self, runner: Runner, url: str) -> None:
+        """`uses: ./` has no released image, so it builds one from the checkout."""
+        job = runner.job(asked(url, baseline="off"), local=True)
+
+        assert job.status == "success", job.log
+        assert next(call for call in job.docker if call[0] == "build")[-1] == str(ROOT)
+        assert [call for call in job.docker if call[0] == "pull"] == []
+
+    @pytest.mark.parametrize(
+        ("repository", "ref", "path", "expected"),
+        [
+            ("Octo/CiLoad", "v1", "/home/runner/work/_actions/Octo/CiLoad/v1", "ghcr.io/octo/ciload:v1"),
+            ("other/outer", "v9", "/home/runner/work/_actions/Octo/CiLoad/v1", "ghcr.io/octo/ciload:v1"),
+            ("Octo/CiLoad", "v1", "/elsewhere", "ghcr.io/octo/ciload:v1"),
+            ("", "", "/home/runner/work/repository", ""),
+        ],
+    )
+    def test_image_of_the_version_in_use(self, repository: str, ref: str, path: str, expected: str) -> None:
+        """The image belongs to the action's repository and ref, also inside another composite action."""
+        given = {"ACTION_REPOSITORY": repository, "ACTION_REF": ref, "GITHUB_ACTION_PATH": path}
+
+        assert action.image({}, given) == expected
+
+    def test_released_action_is_pinned(self, tmp_path: Path) -> None:
+        """A release says which digest belongs to it."""
+        (tmp_path / "docker").mkdir()
+        (tmp_path / "docker" / "image.txt").write_text("ghcr.io/octo/ciload@sha256:abc\n")
+
+        assert action.image({}, {"GITHUB_ACTION_PATH": str(tmp_path)}) == "ghcr.io/octo/ciload@sha256:abc"
+
+
+class TestMode:
+    @pytest.mark.parametrize(
+        ("machine", "expected"),
+        [
+            ({}, "docker"),
+            ({"docker": None}, "venv"),
+            ({"docker": '["name=seccomp","name=rootless"]'}, "venv"),
+            ({"container": "f00d"}, "venv"),
+            ({"environment": {"RUNNER_OS": "macOS"}}, "venv"),
+        ],
+    )
+    def test_docker_is_used_where_it_shares_the_runners_world(
+        self, runner: Runner, machine: dict[str, Any], expected: str
+    ) -> None:
+        """Without Docker, with a rootless one, in a container job and on macOS it is a virtual environment."""
+        job = runner.job({"script": "load.py"}, only="plan", **machine)
+
+        assert job.steps["plan"]["outputs"]["mode"] == expected
+
+    @pytest.mark.skipif(not usable_python(), reason="this Python cannot make virtual environments")
+    def test_virtual_environment(self, runner: Runner, url: str) -> None:
+        """Where there is no Docker, ciload is installed from the action's own checkout and does the same."""
+        job = runner.job(asked(url), docker=None)
+
+        assert job.status == "success", job.log
+        assert job.outputs["exit-code"] == "0"
+        assert len(job.uses("actions/cache/save")) == 1
+
+    def test_machine_without_python_gets_one(self, runner: Runner, url: str) -> None:
+        """Only then, or when a version was asked for, is a Python set up."""
+        job = runner.job(asked(url, baseline="off"), python=False)
+
+        assert job.status == "success", job.log
+        assert job.uses("actions/setup-python") == [{"python-version": "3.13"}]
+
+    def test_cancelled_job_keeps_its_reports(self, runner: Runner, url: str) -> None:
+        """The signal of a cancelled job reaches ciload, whose reports are uploaded; no baseline comes of it."""
+        runner.write("load.py", SLOW_SCRIPT)
+        started = runner.workspace / "started"
+        job = runner.job(asked(url, vus="1", iterations="1"), cancel_when=started.exists)
+
+        assert job.status == "cancelled"
+        assert job.outputs["exit-code"] == "105"
+        assert job.result["verdict"]["exit_code"] == 105
+        assert job.uses("actions/cache/save") == []
+
+
+class TestContainerAction:
+    @pytest.mark.parametrize("target", ["http://localhost:1", "http://user:secret@127.0.0.1:1/api"])
+    def test_localhost_is_explained(self, target: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+                                    capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+        """A container action that cannot reach localhost says why, and the three ways out, before any load."""
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("INPUT_SCRIPT", "load.py")
+        monkeypatch.setenv("INPUT_BASE-URL", target)
+
+        assert action.main(["container"]) == 98
+        said = capsys.readouterr().out
+        assert all(f"%0A{number}. " in said for number in (1, 2, 3))
+        assert "secret" not in said
+
+    @pytest.mark.parametrize("given", [{}, {"INPUT_BASELINE": "old.json"}])
+    def test_baseline_is_a_file_or_none(
+        self, given: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """No cache is at hand there, so only a baseline that was named is used, and none is saved."""
+        seen: dict[str, str] = {}
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(action, "start", lambda _, environment: seen.update(environment) or 0)
+        action.run({"INPUT_SCRIPT": "load.py", "GITHUB_EVENT_NAME": "schedule", **given}, here=True)
+
+        assert seen.get("CILOAD_BASELINE") == given.get("INPUT_BASELINE")
+        assert "CILOAD_SAVE_BASELINE" not in seen
+
+    def test_inputs_of_a_container_action(self) -> None:
+        """The runner hands them over as variables that keep their hyphens."""
+        given = {"INPUT_BASE-URL": "http://x", "INPUT_FAIL-ON": "", "INPUT_SCRIPT": " load.py "}
+
+        assert action.read_inputs(given) == {"base_url": "http://x", "script": "load.py"}
+
+
+class TestFiles:
+    def test_runs_on_old_pythons(self) -> None:
+        """What the runner's own Python executes is written in the language of 3.8 and imports its library alone."""
+        tree = ast.parse((ROOT / "ciload/ci/action.py").read_text(), feature_version=(3, 8))
+        imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+        assert not [name for name in imported if name and name.startswith("ciload")]
+
+    def test_every_input_is_used(self) -> None:
+        """An input that nothing reads would be a promise without a deed."""
+        source = (ROOT / "ciload/ci/action.py").read_text()
+        text = (ROOT / "action.yml").read_text()
+        inputs = yaml.safe_load(text)["inputs"]
+
+        assert [
+            name for name in inputs if f'"{name.replace("-", "_")}"' not in source and f"inputs.{name} " not in text
+        ] == []
+
+    def test_the_container_action_has_no_inputs_of_its_own(self) -> None:
+        """What works in one action works in the other, as far as it can."""
+        ours, theirs = (yaml.safe_load((ROOT / name).read_text()) for name in ("action.yml", "docker/action.yml"))
+
+        assert set(theirs["inputs"]) < set(ours["inputs"])
+        assert set(theirs["outputs"]) < set(ours["outputs"])
+
+    def test_inputs_and_outputs_are_documented(self) -> None:
+        """docs/container.md knows each of them."""
+        documented = (ROOT / "docs/container.md").read_text()
+        action_file = yaml.safe_load((ROOT / "action.yml").read_text())
+
+        assert [
+            name for name in [*action_file["inputs"], *action_file["outputs"]] if f"`{name}`" not in documented
+        ] == []
