@@ -202,11 +202,11 @@ def docker_command(inputs: Mapping[str, str], environment: Environment, passed: 
     """`docker run …`, after its image was pulled or built. Values stay in the environment, only names are arguments."""
     name = image(inputs, environment)
     if name:
-        if subprocess.call(["docker", "pull", "--quiet", name]) != 0:  # noqa: S603, S607
+        if prepare(f"Pull {name}", ["docker", "pull", name]) != 0:
             raise ActionError(f"{name} cannot be pulled. Use a released version, or set `image: build` or `mode: venv`")
     else:
         name = "ciload-action"
-        if subprocess.call(["docker", "build", "--quiet", "--tag", name, environment["GITHUB_ACTION_PATH"]]) != 0:  # noqa: S603, S607
+        if prepare("Build the image", ["docker", "build", "--tag", name, environment["GITHUB_ACTION_PATH"]]) != 0:
             raise ActionError("the image cannot be built; `mode: venv` does without")
     workspace, folder = environment["GITHUB_WORKSPACE"], str(Path.cwd())
     command = ["docker", "run", "--rm", "--network", "host", "--user", f"{os.getuid()}:{os.getgid()}"]
@@ -225,11 +225,22 @@ def venv_command(environment: Environment) -> list[str]:
         raise ActionError("ciload needs Python 3.11: set `python-version`")
     folder = Path(environment["RUNNER_TEMP"], "ciload-venv")
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
-    install = [str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install = [str(programs / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
     for command in ([sys.executable, "-m", "venv", str(folder)], [*install, environment["GITHUB_ACTION_PATH"]]):
-        if subprocess.call(command) != 0:  # noqa: S603
+        if prepare("Install ciload", command) != 0:
             raise ActionError(f"ciload could not be installed: {' '.join(command)} failed")
     return [str(programs / "ciload"), "run"]
+
+
+def prepare(title: str, command: list[str]) -> int:
+    """Run what has to come before ciload; its output is folded away in the log."""
+    sys.stdout.write(f"::group::{title}\n")
+    sys.stdout.flush()
+    try:
+        return subprocess.call(command)  # noqa: S603
+    finally:
+        sys.stdout.write("::endgroup::\n")
+        sys.stdout.flush()
 
 
 # --- the steps
