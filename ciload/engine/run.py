@@ -25,6 +25,7 @@ from ciload.options.plan import Plan
 from ciload.script.failures import Abort, ScriptBlockedError, one_line, record_script_error
 from ciload.script.loader import Function, Script
 from ciload.script.vu import VU
+from ciload.secrets import without_secrets
 
 
 class Workforce(Protocol):
@@ -68,7 +69,7 @@ class Run:
         outcome.started_at = time.time()
         try:
             for arm, client in clients.items():
-                returned = await self._stage("setup", client, None)
+                returned = await self._stage("setup", client, None, arm)
                 outcome.note(self.control.stop)
                 if not outcome.stops:
                     self._check_copies(returned)
@@ -80,7 +81,7 @@ class Run:
                 outcome.note(self.control.stop)
             for arm, client in clients.items():
                 if arm in data or self.script.hook("setup") is None:  # a setup that failed left nothing to tear down
-                    await self._stage("teardown", client, data.get(arm))
+                    await self._stage("teardown", client, data.get(arm), arm)
                     outcome.note(self.control.stop)  # a signal or an abort counts when it came, whenever that is
         finally:
             for client in clients.values():
@@ -118,8 +119,8 @@ class Run:
 
     # --- setup and teardown
 
-    async def _stage(self, name: str, client: Client, data: Any) -> Any:
-        """Run `setup` or `teardown` under its timeout; what it returned."""
+    async def _stage(self, name: str, client: Client, data: Any, arm: Arm) -> Any:
+        """Run `setup` or `teardown` at one target under its timeout; what it returned."""
         function = self.script.hook(name)
         if function is None:
             return None
@@ -128,13 +129,14 @@ class Run:
         token = current.set(session)
         started = self.clock()
         result, finished = None, False
+        where = f" at {without_secrets(self.plan.options.compare_url)}" if arm == "old" else ""
         try:
             async with anyio.create_task_group() as background:
                 stoppable = background.cancel_scope if name == "setup" else None
                 background.start_soon(keep_watch, self.watchdog, self.control, stoppable)
                 self.watchdog.stop_by = time.monotonic() + timeout_s
                 with anyio.move_on_after(timeout_s):
-                    result, finished = await self._call(name, function, VU(0, session), data)
+                    result, finished = await self._call(f"{name}(){where}", function, VU(0, session), data)
                 background.cancel_scope.cancel()
         finally:
             current.reset(token)
@@ -143,7 +145,7 @@ class Run:
             setattr(self.outcome, f"{name}_s", before_s + self.clock() - started)
         if not finished and (self.control.stop is None or name == "teardown"):
             code = ExitCode.SETUP_TIMEOUT if name == "setup" else ExitCode.TEARDOWN_TIMEOUT
-            reason = f"{name}() did not finish within {timeout_s:g} s; --{name}-timeout sets the limit"
+            reason = f"{name}(){where} did not finish within {timeout_s:g} s; --{name}-timeout sets the limit"
             self.outcome.note(Stop(code, reason))
         return result
 
@@ -158,7 +160,7 @@ class Run:
             return None, False
         except Exception as error:  # noqa: BLE001  # whatever the script raises is reported
             record_script_error(Scope(self.aside), error)
-            self.outcome.note(Stop(ExitCode.SCRIPT_ERROR, f"{name}() raised {one_line(error)}"))
+            self.outcome.note(Stop(ExitCode.SCRIPT_ERROR, f"{name} raised {one_line(error)}"))
         return None, True
 
 
