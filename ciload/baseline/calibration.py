@@ -12,7 +12,7 @@ from ciload.baseline.history import find
 from ciload.baseline.judging import POWER, Finding, Terms, judge
 from ciload.baseline.levels import kinds, levels
 from ciload.baseline.measures import P95, Reading, Readings, Subject, Unit, readings, share_at
-from ciload.baseline.statistics import LEAST_RUNS, RERUN_CREDIT, Estimate, skewness, views
+from ciload.baseline.statistics import LEAST_RUNS, RERUN_CREDIT, estimate, skewness
 from ciload.result.comparison import GateVerdict
 from ciload.result.document import Fingerprint
 
@@ -140,11 +140,11 @@ def _metric(
 
     def found(runs: int, fresh: int = 1) -> float:
         share = 1 + 1 / runs - RERUN_CREDIT * (1 - 1 / fresh)
-        noise, *also = views(
-            variance * (runs - 1), runs - 1, lambda each: each * share,
+        nothing = estimate(
+            0.0, variance * (runs - 1), runs - 1, lambda each: each * share,
             floor=floor, floor_df=subject.measure.floor_df(runs), tail=subject.measure is P95,
         )  # fmt: skip
-        return max(math.log1p(terms.tolerance), Estimate(0.0, noise, tuple(also)).detectable(alpha, POWER))
+        return max(math.log1p(terms.tolerance), nothing.detectable(alpha, POWER))
 
     def shown(effect: float) -> float:
         return (

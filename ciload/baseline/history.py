@@ -200,8 +200,8 @@ def _nothing(baseline: Baseline | None, ignored: Counter[str], against: str) -> 
 def _about_runs(runs: Sequence[StoredRun], new: StoredRun) -> Iterable[str]:
     if LEAST_RUNS <= len(runs) < FEW_RUNS:
         yield (
-            f"{len(runs)} runs are few: until there are {FEW_RUNS}, a change must also stand out from runs that differ "
-            "by 10% or so"
+            f"{len(runs)} runs are few: until there are {FEW_RUNS}, only what would also be fine with runs that differ "
+            "by 10% or so is called ok"
         )
     old = sum(new.at - run.at > OLD for run in runs)
     if old:

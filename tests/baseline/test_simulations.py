@@ -62,18 +62,12 @@ def history_alarms(draw: Draw, n: int, *, slower: float = 0.0, **options: Any) -
 
 class TestHistory:
     @pytest.mark.parametrize("cv", [0.03, 0.1, 0.3])
-    @pytest.mark.parametrize("n", [5, 6, 8, 10, 15, 20, 30])
+    @pytest.mark.parametrize("n", [3, 4, 5, 6, 8, 10, 15, 20, 30])
     def test_log_normal_runs_raise_a_false_alarm_in_one_percent_of_jobs(self, n: int, cv: float) -> None:
-        """The 1% holds for any spread of the runs from five accepted runs on."""
+        """The 1% holds for any spread of the runs from three accepted runs on."""
         assert 0.8 < history_alarms(normal(cv), n) < 1.2
 
-    @pytest.mark.parametrize(("cv", "least"), [(0.03, 0.0), (0.05, 0.0), (0.1, 0.0), (0.2, 0.45), (0.3, 0.7)])
-    @pytest.mark.parametrize("n", [3, 4])
-    def test_three_or_four_runs_never_alarm_more_often(self, n: int, cv: float, least: float) -> None:
-        """Few runs keep the 1% at any spread; on quiet runners the prior keeps them far below it."""
-        assert least <= history_alarms(normal(cv), n) < 1.2
-
-    @pytest.mark.parametrize(("n", "found"), [(3, [93, 61, 21]), (4, [100, 92, 40])])
+    @pytest.mark.parametrize(("n", "found"), [(3, [94, 63, 23]), (4, [100, 93, 41])])
     def test_power_of_three_or_four_runs(self, n: int, found: list[float]) -> None:
         """Runs that differ by 3, 5 and 10% show a rise by half this often."""
         powers = [history_alarms(normal(cv), n, slower=0.5) for cv in (0.03, 0.05, 0.10)]
