@@ -10,7 +10,7 @@ import ciload
 ROOT = Path(ciload.__file__).parent
 # From the top of the house to the bottom: a folder may import from itself and from what stands below it.
 MAY_IMPORT = {
-    "cli": {"options", "script", "engine", "baseline", "reports", "ci", "http", "result", "metrics"},
+    "cli": {"options", "script", "engine", "baseline", "reports", "ci", "http", "result", "metrics", "starter"},
     "engine": {"options", "script", "http", "result", "metrics"},
     "script": {"http", "metrics"},
     "options": {"result", "metrics"},
@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "http": {"metrics"},
     "result": {"metrics"},
     "metrics": set(),
+    "starter": set(),
 }
 ANYWHERE = {"errors", "durations", "secrets", "version"}
 

@@ -12,6 +12,7 @@ from ciload.cli.baseline import baseline
 from ciload.cli.calibrate import calibrate
 from ciload.cli.comment import comment
 from ciload.cli.compare import compare
+from ciload.cli.init import init
 from ciload.cli.inspect import inspect
 from ciload.cli.run import run
 from ciload.version import __version__
@@ -24,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
+app.command()(init)
 app.command()(inspect)
 app.command()(accept)
 app.add_typer(baseline, name="baseline")

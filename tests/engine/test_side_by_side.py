@@ -149,7 +149,9 @@ def test_a_setup_that_fails_at_the_old_target_ends_the_run(run_virtually: Callab
         ends.append(target(vu))
 
     run = run_virtually(default, functions={"setup": setup, "teardown": teardown}, vus=1, iterations=5, **BOTH)
-    assert [stop.reason for stop in run.outcome.stops] == ["setup() at http://old.test raised RuntimeError: no such table"]
+    assert [stop.reason for stop in run.outcome.stops] == [
+        "setup() at http://old.test raised RuntimeError: no such table"
+    ]
     assert ends == [NEW]
 
 
