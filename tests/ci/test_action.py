@@ -358,10 +358,10 @@ class TestDocker:
     @pytest.mark.parametrize(
         ("repository", "ref", "path", "expected"),
         [
-            ("Octo/CiLoad", "v1", "/home/runner/work/_actions/Octo/CiLoad/v1", "ghcr.io/octo/ciload:v1"),
-            ("other/outer", "v9", "/home/runner/work/_actions/Octo/CiLoad/v1", "ghcr.io/octo/ciload:v1"),
+            ("Octo/CiLoad", "v1", "/home/runner/jobs/_actions/Octo/CiLoad/v1", "ghcr.io/octo/ciload:v1"),
+            ("other/outer", "v9", "/home/runner/jobs/_actions/Octo/CiLoad/v1", "ghcr.io/octo/ciload:v1"),
             ("Octo/CiLoad", "v1", "/elsewhere", "ghcr.io/octo/ciload:v1"),
-            ("", "", "/home/runner/work/repository", ""),
+            ("", "", "/home/runner/jobs/repository", ""),
         ],
     )
     def test_image_of_the_version_in_use(self, repository: str, ref: str, path: str, expected: str) -> None:
