@@ -13,8 +13,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from ciload.baseline.document import SCHEMA, Baseline, StoredRun
-from ciload.baseline.levels import merge
+from ciload.baseline.document import SCHEMA, Baseline
 from ciload.errors import BaselineError, UsageError
 from ciload.result.document import SCHEMA as RESULT_SCHEMA
 from ciload.secrets import without_secrets
@@ -25,7 +24,6 @@ MOST_MISTAKES = 3
 LOCK_TIMEOUT_S = 60.0
 FETCH_TIMEOUT_S = 60.0
 PAUSE_TIMEOUT_S = 10.0
-CHUNK = 1 << 16
 
 URL = re.compile(r"https?:/", re.IGNORECASE)
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -43,15 +41,6 @@ def read_baseline(place: str) -> Baseline | None:
     else:
         shown, data = place, _load(place)
     return None if data is None else parse_baseline(data, printable(shown))
-
-
-def save_run(path: str | os.PathLike[str], run: StoredRun) -> Baseline:
-    """Add a run to the file, whatever others do to it meanwhile; answers what the file says now.
-
-    Raises:
-        BaselineError: the file is broken, or cannot be written; it is as it was.
-    """
-    return update(path, lambda baseline: merge(baseline, Baseline(runs=[run])))
 
 
 def update(path: str | os.PathLike[str], change: Callable[[Baseline], Baseline]) -> Baseline:
@@ -273,6 +262,7 @@ def _alone(target: Path) -> Iterator[None]:
     holder = FileLock(lock, timeout=LOCK_TIMEOUT_S)
     try:
         with _explained(target):
+            lock.touch()  # where that fails, waiting for the lock would not help
             holder.acquire()
     except Timeout:
         raise BaselineError(

@@ -77,7 +77,7 @@ FLAGS = (
         "is --base-url.",
         "URL",
     ),
-    Flag("confirm", GATE, "Before a regression is believed, run up to N times more (default 0).", "N"),
+    Flag("confirm", GATE, "If a run looks like a regression, run it N more times and judge the mean (default 0).", "N"),
     Flag("false_alarm", GATE, "Chance of an alarm in a run that has not changed (default 1%).", "SHARE"),
     Flag("tolerance", GATE, "Changes for the worse below this are no regression (default 10%).", "SHARE"),
     Flag("on_missing_baseline", GATE, "fail is exit code 97 (default warn).", "fail|warn|pass"),

@@ -91,7 +91,9 @@ def _change(file: str, change: Callable[[Baseline], Baseline]) -> Baseline:
 def _existing(place: str) -> Baseline:
     baseline = read_baseline(place)
     if baseline is None:
-        raise UsageError(f"{printable(without_secrets(place))}: there is no such file; a run with --baseline makes one")
+        raise UsageError(
+            f"{printable(without_secrets(place))}: there is no such file; a run with --save-baseline makes one"
+        )
     return baseline
 
 

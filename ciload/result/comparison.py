@@ -99,8 +99,3 @@ class Comparison(Part):
     mean_new: float | None = None
     contributions: list[Contribution] = Field(default_factory=list, description="what moved that mean, most first")
     notes: list[str] = Field(default_factory=list, description="what to know about the runs that were compared")
-
-    @property
-    def age_range(self) -> tuple[str, str] | None:
-        """When the oldest and the newest of the runs used were made."""
-        return (self.runs[0].at, self.runs[-1].at) if self.runs else None

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from ciload.baseline.document import StoredEndpoint, StoredRun
+from ciload.baseline.document import Baseline, StoredEndpoint, StoredRun
+from ciload.baseline.levels import merge
+from ciload.baseline.store import update
 from ciload.result.document import Environment, Fingerprint
 
 START = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
@@ -63,3 +66,8 @@ def stored_runs(p50s: Sequence[float], **changes: Any) -> list[StoredRun]:
         fields: dict[str, Any] = {"p95": 2 * p50, "at": START + timedelta(hours=n), "run_id": f"run-{n + 1}"}
         runs.append(stored_run(p50=p50, **(fields | changes)))
     return runs
+
+
+def save_run(path: Path, run: StoredRun) -> Baseline:
+    """Add a run to the file, as `ciload run --save-baseline` does."""
+    return update(path, lambda baseline: merge(baseline, Baseline(runs=[run])))

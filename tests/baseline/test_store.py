@@ -26,10 +26,10 @@ from filelock import FileLock
 from ciload.baseline import store
 from ciload.baseline.document import Baseline
 from ciload.baseline.levels import prune
-from ciload.baseline.store import check_writable, read_baseline, save_run, update
+from ciload.baseline.store import check_writable, read_baseline, update
 from ciload.errors import BaselineError, ExitCode, UsageError
 from ciload.metrics.histogram import INNER, INNER_COOKIE, OUTER, OUTER_COOKIE, Histogram
-from tests.baseline.runs import endpoint, stored_run, stored_runs
+from tests.baseline.runs import endpoint, save_run, stored_run, stored_runs
 
 MOST_MEMORY = 120 << 20
 
@@ -309,8 +309,7 @@ def test_a_change_that_fails_changes_nothing(tmp_path: Path) -> None:
 
 SAVER = """
 import sys
-from ciload.baseline.store import save_run
-from tests.baseline.runs import START, stored_run
+from tests.baseline.runs import START, save_run, stored_run
 from datetime import timedelta
 for n in range(6):
     save_run(sys.argv[1], stored_run(run_id=f"{sys.argv[2]}-{n}", at=START + timedelta(minutes=n)))
