@@ -16,6 +16,7 @@ RUN /opt/ciload/bin/pip install --no-cache-dir . \
     && /opt/ciload/bin/pip uninstall --yes --quiet pip \
     && find /opt/ciload/lib/*/site-packages/numpy /opt/ciload/lib/*/site-packages/scipy -type d -name tests -prune -exec rm -r {} +
 COPY docker/entrypoint.py /opt/ciload/entrypoint.py
+COPY action/steps.py /opt/ciload/action_steps.py
 
 FROM ${PYTHON_IMAGE}
 # The standard library comes without bytecode, and a container that may not write would compile it anew for each run.

@@ -49,7 +49,7 @@ bench: install  ## the scoreboard against k6, k9-load, Locust and wrk; is latenc
 
 schema: install  ## write the published JSON Schemas anew
 	$(BIN)/python -c 'import json; from ciload.result.document import json_schema; print(json.dumps(json_schema(), indent=1))' > docs/result-1.schema.json
-	$(BIN)/python -c 'import json; from ciload.baseline.document import json_schema; print(json.dumps(json_schema(), indent=1))' > docs/baseline-1.schema.json
+	$(BIN)/python -c 'import json; from ciload.gate.document import json_schema; print(json.dumps(json_schema(), indent=1))' > docs/baseline-1.schema.json
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache ciload-results

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ciload.baseline.statistics import Estimate, against_history, side_by_side
+from ciload.gate.statistics import Estimate, against_history, side_by_side
 
 Floats = NDArray[np.float64]
 
-RUNS = Path(__file__).parent.parent / "tests" / "baseline" / "noisy-runs.json"
+RUNS = Path(__file__).parent.parent / "tests" / "gate" / "noisy-runs.json"
 METRICS = ("mean", "p50", "p95", "p99")
 TAILS = ("p95", "p99")
 BLOCK_METRICS = ("p50", "p95")

@@ -22,8 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ciload.baseline.gate import Terms, compare_side_by_side
-from ciload.baseline.statistics import against_history
+from ciload.gate.alarms import Terms, compare_side_by_side
+from ciload.gate.statistics import against_history
 from ciload.result.comparison import GatedMetric, GateVerdict
 from ciload.result.document import RunResult
 

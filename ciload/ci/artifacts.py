@@ -14,9 +14,9 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
-from ciload.ci.api import Api, ApiError, dig
+from ciload.ci.forge import ApiError, ForgeApi, dig
+from ciload.ci.github_comments import github_api, read_event, repository_of
 from ciload.ci.gitlab import gitlab_api, target_project
-from ciload.ci.pulls import github_api, read_event, repository_of
 from ciload.errors import BaselineError
 from ciload.reports.plain import one_line
 
@@ -80,7 +80,7 @@ def _from_github(name: str, environment: Mapping[str, str]) -> bytes | None:
     return None
 
 
-def _base_branch(api: Api, repository: str, environment: Mapping[str, str]) -> str:
+def _base_branch(api: ForgeApi, repository: str, environment: Mapping[str, str]) -> str:
     branch = environment.get("GITHUB_BASE_REF") or dig(read_event(environment), "repository", "default_branch")
     branch = branch or dig(api.call("GET", repository), "default_branch")
     if not isinstance(branch, str):
@@ -88,7 +88,7 @@ def _base_branch(api: Api, repository: str, environment: Mapping[str, str]) -> s
     return branch
 
 
-def _candidates(api: Api, repository: str, name: str, branch: str) -> Iterator[Any]:
+def _candidates(api: ForgeApi, repository: str, name: str, branch: str) -> Iterator[Any]:
     """Artifacts of this name that the branch itself has made, the newest first."""
     found = []
     for page in api.pages(f"{repository}/actions/artifacts?name={quote(name, safe='')}&per_page=100"):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ciload.ci.commands import workflow_command
+from ciload.ci.workflow_commands import workflow_command
 from ciload.reports.comparison import ORDER, by_importance, describe_metric
 from ciload.reports.markdown import summary_within
 from ciload.reports.plain import one_line
@@ -97,7 +97,7 @@ def _in_workspace(path: Path, environment: Mapping[str, str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Annotation:
     """Something to say about the run. `where` is file:line, or empty: then it is about the script."""
 
     title: str
@@ -111,58 +111,58 @@ def annotate(result: RunResult, environment: Mapping[str, str]) -> list[str]:
     for level, found in (("error", [*_failures(result)]), ("warning", [*_warnings(result)])):
         lines += [_annotation(level, each, result, environment) for each in found[:MOST_ANNOTATIONS]]
         if (more := len(found) - MOST_ANNOTATIONS) > 0:
-            rest = Finding("ciload", f"… and {more:,} more: the job summary has them all")
+            rest = Annotation("ciload", f"… and {more:,} more: the job summary has them all")
             lines.append(_annotation(level, rest, result, environment))
     return lines
 
 
-def _failures(result: RunResult) -> Iterator[Finding]:
+def _failures(result: RunResult) -> Iterator[Annotation]:
     for each in result.verdict.failures:
         if each.threshold is not None and each.threshold < len(result.thresholds):
             threshold = result.thresholds[each.threshold]
-            yield Finding("Threshold failed", explain_threshold(threshold), threshold.where)
+            yield Annotation("Threshold failed", explain_threshold(threshold), threshold.where)
         elif each.comparison is not None and each.comparison < len(result.comparisons):
             comparison = result.comparisons[each.comparison]
             worse = [each for each in by_importance(comparison.metrics) if each.verdict is GateVerdict.REGRESSION]
             for metric in worse:
-                yield Finding("Regression", describe_metric(metric, comparison))
+                yield Annotation("Regression", describe_metric(metric, comparison))
             if not worse:
-                yield Finding("Regression gate", each.reason)
+                yield Annotation("Regression gate", each.reason)
         else:
             yield from _of_run(each.reason, each.code)
 
 
-def _of_run(reason: str, exit_code: int) -> Iterator[Finding]:
+def _of_run(reason: str, exit_code: int) -> Iterator[Annotation]:
     """Several mistakes in the options are a line each, and each has its place."""
     title, lines = f"ciload: exit code {exit_code}", reason.split("\n")
     if not all(COMPLAINT.match(line) for line in lines):
-        yield Finding(title, reason)
+        yield Annotation(title, reason)
         return
     for line in lines:
         place = COMPLAINT.match(line)
         assert place is not None
-        yield Finding(title, line[place.end() :], f"{place['file']}:{place['line']}")
+        yield Annotation(title, line[place.end() :], f"{place['file']}:{place['line']}")
 
 
-def _warnings(result: RunResult) -> Iterator[Finding]:
+def _warnings(result: RunResult) -> Iterator[Annotation]:
     thresholds = [each for each in result.thresholds if each.warns]  # they are the first warnings of the verdict
     for each in thresholds:
-        yield Finding("Threshold does not hold", explain_threshold(each), each.where)
+        yield Annotation("Threshold does not hold", explain_threshold(each), each.where)
     for warning in result.verdict.warnings[len(thresholds) :]:
-        yield Finding("ciload", warning)
+        yield Annotation("ciload", warning)
 
 
-def _annotation(level: str, finding: Finding, result: RunResult, environment: Mapping[str, str]) -> str:
-    place = PLACE.fullmatch(finding.where)
+def _annotation(level: str, annotation: Annotation, result: RunResult, environment: Mapping[str, str]) -> str:
+    place = PLACE.fullmatch(annotation.where)
     file = place["file"] if place else result.name
     properties = {"file": one_line(_in_workspace(Path(file), environment), LONGEST_LINE) if _usable(file) else ""}
     if place:
         properties["line"] = place["line"]
-    lines = finding.text.split("\n")
+    lines = annotation.text.split("\n")
     text = "\n".join(one_line(line, LONGEST_LINE) for line in lines[:MOST_LINES])
     if len(lines) > MOST_LINES:
         text += f"\n… and {len(lines) - MOST_LINES:,} more lines"
-    return workflow_command(level, text, properties | {"title": finding.title})
+    return workflow_command(level, text, properties | {"title": annotation.title})
 
 
 def _usable(file: str) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from ciload.ci.api import Api, ApiError, dig
+from ciload.ci.forge import ApiError, ForgeApi, dig
 from ciload.ci.sticky import Thread, stick
 
 
-def gitlab_api(environment: Mapping[str, str], *, job_token: bool = False) -> Api:
+def gitlab_api(environment: Mapping[str, str], *, job_token: bool = False) -> ForgeApi:
     """The API with our token; for what a job may read, the job's own token will do.
 
     Raises:
@@ -22,7 +22,7 @@ def gitlab_api(environment: Mapping[str, str], *, job_token: bool = False) -> Ap
         raise ApiError("CI_API_V4_URL is not set: this is no GitLab job")
     if not token and not own:
         raise ApiError("no token: set CILOAD_GITLAB_TOKEN, a project access token with the scope `api`")
-    return Api(base, {"PRIVATE-TOKEN": token} if token else {"JOB-TOKEN": own})
+    return ForgeApi(base, {"PRIVATE-TOKEN": token} if token else {"JOB-TOKEN": own})
 
 
 def target_project(environment: Mapping[str, str]) -> str:

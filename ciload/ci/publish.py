@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ciload.ci.api import ApiError
-from ciload.ci.commands import workflow_command
+from ciload.ci.forge import ApiError
 from ciload.ci.github import annotate, append_outputs, append_summary, outputs_of
+from ciload.ci.github_comments import post_comment
 from ciload.ci.gitlab import post_note
-from ciload.ci.pulls import post_comment
 from ciload.ci.sticky import comment_text, marker_of
+from ciload.ci.workflow_commands import workflow_command
 from ciload.reports.files import COMMENT, write_report
 from ciload.result.document import RunResult
 

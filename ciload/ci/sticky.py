@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from ciload.ci.api import Api, ApiError, dig
+from ciload.ci.forge import ApiError, ForgeApi, dig
 from ciload.reports.gfm import code
 from ciload.reports.markdown import summary_within
 from ciload.result.document import RunResult
@@ -50,7 +50,7 @@ def comment_text(result: RunResult, marker: str, run_url: str | None, origin: st
     return f"{marker}\n{summary_within(result, room, note, details=False)}{footer}"
 
 
-def stick(api: Api, thread: Thread, marker: str, body: str) -> str:
+def stick(api: ForgeApi, thread: Thread, marker: str, body: str) -> str:
     """Write the comment, over the one that we wrote before if there is one; "updated" or "created".
 
     Raises:
@@ -65,7 +65,7 @@ def stick(api: Api, thread: Thread, marker: str, body: str) -> str:
                 raise
 
 
-def _stick_once(api: Api, thread: Thread, marker: str, body: str) -> str:
+def _stick_once(api: ForgeApi, thread: Thread, marker: str, body: str) -> str:
     found = _find(api, thread, marker)
     if found is not None:
         try:
@@ -79,7 +79,7 @@ def _stick_once(api: Api, thread: Thread, marker: str, body: str) -> str:
     return "created"
 
 
-def _find(api: Api, thread: Thread, marker: str) -> int | None:
+def _find(api: ForgeApi, thread: Thread, marker: str) -> int | None:
     for page in api.pages(f"{thread.listing}?per_page=100"):
         for each in page if isinstance(page, list) else ():
             body, number = dig(each, "body"), dig(each, "id")

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from ciload.baseline.calibration import SIZES, KindCalibration, MetricCalibration, Replay
-from ciload.baseline.document import WINDOW
-from ciload.baseline.judging import Terms
-from ciload.baseline.statistics import LEAST_RUNS
+from ciload.gate.calibration import SIZES, KindCalibration, MetricCalibration, Replay
+from ciload.gate.document import WINDOW
+from ciload.gate.statistics import LEAST_RUNS
+from ciload.gate.verdicts import Terms
 from ciload.reports.comparison import change_cell, value_cell
 from ciload.reports.plain import one_line
-from ciload.reports.terminal import Part, grid, heading, line, rendered
+from ciload.reports.terminal import Printable, grid, heading, line, rendered
 
 LONGEST_NAME = 60
 LONGEST_FACT = 200
@@ -26,14 +26,14 @@ def calibrated(kinds: Sequence[KindCalibration], terms: Terms, *, color: bool) -
     return rendered(_parts(kinds, terms), color=color)
 
 
-def _parts(kinds: Sequence[KindCalibration], terms: Terms) -> Iterable[Part]:
+def _parts(kinds: Sequence[KindCalibration], terms: Terms) -> Iterable[Printable]:
     if not kinds:
         yield line(f"\n  no kind of run has {LEAST_RUNS + 1} accepted runs yet: there is nothing to calibrate with\n")
     for kind in kinds:
         yield from _kind(kind, terms)
 
 
-def _kind(kind: KindCalibration, terms: Terms) -> Iterable[Part]:
+def _kind(kind: KindCalibration, terms: Terms) -> Iterable[Printable]:
     facts = kind.fingerprint
     yield heading(f"{kind.runs} RUNS", f"  of {one_line(facts.scenario, LONGEST_NAME)}")
     for name in ("load", "target", "runner"):

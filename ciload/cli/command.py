@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from ciload.ci.commands import Bracket
+from ciload.ci.workflow_commands import Bracket
 from ciload.errors import CiloadError, ExitCode, OptionsError
 
 if TYPE_CHECKING:
-    from ciload.reports.terminal import Part
+    from ciload.reports.terminal import Printable
 
 
 def exit_code_of(act: Callable[[], int], bracket: Bracket | None = None) -> int:
@@ -44,7 +44,7 @@ def show(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def show_parts(parts: Iterable[Part]) -> int:
+def show_parts(parts: Iterable[Printable]) -> int:
     """Print tables and text; answers the exit code of a command that does no more."""
     from ciload.reports.terminal import rendered  # late: rich is needed only here
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ciload.ci.api import ApiError, dig
-from ciload.ci.pulls import post_comment, read_event
+from ciload.ci.forge import ApiError, dig
+from ciload.ci.github_comments import post_comment, read_event
 from ciload.ci.sticky import comment_text, marker_of
 from ciload.cli.command import exit_code_of, say
 from ciload.errors import ExitCode, UsageError

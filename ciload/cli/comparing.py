@@ -11,15 +11,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ciload.baseline.calibration import calibrate
-from ciload.baseline.document import Baseline, StoredRun
-from ciload.baseline.gate import Terms, compare_side_by_side, compare_with_history
-from ciload.baseline.store import read_baseline, read_file
-from ciload.baseline.stored import stored_run
-from ciload.ci.commands import Bracket
+from ciload.ci.workflow_commands import Bracket
 from ciload.cli.calibrated import calibrated
 from ciload.cli.command import exit_code_of, say, show, wants_color
 from ciload.errors import BaselineError, ExitCode, UsageError
+from ciload.gate.alarms import Terms, compare_side_by_side, compare_with_history
+from ciload.gate.calibration import calibrate
+from ciload.gate.document import Baseline, StoredRun
+from ciload.gate.store import read_baseline, read_file
+from ciload.gate.stored_run import stored_run
 from ciload.options.values import Share
 from ciload.reports.console_comparison import console_comparisons
 from ciload.reports.plain import one_line
@@ -34,7 +34,7 @@ MOST_MISTAKES = 10_000  # each would become an object of its own
 LONGEST_COMPLAINT = 300
 
 
-class Settings(BaseModel):
+class CompareSettings(BaseModel):
     """The flags that are options of a run as well, with the same limits."""
 
     model_config = ConfigDict(frozen=True)
@@ -60,15 +60,15 @@ def calibrate_command(place: str, settings: Mapping[str, str]) -> int:
     return exit_code_of(lambda: _calibrate(place, _settings(settings).terms))
 
 
-def _settings(given: Mapping[str, str]) -> Settings:
+def _settings(given: Mapping[str, str]) -> CompareSettings:
     try:
-        return Settings.model_validate(given)
+        return CompareSettings.model_validate(given)
     except ValidationError as error:
         flag, message = _first(error)
         raise UsageError(f"--{flag.replace('_', '-')}: {message}") from error
 
 
-def _compare(files: Sequence[Path], baseline: str | None, settings: Settings, as_json: bool) -> int:
+def _compare(files: Sequence[Path], baseline: str | None, settings: CompareSettings, as_json: bool) -> int:
     *earlier, latest = files
     if baseline is not None and earlier:
         raise UsageError("--baseline has the earlier runs: name the new result only")

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from ciload.ci.identity import fingerprint, identify_ci, identify_git
+from ciload.engine.aggregator import RunOutcome, TimelinePoint
 from ciload.engine.health import Health
-from ciload.engine.view import Moment, Outcome
 from ciload.errors import CiloadError
 from ciload.metrics.snapshot import Snapshot
 from ciload.options.model import URL_OPTIONS, Options
@@ -24,7 +24,7 @@ from ciload.result.document import Failure, Fingerprint, Generator, Load, Scenar
 from ciload.secrets import without_secrets
 
 
-def facts_of_run(path: Path, environment: Mapping[str, str], plan: Plan, outcome: Outcome) -> Facts:
+def facts_of_run(path: Path, environment: Mapping[str, str], plan: Plan, outcome: RunOutcome) -> Facts:
     warmup = outcome.warmup
     return _facts(
         path,
@@ -60,7 +60,7 @@ def facts_of_run(path: Path, environment: Mapping[str, str], plan: Plan, outcome
     )
 
 
-def _same_servers(options: Options, outcome: Outcome) -> tuple[list[str], bool]:
+def _same_servers(options: Options, outcome: RunOutcome) -> tuple[list[str], bool]:
     """Servers that both arms asked although their targets differ, and whether the old arm asked no other."""
     new, old = outcome.servers.get("new", set()), outcome.servers.get("old", set())
     if urlsplit(options.base_url).netloc == urlsplit(options.compare_url).netloc:
@@ -94,7 +94,7 @@ def _total(snapshot: Snapshot, name: str, tags: Mapping[str, str] | None = None)
     return int(getattr(snapshot.select(name, tags), "total", 0))
 
 
-def _scenario(name: str, plan: Plan, outcome: Outcome) -> ScenarioResult:
+def _scenario(name: str, plan: Plan, outcome: RunOutcome) -> ScenarioResult:
     scenario, snapshot, tags = plan.scenarios[name], outcome.snapshot, {"scenario": name}
     facts: dict[str, Any] = {
         "name": name, "executor": scenario.executor, "plan": _without_values(scenario.model_dump(mode="json")),
@@ -161,7 +161,7 @@ def _without_values(scenario: dict[str, Any]) -> dict[str, Any]:
     return shown | {"env": dict.fromkeys(shown["env"], "***")}
 
 
-def _rows(timeline: Sequence[Moment]) -> list[TimelineRow]:
+def _rows(timeline: Sequence[TimelinePoint]) -> list[TimelineRow]:
     return [
         TimelineRow(
             at_s=round(moment.at_s, 3),

@@ -16,7 +16,7 @@ from ciload.result.judgement import with_comparisons
 from ciload.secrets import without_secrets
 
 if TYPE_CHECKING:
-    from ciload.baseline.document import Baseline
+    from ciload.gate.document import Baseline
 
 ARTIFACT = "artifact:"
 
@@ -37,7 +37,7 @@ class Gate:
         """
         if not (options.baseline or options.save_baseline):
             return cls(options)
-        from ciload.baseline.store import check_writable, read_baseline  # late: most runs need none of it
+        from ciload.gate.store import check_writable, read_baseline  # late: most runs need none of it
 
         if options.save_baseline:
             check_writable(Path(options.save_baseline))
@@ -50,8 +50,8 @@ class Gate:
         options, comparisons = self.options, []
         if not (options.baseline or options.save_baseline or options.compare_url):
             return []
-        from ciload.baseline.gate import Terms, compare_side_by_side, compare_with_history
-        from ciload.baseline.stored import stored_run
+        from ciload.gate.alarms import Terms, compare_side_by_side, compare_with_history
+        from ciload.gate.stored_run import stored_run
 
         terms = Terms(options.false_alarm, options.tolerance)
         if options.compare_url:
@@ -66,10 +66,10 @@ class Gate:
         """What looks like a regression and should be looked at again; "" if nothing does, or nobody wants to know."""
         if not (self.options.confirm and comparisons):
             return ""
-        from ciload.baseline.gate import suspects
-        from ciload.baseline.stored import spoilt, stored_run
+        from ciload.gate.alarms import suspects
+        from ciload.gate.stored_run import generator_faults, stored_run
 
-        if spoilt(stored_run(result)):  # reruns do not make a run better that is no measure
+        if generator_faults(stored_run(result)):  # reruns do not make a run better that is no measure
             return ""
         found = [each for comparison in comparisons for each in suspects(comparison)]
         return f"{found[0].label} {found[0].metric} {found[0].changed}" if found else ""
@@ -93,11 +93,11 @@ class Gate:
         place = self.options.save_baseline
         if not place:
             return ""
-        from ciload.baseline.document import Baseline
-        from ciload.baseline.gate import Terms, compare_with_history, mark
-        from ciload.baseline.levels import merge
-        from ciload.baseline.store import update
-        from ciload.baseline.stored import stored_run
+        from ciload.gate.alarms import Terms, compare_with_history, mark
+        from ciload.gate.document import Baseline
+        from ciload.gate.levels import merge
+        from ciload.gate.store import update
+        from ciload.gate.stored_run import stored_run
 
         try:
             run = stored_run(result)
@@ -128,7 +128,7 @@ class Gate:
 
 
 def _read(place: str, environment: Mapping[str, str]) -> Baseline | None:
-    from ciload.baseline.store import parse_baseline, read_baseline
+    from ciload.gate.store import parse_baseline, read_baseline
 
     if not place.startswith(ARTIFACT):
         return read_baseline(place)

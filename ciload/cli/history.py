@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from rich.table import Table
 from rich.text import Text
 
-from ciload.baseline import levels as of
-from ciload.baseline.document import Acceptance, Baseline, StoredRun
-from ciload.baseline.store import printable, read_baseline, update
 from ciload.errors import UsageError
+from ciload.gate import levels as of
+from ciload.gate.document import Acceptance, Baseline, StoredRun
+from ciload.gate.store import printable, read_baseline, update
 from ciload.reports.format import format_share, format_value
-from ciload.reports.terminal import Part
+from ciload.reports.terminal import Printable
 from ciload.result.document import Fingerprint
 from ciload.secrets import without_secrets
 
@@ -27,7 +27,7 @@ RIGHT_FROM = 6
 LONGEST_REASON = 1_000
 
 
-def shown(place: str) -> Iterable[Part]:
+def shown(place: str) -> Iterable[Printable]:
     """The runs and levels of each kind, newest kind last."""
     baseline = _existing(place)
     if not baseline.runs:
@@ -36,7 +36,7 @@ def shown(place: str) -> Iterable[Part]:
         yield from _kind(baseline, kind)
 
 
-def pruned(file: str, keep: int) -> Iterable[Part]:
+def pruned(file: str, keep: int) -> Iterable[Printable]:
     """Prune the file; answers what to say of it."""
     before = 0
 
@@ -49,7 +49,7 @@ def pruned(file: str, keep: int) -> Iterable[Part]:
     return [Text(f"{printable(file)}: {before - after} runs removed, {after} left")]
 
 
-def merged(file: str, others: Sequence[str]) -> Iterable[Part]:
+def merged(file: str, others: Sequence[str]) -> Iterable[Printable]:
     """Merge others into the file, which may be new; answers what to say of it."""
     added = [_existing(other) for other in others]
 
@@ -61,7 +61,7 @@ def merged(file: str, others: Sequence[str]) -> Iterable[Part]:
     return [Text(f"{printable(file)}: {len(update(file, change).runs)} runs")]
 
 
-def accepted(file: str, reason: str, by: str, run: str) -> Iterable[Part]:
+def accepted(file: str, reason: str, by: str, run: str) -> Iterable[Printable]:
     """Accept the latest alarms; answers which, and how far the level moved."""
     reason, who = reason.strip(), (by.strip() or _user())[:LONGEST_REASON]
     if not 0 < len(reason) <= LONGEST_REASON:
@@ -119,7 +119,7 @@ def _user() -> str:
 # --- text
 
 
-def _kind(baseline: Baseline, kind: Fingerprint) -> Iterator[Part]:
+def _kind(baseline: Baseline, kind: Fingerprint) -> Iterator[Printable]:
     levels = of.levels(baseline, kind)
     number = {run.run_id: str(n) for n, level in enumerate(levels, 1) for run in level}
     runs = sorted((run for run in baseline.runs if run.fingerprint == kind), key=lambda run: (run.at, run.run_id))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ciload.engine.view import Moment, Observer
+from ciload.engine.aggregator import Observer, TimelinePoint
 from ciload.options.plan import Plan
 from ciload.options.scenarios import (
     ConstantArrivalRate,
@@ -92,7 +92,7 @@ class Silent:
     def tick(self, elapsed_s: float) -> None:
         pass
 
-    def second(self, moment: Moment) -> None:
+    def second(self, moment: TimelinePoint) -> None:
         pass
 
 
@@ -102,9 +102,9 @@ class Totals:
     def __init__(self, plan: Plan) -> None:
         self.iterations_in_all = plan.iterations_in_all
         self.length_s = plan.length_s
-        self.latest: Moment | None = None
+        self.latest: TimelinePoint | None = None
 
-    def second(self, moment: Moment) -> None:
+    def second(self, moment: TimelinePoint) -> None:
         self.latest = moment
 
     def share(self, elapsed_s: float) -> float:

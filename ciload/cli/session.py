@@ -13,20 +13,20 @@ from typing import Any
 
 import anyio
 
-from ciload.ci.commands import Bracket, known_secrets
+from ciload.ci.workflow_commands import Bracket, known_secrets
 from ciload.cli.command import exit_code_of, say, show, wants_color
 from ciload.cli.facts import facts_of_failure, facts_of_run
 from ciload.cli.gate import Gate
-from ciload.cli.outlook import outlook
 from ciload.cli.outputs import custom_outputs
+from ciload.cli.plan_text import outlook
 from ciload.cli.progress import progress_for
+from ciload.engine.aggregator import RunOutcome
 from ciload.engine.control import Control
 from ciload.engine.machine import usable_cores
 from ciload.engine.run import Run
 from ciload.engine.signals import signals_deferred, stop_on_signals
-from ciload.engine.view import Outcome
 from ciload.engine.watchdog import Watchdog
-from ciload.engine.workers import Workers, processes
+from ciload.engine.workers import WorkerProcesses, processes
 from ciload.errors import BaselineError, CiloadError, ExitCode, UsageError
 from ciload.http.ready import wait_until_ready
 from ciload.metrics.metric import BUILTIN
@@ -226,7 +226,7 @@ def _wait(plan: Plan) -> None:
         anyio.run(wait_until_ready, plan.options.wait_for, plan.options.wait_timeout, verify)
 
 
-def _execute(plan: Plan, script: Script, registry: Registry) -> Outcome:
+def _execute(plan: Plan, script: Script, registry: Registry) -> RunOutcome:
     control, said = Control(), set[str]()
 
     def report_block(where: str, seconds: float) -> None:
@@ -239,7 +239,7 @@ def _execute(plan: Plan, script: Script, registry: Registry) -> Outcome:
     with progress_for(plan, script) as progress, watchdog, stop_on_signals(control, watchdog):
         workers = None
         if (count := processes(plan, usable_cores())) > 1:
-            workers = Workers(plan, script.path, count, control, watchdog, report_block)
+            workers = WorkerProcesses(plan, script.path, count, control, watchdog, report_block)
         run = Run(plan, script, registry, control, watchdog, progress, workers)
         uvloop = sys.platform != "win32"
         return anyio.run(run.execute, backend_options={"use_uvloop": uvloop})

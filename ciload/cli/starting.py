@@ -14,7 +14,7 @@ from ciload.errors import ExitCode, UsageError
 from ciload.secrets import without_secrets
 from ciload.starter import pipelines
 from ciload.starter.document import printable, read_document
-from ciload.starter.operations import LOCAL, READS, Api, origin, read_api
+from ciload.starter.operations import LOCAL, READS, ApiDescription, origin, read_api
 from ciload.starter.source import api_script, page_script, variables
 
 SOMEWHERE = "http://localhost:8000"
@@ -73,7 +73,7 @@ def _from_url(url: str, file: str) -> Start:
     return begun
 
 
-def _from_api(api: Api, document: str, file: str) -> Start:
+def _from_api(api: ApiDescription, document: str, file: str) -> Start:
     if not api.operations:
         raise UsageError("the document describes no requests: `paths` is empty, or has no methods")
     base_url = api.server if api.is_local else ""
@@ -99,7 +99,7 @@ def _pipelines(begun: Start, output: str, wanted: Sequence[str]) -> dict[Path, s
     _see_that_this_is_the_root()
     is_local = urlsplit(begun.server).hostname in LOCAL
     wait_for = begun.wait_for if pipelines.HARMLESS_URL.fullmatch(begun.wait_for) else ""
-    gate = pipelines.Gate(output.removeprefix("./"), begun.server, is_local, wait_for, begun.variables)
+    gate = pipelines.PipelineGate(output.removeprefix("./"), begun.server, is_local, wait_for, begun.variables)
     files = {}
     if "github" in wanted:
         files[Path(".github/workflows/load.yml")] = pipelines.github(gate)

@@ -14,7 +14,7 @@ import anyio
 from ciload.engine.control import Control, Stop
 from ciload.engine.executors import GRAIN_S, run_scenario
 from ciload.engine.segment import Segment
-from ciload.engine.vus import Book, Crew, Equipment
+from ciload.engine.virtual_users import LoadContext, ScenarioSinks, ScenarioVUs
 from ciload.engine.watchdog import Watchdog
 from ciload.errors import ExitCode
 from ciload.http.client import Client
@@ -30,13 +30,13 @@ REPORT_EVERY_S = 1.0
 
 
 @dataclass(slots=True)
-class Delta:
+class SegmentReport:
     """What a segment has measured since it last reported. Times are seconds; `at_s` counts from the load's start."""
 
     at_s: float
     span_s: float
     active: int  # the most virtual users that were at work
-    hired: int  # virtual users that there are
+    made: int  # virtual users that there are
     measured: Snapshot
     warmup: Snapshot  # what began before the warm-up was over, and counts for nothing
     old: Snapshot  # side by side: what was measured at the old target
@@ -45,8 +45,8 @@ class Delta:
 
 
 @dataclass(slots=True)
-class Ending:
-    """How a segment's load ended. `aside` is what the virtual users' hooks measured, `measured` what no delta told."""
+class SegmentEnd:
+    """How a segment's load ended. `aside` is what the virtual users' hooks measured, `measured` what no report has."""
 
     ended_s: float = 0.0  # since the load's start; 0 when it never started
     interrupted: int = 0
@@ -57,7 +57,7 @@ class Ending:
     servers: dict[Arm, set[str]] = field(default_factory=dict)  # that each arm's requests went to
 
 
-class Load:
+class SegmentLoad:
     """A segment's load: virtual users made ready, let loose, and dismissed."""
 
     def __init__(
@@ -71,7 +71,7 @@ class Load:
         control: Control,
         watchdog: Watchdog,
         clock: Callable[[], float],
-        report: Callable[[Delta], None],
+        report: Callable[[SegmentReport], None],
         look: Callable[[float], None],
     ) -> None:
         """
@@ -84,7 +84,7 @@ class Load:
             control: says when to stop.
             watchdog: gets its heartbeats from here.
             clock: seconds; one clock for all segments.
-            report: gets a delta every second and at the end.
+            report: gets a report every second and at the end.
             look: called every 50 ms of the load, with the seconds since its start.
         """
         self.plan = plan
@@ -101,11 +101,11 @@ class Load:
         self.warmup = Registry(registry.metrics)
         self.old = Registry(registry.metrics)
         self.old_warmup = Registry(registry.metrics)
-        self.crews: list[Crew] = []
+        self.scenarios: list[ScenarioVUs] = []
         self.lag = TrendSink()
-        self.ending = Ending()
+        self.ending = SegmentEnd()
 
-    async def run(self, data: Mapping[Arm, Any], when_ready: Callable[[], Awaitable[float | None]]) -> Ending:
+    async def run(self, data: Mapping[Arm, Any], when_ready: Callable[[], Awaitable[float | None]]) -> SegmentEnd:
         """The load from vu_start() to vu_stop().
 
         Args:
@@ -113,19 +113,19 @@ class Load:
             when_ready: called when all virtual users are ready; answers when to start (on the clock), or None.
         """
         options = self.plan.options
-        equipment = Equipment(
+        context = LoadContext(
             clients=self.clients, script=self.script, control=self.control, clock=self.clock,
             registries={"new": self.registry, "old": self.old}, aside=self.aside, data=data,
             rest_s=options.min_iteration_duration,
         )  # fmt: skip
-        self.crews = [
-            Crew(
+        self.scenarios = [
+            ScenarioVUs(
                 name, scenario, self.segment, self.plan.vus_before(name),
-                self._books(name, warmup=bool(options.warmup)), equipment,
+                self._books(name, warmup=bool(options.warmup)), context,
             )
             for name, scenario in self.plan.scenarios.items()
         ]  # fmt: skip
-        if not await self._hooks(Crew.prepare, options.setup_timeout, stoppable=True):
+        if not await self._hooks(ScenarioVUs.prepare, options.setup_timeout, stoppable=True):
             self.control.request(
                 ExitCode.SETUP_TIMEOUT,
                 f"vu_start() did not finish within {options.setup_timeout:g} s; --setup-timeout sets the limit",
@@ -134,20 +134,20 @@ class Load:
         if begins_at is not None:
             with _quiet_collector():
                 await self._play(begins_at)
-        if not await self._hooks(Crew.dismiss, options.teardown_timeout, stoppable=False):
+        if not await self._hooks(ScenarioVUs.stop, options.teardown_timeout, stoppable=False):
             reason = (
                 f"vu_stop() did not finish within {options.teardown_timeout:g} s; --teardown-timeout sets the limit"
             )
             self.ending.stops.append(Stop(ExitCode.TEARDOWN_TIMEOUT, reason))
-        for crew in self.crews:
-            crew.close()
+        for vus in self.scenarios:
+            vus.close()
         self.ending.measured, self.ending.old = self.registry.take(), self.old.take()
         self.ending.servers = {arm: client.preparer.servers for arm, client in self.clients.items()}
-        self.ending.interrupted = sum(crew.interrupted for crew in self.crews)
+        self.ending.interrupted = sum(vus.interrupted for vus in self.scenarios)
         self.ending.aside = self.aside.take()
         return self.ending
 
-    def _books(self, name: str, *, warmup: bool) -> dict[Arm, Book]:
+    def _books(self, name: str, *, warmup: bool) -> dict[Arm, ScenarioSinks]:
         """Where a scenario's samples go; side by side, they carry the tag `arm`."""
         tags = self.plan.options.tags | self.plan.scenarios[name].tags
         registries: dict[Arm, Registry] = {
@@ -155,21 +155,21 @@ class Load:
             "old": self.old_warmup if warmup else self.old,
         }
         if len(self.clients) == 1:
-            return {"new": Book(registries["new"], name, tuple(tags.items()))}
-        return {arm: Book(registries[arm], name, tuple((tags | {"arm": arm}).items())) for arm in self.clients}
+            return {"new": ScenarioSinks(registries["new"], name, tuple(tags.items()))}
+        return {arm: ScenarioSinks(registries[arm], name, tuple((tags | {"arm": arm}).items())) for arm in self.clients}
 
     async def _hooks(
-        self, step: Callable[[Crew], Coroutine[Any, Any, None]], timeout_s: float, *, stoppable: bool
+        self, step: Callable[[ScenarioVUs], Coroutine[Any, Any, None]], timeout_s: float, *, stoppable: bool
     ) -> bool:
-        """Let every crew do `step`; false when that took too long."""
+        """Let every scenario's virtual users do `step`; false when that took too long."""
         async with anyio.create_task_group() as background:
             scope = anyio.CancelScope(deadline=anyio.current_time() + timeout_s)
             self.watchdog.stop_by = time.monotonic() + timeout_s
             background.start_soon(keep_watch, self.watchdog, self.control, scope if stoppable else None)
             with scope:
                 async with anyio.create_task_group() as hooks:
-                    for crew in self.crews:
-                        hooks.start_soon(step, crew)
+                    for vus in self.scenarios:
+                        hooks.start_soon(step, vus)
             background.cancel_scope.cancel()
         return not scope.cancelled_caught or (stoppable and self.control.stop is not None)
 
@@ -187,8 +187,8 @@ class Load:
             background.start_soon(self._end_warmup)
             with load:
                 async with anyio.create_task_group() as scenarios:
-                    for crew in self.crews:
-                        scenarios.start_soon(run_scenario, crew, begins_at + crew.scenario.start_time)
+                    for vus in self.scenarios:
+                        scenarios.start_soon(run_scenario, vus, begins_at + vus.scenario.start_time)
             background.cancel_scope.cancel()
         self._report()
         self.ending.ended_s = self.clock() - begins_at
@@ -205,9 +205,9 @@ class Load:
             self.lag.add((now - due) * 1e3)
             if self.control.stop is not None:
                 load.cancel()
-            for crew in self.crews:
-                if crew.drop_missed is not None:
-                    crew.drop_missed(now)
+            for vus in self.scenarios:
+                if vus.drop_missed is not None:
+                    vus.drop_missed(now)
             if now >= self._next_report:
                 self._report()
                 late = (now - self._next_report) // REPORT_EVERY_S
@@ -221,19 +221,19 @@ class Load:
         if warmup_s:
             # A moment before, so that what is due when it is over does not race with this.
             await anyio.sleep(max(0.0, self._begins_at + warmup_s - GRAIN_S - self.clock()))
-            for crew in self.crews:
-                crew.books = self._books(crew.name, warmup=False)
+            for vus in self.scenarios:
+                vus.sinks = self._books(vus.name, warmup=False)
             self._report()
             self._next_report = self._begins_at + warmup_s + REPORT_EVERY_S
 
     def _report(self) -> None:
         now, cpu_s = self.clock(), time.process_time()
         lag, self.lag = self.lag, TrendSink()
-        delta = Delta(
+        report = SegmentReport(
             at_s=now - self._begins_at,
             span_s=now - self._reported_at,
-            active=sum(crew.take_peak() for crew in self.crews),
-            hired=sum(crew.hired for crew in self.crews),
+            active=sum(vus.take_peak() for vus in self.scenarios),
+            made=sum(vus.made for vus in self.scenarios),
             measured=self.registry.take(),
             warmup=self.warmup.take(),
             old=self.old.take(),
@@ -242,7 +242,7 @@ class Load:
         )
         self.old_warmup.take()  # counts for nothing, and would grow
         self._reported_at, self._cpu_s = now, cpu_s
-        self.report(delta)
+        self.report(report)
 
 
 async def keep_watch(watchdog: Watchdog, control: Control, scope: anyio.CancelScope | None) -> None:

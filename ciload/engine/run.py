@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 import anyio
 
+from ciload.engine.aggregator import Aggregator, Observer, RunOutcome
 from ciload.engine.control import Control, Stop
-from ciload.engine.load import Load, keep_watch
+from ciload.engine.load import SegmentLoad, keep_watch
 from ciload.engine.machine import withheld
 from ciload.engine.segment import WHOLE
-from ciload.engine.view import Observer, Outcome, View
 from ciload.engine.watchdog import Watchdog
 from ciload.errors import ExitCode
 from ciload.http.client import Client
@@ -28,17 +28,17 @@ from ciload.script.vu import VU
 from ciload.secrets import without_secrets
 
 
-class Workforce(Protocol):
+class WorkerPool(Protocol):
     """Processes that do the load instead of this one."""
 
     count: int
 
-    async def play(self, data: Mapping[Arm, Any], view: View, look: Callable[[float], None]) -> None:
-        """The load, from vu_start() to vu_stop(); `view` gets everything."""
+    async def play(self, data: Mapping[Arm, Any], aggregator: Aggregator, look: Callable[[float], None]) -> None:
+        """The load, from vu_start() to vu_stop(); `aggregator` gets everything."""
 
 
 class Run:
-    """One run of a plan, with the load in this process or handed to a workforce."""
+    """One run of a plan, with the load in this process or handed to a worker_pool."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Run:
         control: Control,
         watchdog: Watchdog,
         observer: Observer,
-        workforce: Workforce | None = None,
+        worker_pool: WorkerPool | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.plan = plan
@@ -57,12 +57,12 @@ class Run:
         self.control = control
         self.watchdog = watchdog
         self.observer = observer
-        self.workforce = workforce
+        self.worker_pool = worker_pool
         self.clock = clock
         self.aside = Registry()  # what setup and teardown do
-        self.outcome = Outcome()
+        self.outcome = RunOutcome()
 
-    async def execute(self) -> Outcome:
+    async def execute(self) -> RunOutcome:
         """Setup, load, teardown. Failures of the script are in the outcome, never raised."""
         outcome, clients = self.outcome, clients_for(self.plan.options)
         data: dict[Arm, Any] = {}  # of each target that was set up
@@ -100,18 +100,18 @@ class Run:
             self.outcome.note(Stop(ExitCode.SCRIPT_ERROR, reason))
 
     async def _load(self, clients: Mapping[Arm, Client], data: Mapping[Arm, Any]) -> None:
-        workers = self.workforce.count if self.workforce else 1
-        view = View(self.plan, workers, self.outcome, self.control, self.observer)
+        workers = self.worker_pool.count if self.worker_pool else 1
+        aggregator = Aggregator(self.plan, workers, self.outcome, self.control, self.observer)
         before = withheld()
-        if self.workforce is not None:
-            await self.workforce.play(data, view, self.observer.tick)
+        if self.worker_pool is not None:
+            await self.worker_pool.play(data, aggregator, self.observer.tick)
         else:
-            load = Load(
+            load = SegmentLoad(
                 self.plan, self.script, WHOLE, clients=clients, registry=self.registry, control=self.control,
-                watchdog=self.watchdog, clock=self.clock, report=lambda delta: view.receive(0, delta),
+                watchdog=self.watchdog, clock=self.clock, report=lambda report: aggregator.receive(0, report),
                 look=self.observer.tick,
             )  # fmt: skip
-            view.end(0, await load.run(data, self._now))
+            aggregator.end(0, await load.run(data, self._now))
         self.outcome.health.withheld = withheld().since(before)
 
     async def _now(self) -> float:

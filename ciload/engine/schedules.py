@@ -21,7 +21,7 @@ SAME = 1e-12  # far above the rounding of a few sums and products, far below any
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Ramp:
     """A straight line to `target` over `duration_s` seconds; 0 s is a jump."""
 
     duration_s: float
@@ -48,7 +48,7 @@ class _Line:
     def reaches(self, area: float, left: float) -> float:
         """When `area` lies behind and `left` before us, of an area that is not 0. Seconds since the scenario's start.
 
-        That is area / the average rate until then. The rate at that moment is computed from the slower end of the line,
+        That is area / the average rate until then. The rate at that point is computed from the slower end of the line,
         where nothing cancels out.
         """
         slower, part = (self.start, area) if self.start <= self.target else (self.target, left)
@@ -56,7 +56,7 @@ class _Line:
         return self.begins_s + min(self.duration_s, 2 * area / (self.start + rate))
 
 
-def _lines(start: float, stages: Sequence[Stage]) -> Iterator[_Line]:
+def _lines(start: float, stages: Sequence[Ramp]) -> Iterator[_Line]:
     begins_s = 0.0
     for stage in stages:
         yield _Line(begins_s, stage.duration_s, start, stage.target)
@@ -85,7 +85,7 @@ def planned_constant(per_second: float, duration_s: float) -> int:
     return math.ceil(_snapped(per_second * duration_s))
 
 
-def ramping_arrivals(start: float, stages: Sequence[Stage], segment: Segment = WHOLE) -> Iterator[tuple[int, float]]:
+def ramping_arrivals(start: float, stages: Sequence[Ramp], segment: Segment = WHOLE) -> Iterator[tuple[int, float]]:
     """(number, due in s) of this segment's starts; `start` and the targets are starts per second.
 
     Start k (from 0, over all segments) is due when the area under the line reaches k + 1, up to and including the end:
@@ -100,7 +100,7 @@ def ramping_arrivals(start: float, stages: Sequence[Stage], segment: Segment = W
         before = after
 
 
-def planned_ramping(start: float, stages: Sequence[Stage]) -> int:
+def planned_ramping(start: float, stages: Sequence[Ramp]) -> int:
     """How many starts `ramping_arrivals` has, over all segments."""
     area = 0.0
     for line in _lines(start, stages):
@@ -108,7 +108,7 @@ def planned_ramping(start: float, stages: Sequence[Stage]) -> int:
     return int(area)
 
 
-def rate_at(start: float, stages: Sequence[Stage], at_s: float) -> float:
+def rate_at(start: float, stages: Sequence[Ramp], at_s: float) -> float:
     """How high the line is at `at_s`, in its own unit; where it jumps, after the jump. 0 after the end."""
     ends_s = 0.0
     for line in _lines(start, stages):
@@ -118,7 +118,7 @@ def rate_at(start: float, stages: Sequence[Stage], at_s: float) -> float:
     return start if at_s == ends_s else 0.0
 
 
-def vu_steps(start: int, stages: Sequence[Stage]) -> list[tuple[float, int]]:
+def vu_steps(start: int, stages: Sequence[Ramp]) -> list[tuple[float, int]]:
     """(from when in s, how many virtual users are planned), beginning at 0; each entry is later and differs.
 
     On the way up the n-th user starts when the line reaches n, on the way down it leaves when the line reaches n - 1.

@@ -8,63 +8,19 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import anyio
 
 from ciload.engine.control import Control, Stop
-from ciload.engine.load import Delta, Ending, Load
-from ciload.engine.segment import Segment
+from ciload.engine.load import SegmentEnd, SegmentLoad
+from ciload.engine.messages import Assignment, Blocked, Broken, FromWorker, Go, Ready
 from ciload.engine.watchdog import Watchdog
 from ciload.errors import CiloadError, ExitCode
 from ciload.metrics.registry import Registry
-from ciload.options.plan import Plan
 from ciload.script.failures import one_line
 from ciload.script.loader import load_script
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a worker has to do. `data` is what setup() returned by arm, pickled: its classes may be the script's."""
-
-    plan: Plan
-    script: Path
-    segment: Segment
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """All virtual users are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Go:
-    """The load starts at this time of the clock that all processes share."""
-
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Blocked:
-    """The script holds up the worker's event loop."""
-
-    where: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """The worker cannot do its order."""
-
-    reason: str
-
-
-FromWorker = Ready | Delta | Stop | Blocked | Ending | Broken
-ToWorker = Go | Stop
 
 
 def main(descriptor: int) -> None:
@@ -72,39 +28,39 @@ def main(descriptor: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # the parent gets them too, and says what to do about them
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
-    line = Line(Connection(descriptor))
-    order = line.connection.recv()
+    pipe = ParentPipe(Connection(descriptor))
+    assignment: Assignment = pipe.connection.recv()
     registry = Registry()
     try:
-        script = load_script(order.script, registry)
+        script = load_script(assignment.script, registry)
     except CiloadError as error:
-        line.send(Broken(f"the script cannot be loaded in a worker process: {error}"))
+        pipe.send(Broken(f"the script cannot be loaded in a worker process: {error}"))
         return
     try:
-        data = pickle.loads(order.data)  # noqa: S301  # from our parent, over a pipe that nobody else has
+        data = pickle.loads(assignment.data)  # noqa: S301  # from our parent, over a pipe that nobody else has
     except Exception as error:  # noqa: BLE001  # whatever the script's objects raise
-        line.send(Broken(f"what setup() returned cannot be rebuilt in a worker process: {one_line(error)}"))
+        pipe.send(Broken(f"what setup() returned cannot be rebuilt in a worker process: {one_line(error)}"))
         return
-    control = WorkerControl(line)
-    with Watchdog(script.path, lambda where, seconds: line.send(Blocked(where, seconds))) as watchdog:
-        ears = Ears(line.connection, control, watchdog)
-        threading.Thread(target=ears.listen, name="ciload-parent", daemon=True).start()
+    control = WorkerControl(pipe)
+    with Watchdog(script.path, lambda where, seconds: pipe.send(Blocked(where, seconds))) as watchdog:
+        listener = ParentListener(pipe.connection, control, watchdog)
+        threading.Thread(target=listener.listen, name="ciload-parent", daemon=True).start()
 
-        async def run() -> Ending:
+        async def run() -> SegmentEnd:
             from ciload.engine.run import clients_for
 
-            clients = clients_for(order.plan.options)
-            load = Load(
-                order.plan, script, order.segment, clients=clients, registry=registry, control=control,
-                watchdog=watchdog, clock=time.perf_counter, report=line.send, look=lambda _: None,
+            clients = clients_for(assignment.plan.options)
+            load = SegmentLoad(
+                assignment.plan, script, assignment.segment, clients=clients, registry=registry, control=control,
+                watchdog=watchdog, clock=time.perf_counter, report=pipe.send, look=lambda _: None,
             )  # fmt: skip
 
             async def when_ready() -> float | None:
-                line.send(Ready())
-                while ears.begins_at is None and control.stop is None:
+                pipe.send(Ready())
+                while listener.begins_at is None and control.stop is None:
                     watchdog.beat()
                     await anyio.sleep(0.01)
-                return ears.begins_at
+                return listener.begins_at
 
             try:
                 return await load.run(data, when_ready)
@@ -113,10 +69,10 @@ def main(descriptor: int) -> None:
                     client.close()
 
         ending = anyio.run(run, backend_options={"use_uvloop": sys.platform != "win32"})
-    line.send(ending)
+    pipe.send(ending)
 
 
-class Line:
+class ParentPipe:
     """The connection to the parent; threads may send at the same time."""
 
     def __init__(self, connection: Connection) -> None:
@@ -134,17 +90,17 @@ class Line:
 class WorkerControl(Control):
     """Tells the parent when this worker's part of the script wants the whole run to stop."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, pipe: ParentPipe) -> None:
         super().__init__()
-        self._line = line
+        self._pipe = pipe
 
     def request(self, code: ExitCode, reason: str) -> None:
         if self.stop is None:
-            self._line.send(Stop(code, reason))
+            self._pipe.send(Stop(code, reason))
         super().request(code, reason)
 
 
-class Ears:
+class ParentListener:
     """Hears what the parent says, in a thread of its own."""
 
     def __init__(self, connection: Connection, control: Control, watchdog: Watchdog) -> None:

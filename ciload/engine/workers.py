@@ -18,12 +18,12 @@ from typing import Any
 
 import anyio
 
+from ciload.engine.aggregator import Aggregator
 from ciload.engine.control import Control, Stop
-from ciload.engine.load import LOOK_EVERY_S, Delta, Ending
+from ciload.engine.load import LOOK_EVERY_S, SegmentEnd, SegmentReport
+from ciload.engine.messages import Assignment, Blocked, Broken, FromWorker, Go, Ready, ToWorker
 from ciload.engine.segment import Segment
-from ciload.engine.view import View
 from ciload.engine.watchdog import Watchdog
-from ciload.engine.worker import Blocked, Broken, FromWorker, Go, Order, Ready, ToWorker
 from ciload.errors import ExitCode
 from ciload.options.plan import Plan
 from ciload.script.failures import one_line
@@ -35,11 +35,13 @@ START = (
 HEAD_START_S = 0.1  # between telling the workers to start and the start, so that it finds all of them waiting
 PATIENCE_S = 15.0  # for a worker that should have ended by now
 
+Received = SimpleQueue[tuple[int, FromWorker | None]]  # which worker, and what it says; None: it is gone
+
 
 class Worker:
     """One process and what is known about it."""
 
-    def __init__(self, index: int, order: Order, heard: SimpleQueue[tuple[int, FromWorker | None]]) -> None:
+    def __init__(self, index: int, assignment: Assignment, received: Received) -> None:
         self.index = index
         self.ready = False
         self.connection, theirs = Pipe()
@@ -54,18 +56,18 @@ class Worker:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
-        threading.Thread(target=self._listen, args=(self.connection, heard), daemon=True).start()
-        self.tell(order)
+        threading.Thread(target=self._listen, args=(self.connection, received), daemon=True).start()
+        self.send(assignment)
 
-    def _listen(self, connection: Connection, heard: SimpleQueue[tuple[int, FromWorker | None]]) -> None:
+    def _listen(self, connection: Connection, received: Received) -> None:
         while True:
             try:
-                heard.put((self.index, connection.recv()))
+                received.put((self.index, connection.recv()))
             except (EOFError, OSError):
-                heard.put((self.index, None))
+                received.put((self.index, None))
                 return
 
-    def tell(self, message: Order | ToWorker) -> None:
+    def send(self, message: Assignment | ToWorker) -> None:
         with suppress(OSError):  # it is gone, which `_listen` finds out
             self.connection.send(message)
 
@@ -82,8 +84,8 @@ class Worker:
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
-class Workers:
-    """A workforce of `count` processes, each with its segment of the plan."""
+class WorkerProcesses:
+    """`count` processes, each with its segment of the plan."""
 
     def __init__(
         self,
@@ -100,12 +102,12 @@ class Workers:
         self._control = control
         self._watchdog = watchdog
         self._report_block = report_block
-        self._heard: SimpleQueue[tuple[int, FromWorker | None]] = SimpleQueue()
+        self._received: Received = SimpleQueue()
         self._workers: dict[int, Worker] = {}  # those that are still at it
         self._begins_at: float | None = None
 
-    async def play(self, data: Any, view: View, look: Callable[[float], None]) -> None:
-        """The load, from vu_start() to vu_stop(); `view` gets everything."""
+    async def play(self, data: Any, aggregator: Aggregator, look: Callable[[float], None]) -> None:
+        """The load, from vu_start() to vu_stop(); `aggregator` gets everything."""
         try:
             pickled = pickle.dumps(data)
         except Exception as error:  # noqa: BLE001  # whatever the script's objects raise
@@ -114,29 +116,29 @@ class Workers:
             return
         try:
             for index in range(self.count):
-                order = Order(self._plan, self._script, Segment(index, self.count), pickled)
-                self._workers[index] = Worker(index, order, self._heard)
-            await self._follow(view, look)
+                assignment = Assignment(self._plan, self._script, Segment(index, self.count), pickled)
+                self._workers[index] = Worker(index, assignment, self._received)
+            await self._follow(aggregator, look)
         finally:
             for worker in self._workers.values():
                 worker.process.kill()
                 worker.end()
 
-    async def _follow(self, view: View, look: Callable[[float], None]) -> None:
+    async def _follow(self, aggregator: Aggregator, look: Callable[[float], None]) -> None:
         options = self._plan.options
         overdue_at = time.monotonic() + options.setup_timeout + PATIENCE_S
-        told_to_stop = False
+        stop_sent = False
         while self._workers:
             self._watchdog.beat()
             for index, message in self._drain():
-                self._hear(index, message, view)
+                self._handle(index, message, aggregator)
             if self._begins_at is None and all(worker.ready for worker in self._workers.values()):
                 self._begins_at = time.perf_counter() + HEAD_START_S
-                self._tell_all(Go(self._begins_at))
+                self._send_all(Go(self._begins_at))
                 overdue_at = time.monotonic() + self._plan.ends_s + options.teardown_timeout + PATIENCE_S
-            if self._control.stop is not None and not told_to_stop:
-                told_to_stop = True
-                self._tell_all(self._control.stop)
+            if self._control.stop is not None and not stop_sent:
+                stop_sent = True
+                self._send_all(self._control.stop)
                 overdue_at = time.monotonic() + options.teardown_timeout + PATIENCE_S
             if time.monotonic() > overdue_at:
                 for worker in self._workers.values():
@@ -150,29 +152,29 @@ class Workers:
         found = []
         try:
             while True:
-                found.append(self._heard.get_nowait())
+                found.append(self._received.get_nowait())
         except Empty:
             return found
 
-    def _tell_all(self, message: ToWorker) -> None:
+    def _send_all(self, message: ToWorker) -> None:
         for worker in self._workers.values():
-            worker.tell(message)
+            worker.send(message)
 
-    def _hear(self, index: int, message: FromWorker | None, view: View) -> None:
+    def _handle(self, index: int, message: FromWorker | None, aggregator: Aggregator) -> None:
         if index not in self._workers:
             return
         match message:
             case Ready():
                 self._workers[index].ready = True
-            case Delta():
-                view.receive(index, message)
+            case SegmentReport():
+                aggregator.receive(index, message)
             case Stop():
                 self._control.request(message.code, message.reason)
             case Blocked():
                 self._report_block(message.where, message.seconds)
-            case Ending():
+            case SegmentEnd():
                 self._workers.pop(index).end()
-                view.end(index, message)
+                aggregator.end(index, message)
             case Broken():
                 self._control.request(ExitCode.SCRIPT_ERROR, message.reason)
             case None:
@@ -180,7 +182,7 @@ class Workers:
                 if self._begins_at is None:  # a load that cannot start whole does not start
                     self._control.request(ExitCode.THRESHOLDS_FAILED, f"no data: a worker {why} before the load began")
                 else:
-                    view.lose(index, why)
+                    aggregator.lose(index, why)
 
 
 def processes(plan: Plan, cores: int) -> int:

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from ciload.durations import parse_duration
-from ciload.http.connection import Connection, Settings, sweep
+from ciload.http.connection import Connection, ConnectionSettings, sweep
 from ciload.http.decoding import ENCODINGS, inflate
 from ciload.http.dial import Dialer
 from ciload.http.failure import ConnectionLostError, ErrorCode, RequestFailedError
@@ -42,7 +42,7 @@ class Client:
         batch: int = 20,
         batch_per_host: int = 6,
     ) -> None:
-        self.settings = Settings(0 if discard_bodies else max_body_kept)
+        self.settings = ConnectionSettings(0 if discard_bodies else max_body_kept)
         self.batch = batch  # requests of one http.batch() at once; 0: no limit
         self.batch_per_host = batch_per_host
         self.preparer = Preparer(base_url)
@@ -58,9 +58,9 @@ class Client:
         if entry.json is not None or entry.data is not None or entry.content is not None:
             encode_body(entry.json, entry.data, entry.content)
         if entry.timeout is not None:
-            positive(entry.timeout)
+            timeout_s(entry.timeout)
         if entry.tags:
-            frozen(entry.tags)
+            tag_pairs(entry.tags)
         url = entry.url if entry.params is None else with_params(entry.url, entry.params)
         try:
             return self.preparer.prepare((entry.method, url, header_pairs(entry.headers))).origin_key
@@ -127,8 +127,8 @@ async def request(
     body = content_type = None
     if json is not None or data is not None or content is not None:
         body, content_type = encode_body(json, data, content)
-    deadline = perf_counter() + (DEFAULT_TIMEOUT_S if timeout is None else positive(timeout))
-    labels = frozen(tags) if tags else NO_TAGS
+    deadline = perf_counter() + (DEFAULT_TIMEOUT_S if timeout is None else timeout_s(timeout))
+    labels = tag_pairs(tags) if tags else NO_TAGS
     if tags and name is None:
         name = tags.get("name")  # k6's way to say it
     # A dict is told by its class: the question whether something is a Mapping takes longer than all else here.
@@ -247,13 +247,13 @@ def header_pairs(headers: HeaderTypes | None) -> HeaderPairs:
     return tuple(headers.items()) if isinstance(headers, Mapping) else tuple((name, value) for name, value in headers)
 
 
-def frozen(tags: Mapping[str, str]) -> Tags:
+def tag_pairs(tags: Mapping[str, str]) -> Tags:
     if not isinstance(tags, Mapping):
         raise TypeError(f"tags are a mapping of names to values, not {type(tags).__name__}")
     return tuple((str(key), str(value)) for key, value in tags.items())
 
 
-def positive(timeout: float | str) -> float:
+def timeout_s(timeout: float | str) -> float:
     seconds = parse_duration(timeout)
     if seconds == 0:
         raise ValueError("a timeout must be longer than 0")

@@ -26,7 +26,7 @@ HEAD_END = b"\r\n\r\n"
 BODILESS = frozenset({204, 304})
 
 
-class Settings:
+class ConnectionSettings:
     """What every connection of a client shares: known heads and the bound on kept bodies."""
 
     __slots__ = ("heads", "keep_bytes", "open")
@@ -57,7 +57,9 @@ class Connection(asyncio.Protocol):
     _is_head: bool
     _in_body: bool
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, settings: Settings, plain_socket: socket.socket | None) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, settings: ConnectionSettings, plain_socket: socket.socket | None
+    ) -> None:
         self._loop = loop
         # Requests go straight to a socket that needs no encryption. uvloop would write at the end of its turn, after
         # everything else that is ready, and that wait would be told as the server's.
@@ -295,7 +297,7 @@ def _reason(error: Exception) -> str:
     return str(error).strip() or type(error).__name__
 
 
-def sweep(settings: Settings, now: float) -> None:
+def sweep(settings: ConnectionSettings, now: float) -> None:
     """Fail every exchange whose deadline has passed: one timer for all connections instead of one each."""
     for connection in [each for each in settings.open if each.deadline < now and each.busy]:
         connection.give_up(RequestFailedError(ErrorCode.TIMEOUT, "request timeout"))

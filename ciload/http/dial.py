@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from time import perf_counter
 from typing import Any
 
-from ciload.http.connection import Connection, Settings
+from ciload.http.connection import Connection, ConnectionSettings
 from ciload.http.failure import ErrorCode, RequestFailedError, from_dial, from_lookup, from_tls
 from ciload.http.response import Dialed
 from ciload.http.target import Origin
@@ -24,7 +24,7 @@ Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 class Dialer:
     """Opens connections for one client: caches addresses and TLS settings, remembers no connection."""
 
-    def __init__(self, settings: Settings, *, verify: bool) -> None:
+    def __init__(self, settings: ConnectionSettings, *, verify: bool) -> None:
         self._settings = settings
         self._addresses: dict[tuple[str, int], tuple[float, list[Address]]] = {}
         self._verify = verify

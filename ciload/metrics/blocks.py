@@ -35,7 +35,7 @@ class Cell:
         self.checks.merge(other.checks)
 
 
-class Blocks:
+class BlockSeries:
     """At most 40 parts of a whole number of seconds each. When there would be more, neighbours become one."""
 
     def __init__(self) -> None:

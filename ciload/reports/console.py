@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ciload.reports.console_comparison import comparison_parts
 from ciload.reports.format import format_against, format_share, format_value
-from ciload.reports.terminal import Part, grid, heading, rendered
+from ciload.reports.terminal import Printable, grid, heading, rendered
 from ciload.reports.values import SCENARIO_FIGURES, metric_values, scenario_figures, trend_values, worth_a_table
 from ciload.result.document import RunResult
 
@@ -27,7 +27,7 @@ def console_summary(result: RunResult, files: Sequence[Path], *, color: bool) ->
     return rendered(_parts(result, files), color=color)
 
 
-def _parts(result: RunResult, files: Sequence[Path]) -> Iterable[Part]:
+def _parts(result: RunResult, files: Sequence[Path]) -> Iterable[Printable]:
     for section in (_thresholds, _checks, _endpoints, _scenarios, _metrics, _errors):
         yield from section(result)
     for comparison in result.comparisons:
@@ -41,7 +41,7 @@ def _parts(result: RunResult, files: Sequence[Path]) -> Iterable[Part]:
         yield Text(f"  reports in {files[0].parent}/: {names}", style="dim")
 
 
-def _thresholds(result: RunResult) -> Iterable[Part]:
+def _thresholds(result: RunResult) -> Iterable[Printable]:
     if not result.thresholds:
         return
     yield heading("THRESHOLDS")
@@ -55,7 +55,7 @@ def _thresholds(result: RunResult) -> Iterable[Part]:
     yield table
 
 
-def _checks(result: RunResult) -> Iterable[Part]:
+def _checks(result: RunResult) -> Iterable[Printable]:
     if not result.checks:
         return
     passes, total = sum(c.passes for c in result.checks), sum(c.passes + c.fails for c in result.checks)
@@ -74,7 +74,7 @@ def _checks(result: RunResult) -> Iterable[Part]:
     yield table
 
 
-def _endpoints(result: RunResult) -> Iterable[Part]:
+def _endpoints(result: RunResult) -> Iterable[Printable]:
     if not result.endpoints:
         return
     yield heading("ENDPOINTS")
@@ -90,7 +90,7 @@ def _endpoints(result: RunResult) -> Iterable[Part]:
         yield f"      … and {more} more in result.json"
 
 
-def _scenarios(result: RunResult) -> Iterable[Part]:
+def _scenarios(result: RunResult) -> Iterable[Printable]:
     if not worth_a_table(result.scenarios):
         return
     yield heading("SCENARIOS")
@@ -100,7 +100,7 @@ def _scenarios(result: RunResult) -> Iterable[Part]:
     yield table
 
 
-def _metrics(result: RunResult) -> Iterable[Part]:
+def _metrics(result: RunResult) -> Iterable[Printable]:
     rows = list(_metric_rows(result))
     if not rows:
         return
@@ -120,7 +120,7 @@ def _metric_rows(result: RunResult) -> Iterable[tuple[str, Sequence[str]]]:
             yield "  { expected_response:true }", trend_values(result.expected_duration, metric.unit)
 
 
-def _errors(result: RunResult) -> Iterable[Part]:
+def _errors(result: RunResult) -> Iterable[Printable]:
     if not result.errors:
         return
     yield heading("ERRORS")

@@ -27,7 +27,7 @@ from ciload.reports.comparison import (
     verdict_word,
 )
 from ciload.reports.plain import one_line
-from ciload.reports.terminal import Part, line, rendered
+from ciload.reports.terminal import Printable, line, rendered
 from ciload.result.comparison import Comparison, Contribution, GatedMetric, GateVerdict
 
 MOST_OTHERS = 12  # rows that are neither a regression nor about all requests
@@ -49,7 +49,7 @@ def console_comparisons(comparisons: Sequence[Comparison], *, color: bool) -> st
     return rendered((part for each in comparisons for part in comparison_parts(each)), color=color)
 
 
-def comparison_parts(comparison: Comparison) -> Iterable[Part]:
+def comparison_parts(comparison: Comparison) -> Iterable[Printable]:
     """One comparison: the verdict in a word first, whatever it takes to believe it below."""
     verdict = comparison.verdict
     yield Text.assemble(
@@ -70,7 +70,7 @@ def comparison_parts(comparison: Comparison) -> Iterable[Part]:
         yield line(f"    … and {more} more notes in result.json")
 
 
-def _table(metrics: Sequence[GatedMetric]) -> Iterable[Part]:
+def _table(metrics: Sequence[GatedMetric]) -> Iterable[Printable]:
     shown, left_out = _selection(metrics)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("    ", no_wrap=True)
@@ -109,7 +109,7 @@ def _selection(metrics: Sequence[GatedMetric]) -> tuple[list[GatedMetric], list[
     return shown, left_out
 
 
-def _reasons(comparison: Comparison) -> Iterable[Part]:
+def _reasons(comparison: Comparison) -> Iterable[Printable]:
     folded = fold_reasons(comparison)
     for names, reason in folded[:MOST_REASONS]:
         yield line(f"    ? {names}: {reason}", "yellow")
@@ -117,7 +117,7 @@ def _reasons(comparison: Comparison) -> Iterable[Part]:
         yield line(f"    ? … and {more} more reasons in result.json", "yellow")
 
 
-def _moved(comparison: Comparison) -> Iterable[Part]:
+def _moved(comparison: Comparison) -> Iterable[Printable]:
     contributions = comparison.contributions
     if not contributions:
         return

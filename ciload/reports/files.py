@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ciload.errors import UsageError
-from ciload.reports.final_status import final_status_xml
+from ciload.reports.gitlab_load_performance import load_performance_json
 from ciload.reports.junit import junit_xml
-from ciload.reports.load_performance import load_performance_json
 from ciload.reports.markdown import markdown_summary
 from ciload.reports.openmetrics import openmetrics_text
+from ciload.reports.taurus_xml import final_status_xml
 from ciload.result.document import RunResult
 
 REPORTS: dict[str, Callable[[RunResult], str]] = {

@@ -12,10 +12,10 @@ from rich.text import Text
 
 WIDTH = 200  # a narrow terminal wraps better than a table that cuts its own columns, and a log does not wrap at all
 
-Part = Text | Table | str
+Printable = Text | Table | str
 
 
-def rendered(parts: Iterable[Part], *, color: bool) -> str:
+def rendered(parts: Iterable[Printable], *, color: bool) -> str:
     """The parts as text, with ANSI colours or without."""
     out = StringIO()
     console = Console(

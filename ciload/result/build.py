@@ -8,13 +8,14 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError
 
-from ciload.metrics.blocks import Blocks, Cell
+from ciload.metrics.blocks import BlockSeries, Cell
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.sinks import CounterSink, GaugeSink, RateSink, Sink, TrendSink
 from ciload.metrics.snapshot import Snapshot
 from ciload.result.document import (
     CI,
     BlockRow,
+    Blocks,
     Check,
     Distribution,
     Endpoint,
@@ -27,14 +28,13 @@ from ciload.result.document import (
     Load,
     MetricResult,
     OldArm,
-    Outcome,
     Phases,
     RunResult,
     ScenarioResult,
+    ThresholdOutcome,
     ThresholdResult,
     TimelineRow,
 )
-from ciload.result.document import Blocks as BlocksResult
 from ciload.result.judgement import judge
 from ciload.result.thresholds import Threshold, measure
 
@@ -64,7 +64,7 @@ class Facts:
     generator: Generator
     windows: Mapping[Threshold, float | None] = field(default_factory=dict)  # values of thresholds that have a window
     warnings: Sequence[str] = ()  # from before the load
-    blocks: Blocks | None = None
+    blocks: BlockSeries | None = None
     old_url: str = ""  # side by side: the old target, and what was measured there
     old: Snapshot | None = None
     same_servers: tuple[Sequence[str], bool] = ((), False)
@@ -204,7 +204,7 @@ def _phases(trends: Mapping[str, Sink | None]) -> Phases | None:
     )
 
 
-def _blocks(blocks: Blocks) -> BlocksResult:
+def _blocks(blocks: BlockSeries) -> Blocks:
     ranked = blocks.ranked()
     whole = [key for key in ranked if not (key[1] or key[2])]
     endpoints = ranked[len(whole) :]
@@ -227,7 +227,7 @@ def _blocks(blocks: Blocks) -> BlocksResult:
                 checks_failed=[cell.checks.total - cell.checks.passes for cell in cells] if key in whole else [],
             )
         )
-    return BlocksResult(span_s=blocks.span_s, count=len(blocks.cells), rows=rows)
+    return Blocks(span_s=blocks.span_s, count=len(blocks.cells), rows=rows)
 
 
 def _block_times(durations: TrendSink) -> tuple[float | None, float | None, float | None]:
@@ -274,7 +274,13 @@ def _threshold(threshold: Threshold, snapshot: Snapshot, facts: Facts) -> Thresh
         value = measure(threshold, snapshot, facts.load.load_s, facts.load.iterations)
     else:
         value = facts.windows.get(threshold)
-    outcome = Outcome.NO_DATA if value is None else Outcome.PASS if threshold.holds(value) else Outcome.FAIL
+    outcome = (
+        ThresholdOutcome.NO_DATA
+        if value is None
+        else ThresholdOutcome.PASS
+        if threshold.holds(value)
+        else ThresholdOutcome.FAIL
+    )
     metric = snapshot.metrics[threshold.metric]
     unit = metric.unit if threshold.aggregation not in ("count", "rate") else ""
     return ThresholdResult(

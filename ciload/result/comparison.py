@@ -11,7 +11,7 @@ GateName = Literal["history", "side by side"]
 Reaction = Literal["fail", "warn", "pass"]  # to a gate that has nothing to say
 
 
-class Part(BaseModel):
+class DocumentPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -23,7 +23,7 @@ class GateVerdict(StrEnum):
     MISSING = "no baseline"  # of a whole comparison: there was nothing to compare with
 
 
-class GatedMetric(Part):
+class GatedMetric(DocumentPart):
     """One number of one endpoint, old against new. Changes are relative: 0.1 is 10% more, -0.5 half as much.
 
     Of shares (failed requests, failed checks) they are differences: 0.1 is ten percentage points more.
@@ -62,7 +62,7 @@ class GatedMetric(Part):
         return f"{100 * self.change:+.2g} points" if self.unit == "share" else f"{self.change:+.0%}"
 
 
-class Contribution(Part):
+class Contribution(DocumentPart):
     """How much one endpoint moved the mean time of all requests (ms), and in which phases."""
 
     endpoint: str
@@ -74,7 +74,7 @@ class Contribution(Part):
     receiving_ms: float
 
 
-class RunReference(Part):
+class RunReference(DocumentPart):
     """A run that was compared with."""
 
     run_id: str
@@ -82,7 +82,7 @@ class RunReference(Part):
     commit: str | None = None
 
 
-class Comparison(Part):
+class Comparison(DocumentPart):
     """What one gate found."""
 
     gate: GateName

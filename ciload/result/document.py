@@ -12,20 +12,20 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ciload.metrics.metric import Kind
-from ciload.result.comparison import Comparison, Part
+from ciload.result.comparison import Comparison, DocumentPart
 
 SCHEMA = "ciload/result/1"
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 SCHEMA_URL = "https://json-schema.org/draft/2020-12/schema"
 
 
-class Git(Part):
+class Git(DocumentPart):
     commit: str | None = None
     branch: str | None = None
     dirty: bool | None = Field(None, description="uncommitted changes; null when git could not tell")
 
 
-class CI(Part):
+class CI(DocumentPart):
     provider: str | None = Field(None, description='"github", "gitlab", "jenkins", …; null outside CI')
     run_id: str | None = None
     run_url: str | None = None
@@ -33,7 +33,7 @@ class CI(Part):
     pull_request: str | None = None
 
 
-class Environment(Part):
+class Environment(DocumentPart):
     """The fingerprint of the machine: results of unlike machines must not be compared."""
 
     ciload: str
@@ -45,7 +45,7 @@ class Environment(Part):
     memory_bytes: int
 
 
-class Fingerprint(Part):
+class Fingerprint(DocumentPart):
     """What must be the same for two runs to be comparable."""
 
     scenario: str = Field(description='"name:…" as `--name` says, else "sha256:…" of the script')
@@ -55,7 +55,7 @@ class Fingerprint(Part):
     ciload: str = Field(description="major version")
 
 
-class Phases(Part):
+class Phases(DocumentPart):
     """Mean times of the requests that were sent, in ms; connecting is spread over all of them."""
 
     connecting: Milliseconds
@@ -68,7 +68,7 @@ class Phases(Part):
         return self.connecting + self.sending + self.waiting + self.receiving
 
 
-class Distribution(Part):
+class Distribution(DocumentPart):
     """A trend. Percentiles interpolate linearly between ranks of values known to 0.1%."""
 
     count: int
@@ -83,7 +83,7 @@ class Distribution(Part):
     histogram: str | None = Field(None, description="HdrHistogram V2, compressed, base64; in 1/1000 of the unit")
 
 
-class MetricResult(Part):
+class MetricResult(DocumentPart):
     kind: Kind
     unit: str
     count: float | None = Field(None, description="counter: the sum")
@@ -96,7 +96,7 @@ class MetricResult(Part):
     trend: Distribution | None = None
 
 
-class Endpoint(Part):
+class Endpoint(DocumentPart):
     """Requests of one name and method. `duration` is null when none of them was ever sent."""
 
     name: str
@@ -111,7 +111,7 @@ class Endpoint(Part):
     bytes_received: int
 
 
-class BlockRow(Part):
+class BlockRow(DocumentPart):
     """One endpoint, or all requests (name ""), in each block of the load. Times are ms."""
 
     name: str
@@ -126,7 +126,7 @@ class BlockRow(Part):
     checks_failed: list[int] = Field(default_factory=list, description="of all requests only")
 
 
-class Blocks(Part):
+class Blocks(DocumentPart):
     """The load cut into equal parts. `rows` has all requests first, then the first 20 endpoints."""
 
     span_s: float
@@ -134,7 +134,7 @@ class Blocks(Part):
     rows: list[BlockRow]
 
 
-class OldArm(Part):
+class OldArm(DocumentPart):
     """Side by side: what the same iterations met at `--compare-url`. All else in the result is about the new target."""
 
     url: str
@@ -149,14 +149,14 @@ class OldArm(Part):
     endpoints: list[Endpoint]
 
 
-class Check(Part):
+class Check(DocumentPart):
     name: str
     group: str
     passes: int
     fails: int
 
 
-class ErrorRow(Part):
+class ErrorRow(DocumentPart):
     """One kind of error. `source` is "script", or the request that met it."""
 
     source: str
@@ -165,13 +165,13 @@ class ErrorRow(Part):
     detail: str = Field("", description="the first traceback, for errors of the script")
 
 
-class Outcome(StrEnum):
+class ThresholdOutcome(StrEnum):
     PASS = "pass"
     FAIL = "fail"
     NO_DATA = "no data"
 
 
-class ThresholdResult(Part):
+class ThresholdResult(DocumentPart):
     metric: str
     expression: str
     aggregation: str
@@ -179,7 +179,7 @@ class ThresholdResult(Part):
     limit: float
     unit: str
     value: float | None = Field(description="null: no data")
-    outcome: Outcome
+    outcome: ThresholdOutcome
     where: str = Field(default="", description="file:line that declares it, or the flag or variable")
     severity: Literal["fail", "warn"] = Field(default="fail", description="warn: it does not fail the run")
     abort_on_fail: bool = False
@@ -190,14 +190,14 @@ class ThresholdResult(Part):
 
     @property
     def fails(self) -> bool:
-        return self.outcome is not Outcome.PASS and self.severity == "fail"
+        return self.outcome is not ThresholdOutcome.PASS and self.severity == "fail"
 
     @property
     def warns(self) -> bool:
-        return self.outcome is not Outcome.PASS and self.severity == "warn"
+        return self.outcome is not ThresholdOutcome.PASS and self.severity == "warn"
 
 
-class TimelineRow(Part):
+class TimelineRow(DocumentPart):
     """What finished within a second of the load; `at_s` is its end."""
 
     at_s: float
@@ -210,7 +210,7 @@ class TimelineRow(Part):
     p95: float | None
 
 
-class WorkerResult(Part):
+class WorkerResult(DocumentPart):
     """One process of the generator."""
 
     cpu_share: float = Field(description="CPU seconds per second of load; 1 is a whole core")
@@ -219,7 +219,7 @@ class WorkerResult(Part):
     lost: str = Field(default="", description="how it ended, when it did not end by itself")
 
 
-class Generator(Part):
+class Generator(DocumentPart):
     """How the load generator itself was doing."""
 
     cpu_share: float = Field(description="of the busiest worker: CPU seconds per second of load; 1 is a whole core")
@@ -234,7 +234,7 @@ class Generator(Part):
     warnings: list[str]
 
 
-class Failure(Part):
+class Failure(DocumentPart):
     """A reason why the run failed, with the exit code it stands for."""
 
     code: int
@@ -243,14 +243,14 @@ class Failure(Part):
     comparison: int | None = Field(default=None, description="which of `comparisons` it is about")
 
 
-class Verdict(Part):
+class Verdict(DocumentPart):
     passed: bool
     exit_code: int
     failures: list[Failure] = Field(description="in order of precedence; the first gives the exit code")
     warnings: list[str]
 
 
-class ScenarioResult(Part):
+class ScenarioResult(DocumentPart):
     """A scenario: what was planned, and what came of it. Starts, planned and late, are the open model's."""
 
     name: str
@@ -271,7 +271,7 @@ class ScenarioResult(Part):
     start_delay_max: float | None = None
 
 
-class Load(Part):
+class Load(DocumentPart):
     """When and how much; `load_s` is the window that rates refer to, without setup and teardown."""
 
     started_at: str = Field(description="ISO 8601, UTC")
@@ -288,7 +288,7 @@ class Load(Part):
     vus_max: int
 
 
-class RunResult(Part):
+class RunResult(DocumentPart):
     schema_: Annotated[Literal["ciload/result/1"], Field(alias="schema")] = "ciload/result/1"
     run_id: str
     name: str = Field(description="the script's path as it was given")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ciload.errors import ExitCode
 from ciload.result.comparison import Comparison, GateVerdict, Reaction
-from ciload.result.document import Failure, Outcome, ThresholdResult, Verdict
+from ciload.result.document import Failure, ThresholdOutcome, ThresholdResult, Verdict
 
 
 def judge(
@@ -115,6 +115,6 @@ def _undecided(comparison: Comparison) -> str:
 def _threshold_reason(threshold: ThresholdResult) -> str:
     name = f"{threshold.metric} {threshold.expression}"
     only = " (warning only)" if threshold.warns else ""
-    if threshold.outcome is Outcome.NO_DATA:
+    if threshold.outcome is ThresholdOutcome.NO_DATA:
         return f"no data for threshold{only} {name}" + (f" ({threshold.hint})" if threshold.hint else "")
     return f"threshold{only} failed: {name}"

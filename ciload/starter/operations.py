@@ -63,7 +63,7 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class Api:
+class ApiDescription:
     """What a script is made from."""
 
     title: str
@@ -74,7 +74,7 @@ class Api:
     open_page: str  # an URL path that answers without data and authentication
 
 
-def read_api(document: Document) -> Api:
+def read_api(document: Document) -> ApiDescription:
     """Everything that the document can be asked for."""
     server, prefix = _server(document)
     taken = set(TAKEN)
@@ -92,7 +92,7 @@ def read_api(document: Document) -> Api:
     info = document.mapping(document.root.get("info"))
     title = printable(str(info.get("title") or "an API"), 80)
     is_local = bool(server) and urlsplit(server).hostname in LOCAL
-    return Api(title, tuple(operations), left_out, server, is_local, page)
+    return ApiDescription(title, tuple(operations), left_out, server, is_local, page)
 
 
 def _all(document: Document) -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]:

@@ -1,6 +1,6 @@
 """Pipelines that gate pull requests with a script: examples/ci/ with its places filled in.
 
-What is filled in is made of characters that mean nothing in YAML, Groovy, shells and CI expressions; see `Gate`.
+What is filled in is made of characters that mean nothing in YAML, Groovy, shells and CI expressions: `PipelineGate`.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ $stop        }
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class PipelineGate:
     """What a pipeline runs.
 
     Raises:
@@ -145,7 +145,7 @@ class Gate:
                 raise UsageError(f"{url!r}: a pipeline needs an address without quotes, spaces and such; encode them")
 
 
-def github(gate: Gate) -> str:
+def github(gate: PipelineGate) -> str:
     start = (
         "\n      # However your service starts.\n"
         "      - name: Start the service\n        run: docker compose up --detach\n"
@@ -162,7 +162,7 @@ def github(gate: Gate) -> str:
     )
 
 
-def gitlab(gate: Gate) -> str:
+def gitlab(gate: PipelineGate) -> str:
     service = (
         "  services:\n    # However your service is built: this is the image of this commit.\n"
         "    - name: $CI_REGISTRY_IMAGE:$CI_COMMIT_SHA\n      alias: api\n"
@@ -180,7 +180,7 @@ def gitlab(gate: Gate) -> str:
     )
 
 
-def jenkins(gate: Gate) -> str:
+def jenkins(gate: PipelineGate) -> str:
     up = "                // However your service starts.\n                sh 'docker compose up --detach'\n"
     secrets = "".join(f"        {name} = credentials('{name.lower().replace('_', '-')}')\n" for name in gate.variables)
     passed = ["CILOAD_WAIT_FOR"] * bool(gate.wait_for) + list(gate.variables)

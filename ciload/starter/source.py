@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ciload.starter.document import printable
-from ciload.starter.operations import READS, Api, Operation, Scheme
+from ciload.starter.operations import READS, ApiDescription, Operation, Scheme
 
 WIDTH = 88  # what formatters take unless told otherwise
 INDENT = "    "
@@ -50,7 +50,7 @@ def page_script(path: str, base_url: str, made_by: str, file: str) -> str:
     )
 
 
-def api_script(api: Api, made_by: str, file: str) -> str:
+def api_script(api: ApiDescription, made_by: str, file: str) -> str:
     """A script with a function for each operation."""
     base_url = api.server if api.is_local else ""
     schemes = list(dict.fromkeys(scheme for each in api.operations for scheme in each.schemes))
@@ -75,7 +75,7 @@ def api_script(api: Api, made_by: str, file: str) -> str:
     return "\n".join([*lines, "    await sleep(0.5)", ""])
 
 
-def variables(api: Api) -> list[str]:
+def variables(api: ApiDescription) -> list[str]:
     """The environment variables that its script reads credentials from."""
     schemes = list(dict.fromkeys(scheme for each in api.operations for scheme in each.schemes))
     return [name for scheme in schemes for name in _variables(scheme, schemes)]

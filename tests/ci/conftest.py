@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ciload.ci import api
+from ciload.ci import forge
 from tests.ci.forge import SHA, TOKEN, GitHub, GitLab, Storage, serving
 
 Job = Callable[..., dict[str, str]]
@@ -18,7 +18,7 @@ Job = Callable[..., dict[str, str]]
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attempts follow at once."""
-    monkeypatch.setattr(api, "PAUSES_S", (0.01, 0.02))
+    monkeypatch.setattr(forge, "PAUSES_S", (0.01, 0.02))
 
 
 @pytest.fixture

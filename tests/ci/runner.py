@@ -247,7 +247,8 @@ class Runner:
         checkout = self.folder / "_actions" / "Octo" / "CiLoad" / "v1"
         if not checkout.exists():
             checkout.mkdir(parents=True)
-            (checkout / "ciload").symlink_to(ROOT / "ciload")
+            for part in ("ciload", "action"):
+                (checkout / part).symlink_to(ROOT / part)
             (checkout / "backend.py").write_text(
                 BACKEND.format(paths=f"{sysconfig.get_path('purelib')}\n{Path(ciload.__file__).parents[1]}\n")
             )

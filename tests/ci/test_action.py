@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ciload.ci import action
+from action import steps as action
 from ciload.result.comparison import GateVerdict
 from tests.ci.runner import ROOT, Job, Runner, copy_of, usable_python
 from tests.e2e.conftest import Handler, serving
@@ -462,14 +462,14 @@ class TestContainerAction:
 class TestFiles:
     def test_runs_on_old_pythons(self) -> None:
         """What the runner's own Python executes is written in the language of 3.8 and imports its library alone."""
-        tree = ast.parse((ROOT / "ciload/ci/action.py").read_text(), feature_version=(3, 8))
+        tree = ast.parse((ROOT / "action/steps.py").read_text(), feature_version=(3, 8))
         imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 
         assert not [name for name in imported if name and name.startswith("ciload")]
 
     def test_every_input_is_used(self) -> None:
         """An input that nothing reads would be a promise without a deed."""
-        source = (ROOT / "ciload/ci/action.py").read_text()
+        source = (ROOT / "action/steps.py").read_text()
         text = (ROOT / "action.yml").read_text()
         inputs = yaml.safe_load(text)["inputs"]
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from markdown_it import MarkdownIt
 
-from ciload.ci.api import ApiError
-from ciload.ci.commands import workflow_command
+from ciload.ci.forge import ApiError
+from ciload.ci.github_comments import post_comment
 from ciload.ci.gitlab import post_note
 from ciload.ci.publish import publish
-from ciload.ci.pulls import post_comment
 from ciload.ci.sticky import MOST_BYTES, comment_text, marker_of
+from ciload.ci.workflow_commands import workflow_command
 from ciload.cli.commenting import _comment
 from ciload.errors import UsageError
 from ciload.reports.files import write_reports
@@ -190,7 +190,7 @@ def test_attempts_come_to_an_end(github: GitHub, job: Job) -> None:
 
 def test_slow_forge_is_given_up(github: GitHub, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """A forge that does not answer costs seconds, not the job's time limit."""
-    monkeypatch.setattr("ciload.ci.api.TIMEOUT_S", 0.05)
+    monkeypatch.setattr("ciload.ci.forge.TIMEOUT_S", 0.05)
     github.delay_s = 0.2
     with pytest.raises(ApiError, match=r"[Tt]ime"):
         post(job())

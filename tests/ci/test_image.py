@@ -309,7 +309,7 @@ def test_container_action(image: Image, workspace: Path, url: str) -> None:
 def test_container_action_at_localhost(image: Image, workspace: Path) -> None:
     """A target that is not there is explained."""
     env = {"INPUT_SCRIPT": "load.py", "INPUT_BASE-URL": "http://localhost:1"}
-    code, output = finish(image.start(workspace, "python3", "-m", "ciload.ci.action", "container", env=env))
+    code, output = finish(image.start(workspace, "python3", "/opt/ciload/action_steps.py", "container", env=env))
 
     assert code == 98
     assert "::error title=ciload::nothing listens at http://localhost:1" in output

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from ciload.baseline.document import Baseline
-from ciload.baseline.store import read_baseline
 from ciload.cli import app
-from tests.baseline.runs import fingerprint, stored_runs
+from ciload.gate.document import Baseline
+from ciload.gate.store import read_baseline
+from tests.gate.runs import fingerprint, stored_runs
 
 
 def ciload(*args: object) -> Result:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from ciload.baseline.document import Baseline
 from ciload.cli import app
+from ciload.gate.document import Baseline
 from ciload.result.document import BlockRow, Blocks, OldArm, Phases, RunResult
-from tests.baseline.runs import START, endpoint, fingerprint, stored_runs
+from tests.gate.runs import START, endpoint, fingerprint, stored_runs
 from tests.reports.results import distribution, metrics, result
 
 QUIET = [100.0, 101.0, 99.0, 100.5, 99.5, 100.2, 99.8, 100.7]

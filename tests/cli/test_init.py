@@ -24,7 +24,7 @@ from ciload.metrics.registry import Registry
 from ciload.script.loader import Script, load_script
 from ciload.starter.data import MISSING, Maker
 from ciload.starter.document import Document
-from ciload.starter.pipelines import Gate, github, gitlab, jenkins
+from ciload.starter.pipelines import PipelineGate, github, gitlab, jenkins
 
 BIN = Path(sys.executable).parent
 HOSTILE = '"""\n\\"; import os; os.abort() # \' \x1b[31m\u202e{x} ${{ secrets.X }} $(id)'
@@ -409,7 +409,7 @@ def test_pipelines_fit_the_schemas() -> None:
     checker = BIN / "check-jsonschema"
     if not checker.exists():
         pytest.skip("check-jsonschema is not installed")
-    gate = Gate("tests/load.py", "http://localhost:8000", True, "http://localhost:8000/health", ["API_TOKEN"])
+    gate = PipelineGate("tests/load.py", "http://localhost:8000", True, "http://localhost:8000/health", ["API_TOKEN"])
     for schema, text in (("github-workflows", github(gate)), ("gitlab-ci", gitlab(gate))):
         Path("ci.yml").write_text(text, encoding="utf-8")
         command = [str(checker), "--regex-variant", "python", "--builtin-schema", f"vendor.{schema}", "ci.yml"]
@@ -420,7 +420,7 @@ def test_pipelines_fit_the_schemas() -> None:
 
 def test_pipelines_keep_up_with_the_recipes() -> None:
     """The same actions by the same digests, and the same image, as in examples/ci/."""
-    gate = Gate("load.py", "http://localhost:8000", True)
+    gate = PipelineGate("load.py", "http://localhost:8000", True)
     for name, text in (
         ("github-pr-gate.yml", github(gate)),
         ("gitlab-ci.yml", gitlab(gate)),
@@ -436,9 +436,9 @@ def test_pipelines_keep_up_with_the_recipes() -> None:
 def test_nothing_is_slipped_into_a_pipeline(script: str) -> None:
     """Names and addresses are plain, or refused."""
     with pytest.raises(UsageError, match="a pipeline needs a path"):
-        Gate(script, "http://localhost", True)
+        PipelineGate(script, "http://localhost", True)
     with pytest.raises(UsageError, match="a pipeline needs an address"):
-        Gate("load.py", f"http://host/{script} '", True)
+        PipelineGate("load.py", f"http://host/{script} '", True)
 
 
 def test_files_are_not_overwritten() -> None:

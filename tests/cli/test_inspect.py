@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ciload.cli.sketch import BLOCKS, COLUMNS, ROWS, axis_s, sketches
+from ciload.cli.load_chart import BLOCKS, COLUMNS, ROWS, axis_s, sketches
 from ciload.options.plan import Plan, make_plan
 from ciload.options.sources import from_flags
 

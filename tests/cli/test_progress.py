@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from ciload.cli.progress import Display, Lines, describe
-from ciload.engine.view import Moment
+from ciload.engine.aggregator import TimelinePoint
 from ciload.options.plan import Plan, make_plan
 from ciload.options.sources import from_flags
 
@@ -16,9 +16,9 @@ def plan(iterations: int | None = None) -> Plan:
     return make_plan([from_flags(flags)], {}, lambda _: None)
 
 
-def moment(at_s: float, *, requests: int = 100, failed: int = 0, errors: int = 0, dropped: int = 0) -> Moment:
+def moment(at_s: float, *, requests: int = 100, failed: int = 0, errors: int = 0, dropped: int = 0) -> TimelinePoint:
     p50, p95 = (100.0, 283.4) if requests else (None, None)
-    return Moment(at_s, 15, round(at_s) * 10, errors, dropped, failed, requests, 0.0, 1000, p50, p95)
+    return TimelinePoint(at_s, 15, round(at_s) * 10, errors, dropped, failed, requests, 0.0, 1000, p50, p95)
 
 
 def test_a_log_gets_a_line_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,9 +11,9 @@ import pytest
 import trio
 import trio.testing
 
+from ciload.engine.aggregator import RunOutcome, TimelinePoint
 from ciload.engine.control import Control
 from ciload.engine.run import Run
-from ciload.engine.view import Moment, Outcome
 from ciload.engine.watchdog import Watchdog
 from ciload.metrics.registry import Registry
 from ciload.options.plan import make_plan
@@ -27,21 +27,21 @@ from ciload.script.vu import VU
 class Recorder:
     """An observer that keeps what it saw."""
 
-    moments: list[Moment] = field(default_factory=list)
+    points: list[TimelinePoint] = field(default_factory=list)
     ticks: int = 0
 
     def tick(self, elapsed_s: float) -> None:
         self.ticks += 1
 
-    def second(self, moment: Moment) -> None:
-        self.moments.append(moment)
+    def second(self, point: TimelinePoint) -> None:
+        self.points.append(point)
 
 
 @dataclass
 class VirtualRun:
     """What a run in virtual time left behind."""
 
-    outcome: Outcome
+    outcome: RunOutcome
     recorder: Recorder
     control: Control
 
@@ -115,7 +115,7 @@ def run_virtually() -> Callable[..., VirtualRun]:
         plan = make_plan([from_flags(options)], registry.metrics, script.complaint_about)
         watchdog = Watchdog(script.path, lambda *_: None)
 
-        async def main() -> Outcome:
+        async def main() -> RunOutcome:
             run = Run(plan, script, registry, used_control, watchdog, recorder, clock=trio.current_time)
             return await run.execute()
 

@@ -396,7 +396,7 @@ def test_the_timeline_begins_when_the_warmup_is_over(run_virtually: Runner) -> N
         await sleep(0.5)
 
     run = run_virtually(default, vus=2, duration="10s", warmup="4s")
-    assert [round(moment.at_s) for moment in run.outcome.timeline] == [1, 2, 3, 4, 5, 6]
+    assert [round(point.at_s) for point in run.outcome.timeline] == [1, 2, 3, 4, 5, 6]
     assert run.outcome.timeline[0].iterations in (2, 4)  # the second ones end when the row does
     assert run.total("iterations") == 24
 

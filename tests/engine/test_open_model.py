@@ -27,7 +27,7 @@ def arrivals(**fields: Any) -> dict[str, dict[str, Any]]:
     return {"only": {"executor": "constant-arrival-rate", **fields}}
 
 
-def hired(run: VirtualRun) -> float:
+def made(run: VirtualRun) -> float:
     return float(getattr(run.outcome.snapshot.select("vus_max"), "largest", 0))
 
 
@@ -38,7 +38,7 @@ def test_virtual_users_are_hired_when_all_others_are_busy(run_virtually: Runner,
     """Iterations of 2.4 s at 2/s keep 5 users busy; one more waits for the next start. Nobody else is made."""
     run = run_virtually(diary.taking(2.4), scenarios=arrivals(rate=2, duration="60s", max_vus=100))
     assert {start.vu for start in diary.starts} == {1, 2, 3, 4, 5, 6}
-    assert hired(run) == 6
+    assert made(run) == 6
     assert (run.total("iterations"), run.total("dropped_iterations")) == (120, 0)
 
 
@@ -62,7 +62,7 @@ def test_users_are_reused(run_virtually: Runner, diary: Diary) -> None:
     """A user that has become free takes the next start, so short iterations need few users."""
     run = run_virtually(diary.taking(0.01), scenarios=arrivals(rate=20, duration="10s", max_vus=500))
     assert len({start.vu for start in diary.starts}) <= 2
-    assert hired(run) <= 2
+    assert made(run) <= 2
 
 
 def test_vus_counts_those_within_an_iteration(run_virtually: Runner) -> None:
@@ -72,8 +72,8 @@ def test_vus_counts_those_within_an_iteration(run_virtually: Runner) -> None:
         await sleep(0.5)
 
     run = run_virtually(default, scenarios=arrivals(rate=1, duration="10s", pre_allocated_vus=50))
-    assert {moment.vus for moment in run.outcome.timeline} <= {0, 1}
-    assert hired(run) == 50
+    assert {point.vus for point in run.outcome.timeline} <= {0, 1}
+    assert made(run) == 50
 
 
 # --- what is dropped
@@ -102,7 +102,7 @@ def test_drops_are_counted_while_they_happen(run_virtually: Runner) -> None:
         await sleep("1h")
 
     run = run_virtually(stuck, scenarios=arrivals(rate=10, duration="5s", max_vus=1, graceful_stop="0s"))
-    assert [moment.dropped for moment in run.outcome.timeline[:4]] == [
+    assert [point.dropped for point in run.outcome.timeline[:4]] == [
         pytest.approx(9 + 10 * second, abs=1) for second in range(4)
     ]
     assert (run.total("dropped_iterations"), run.outcome.interrupted) == (49, 1)
@@ -133,7 +133,7 @@ def test_ramping_arrivals_are_dropped_too(run_virtually: Runner, diary: Diary) -
 
 
 def test_a_start_for_which_a_user_must_be_hired_takes_place_late(run_virtually: Runner, diary: Diary) -> None:
-    """While somebody can be hired nothing is dropped: the start waits for vu_start(), which is told as a delay."""
+    """While one more can be added nothing is dropped: the start waits for vu_start(), which is told as a delay."""
 
     async def vu_start() -> None:
         await sleep(0.3)
@@ -225,7 +225,7 @@ def test_with_one_user_a_stall_drops_what_came_in_it(run_virtually: Runner) -> N
     assert longer_than(run, 20) == 1
 
 
-# --- hired users
+# --- added virtual users
 
 
 def test_nobody_can_be_hired_for_a_vu_start_that_always_raises(run_virtually: Runner) -> None:
@@ -242,7 +242,7 @@ def test_nobody_can_be_hired_for_a_vu_start_that_always_raises(run_virtually: Ru
 
 
 def test_a_vu_start_that_always_raises_is_called_once_for_each_start(run_virtually: Runner) -> None:
-    """Thousands of users that could be hired are not all tried at once."""
+    """Thousands of users that could be added are not all tried at once."""
 
     async def broken() -> None:
         raise RuntimeError("no account")
@@ -255,7 +255,7 @@ def test_a_vu_start_that_always_raises_is_called_once_for_each_start(run_virtual
 
 
 def test_one_broken_vu_start_does_not_end_hiring(run_virtually: Runner, diary: Diary) -> None:
-    """The start it was hired for is dropped; for the next one there is the next user."""
+    """The start it was added for is dropped; for the next one there is the next user."""
 
     async def vu_start(vu: VU) -> None:
         if vu.id == 1:

@@ -25,7 +25,7 @@ def test_an_hour_of_constant_virtual_users(run_virtually: Runner) -> None:
     run = run_virtually(one_second, vus=10, duration="1h")
     assert run.total("iterations") == 36_000
     assert len(run.outcome.timeline) in (3600, 3601)
-    assert [round(moment.at_s) for moment in run.outcome.timeline[:3]] == [1, 2, 3]
+    assert [round(point.at_s) for point in run.outcome.timeline[:3]] == [1, 2, 3]
     assert run.outcome.load_s == pytest.approx(3600, abs=1.5)
 
 
@@ -286,5 +286,5 @@ def test_virtual_users_and_groups_are_measured(run_virtually: Runner) -> None:
     snapshot = run.outcome.snapshot
     groups = {dict(tags)["group"] for tags in snapshot.series["group_duration"]}
     assert groups == {"::outer", "::outer::inner"}
-    assert {moment.vus for moment in run.outcome.timeline[:8]} == {4}
+    assert {point.vus for point in run.outcome.timeline[:8]} == {4}
     assert getattr(snapshot.select("vus"), "largest", 0) == 4

@@ -12,11 +12,11 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ciload.engine.aggregator import Aggregator, RunOutcome
 from ciload.engine.control import Control
-from ciload.engine.load import Load
+from ciload.engine.load import SegmentLoad
 from ciload.engine.run import clients_for
 from ciload.engine.segment import Segment
-from ciload.engine.view import Outcome, View
 from ciload.engine.watchdog import Watchdog
 from ciload.metrics.registry import Registry
 from ciload.options.plan import make_plan
@@ -40,7 +40,7 @@ class Whole:
     """What all segments did together."""
 
     diary: Diary
-    outcome: Outcome
+    outcome: RunOutcome
     recorder: Recorder
     started: list[int] = field(default_factory=list)  # virtual users whose vu_start() was called
 
@@ -50,7 +50,7 @@ class Whole:
 
 def play(count: int, seconds: float, functions: dict[str, Body] | None = None, **options: Any) -> Whole:
     """The load cut into `count` segments, which run at the same time; iterations take so many seconds."""
-    diary, recorder, outcome, control = Diary(), Recorder(), Outcome(), Control()
+    diary, recorder, outcome, control = Diary(), Recorder(), RunOutcome(), Control()
     started: list[int] = []
 
     async def vu_start(vu: VU) -> None:
@@ -59,7 +59,7 @@ def play(count: int, seconds: float, functions: dict[str, Body] | None = None, *
     names = {"default": diary.taking(seconds), "vu_start": vu_start, **(functions or {})}
     script = Script(Path("virtual.py"), names, {}, {})
     plan = make_plan([from_flags(options)], Registry().metrics, script.complaint_about)
-    view = View(plan, count, outcome, control, recorder)
+    view = Aggregator(plan, count, outcome, control, recorder)
     watchdog, clients = Watchdog(script.path, lambda *_: None), clients_for(plan.options)
     ready = 0
 
@@ -71,9 +71,9 @@ def play(count: int, seconds: float, functions: dict[str, Body] | None = None, *
                 await trio.sleep(0)
             return 1.0
 
-        load = Load(
+        load = SegmentLoad(
             plan, script, Segment(index, count), clients=clients, registry=Registry(), control=control,
-            watchdog=watchdog, clock=trio.current_time, report=lambda delta: view.receive(index, delta),
+            watchdog=watchdog, clock=trio.current_time, report=lambda report: view.receive(index, report),
             look=lambda _: None,
         )  # fmt: skip
         view.end(index, await load.run(dict.fromkeys(clients), when_ready))
@@ -165,11 +165,11 @@ def test_ids_are_unique_over_scenarios_and_segments() -> None:
 def test_the_timeline_of_segments_is_one(count: int) -> None:
     """A row for each second with the users and iterations of all of them."""
     whole, parts = (play(each, 0.5, vus=6, duration="10s") for each in (1, count))
-    assert [(round(each.at_s), each.vus) for each in parts.recorder.moments] == [
-        (round(each.at_s), each.vus) for each in whole.recorder.moments
+    assert [(round(each.at_s), each.vus) for each in parts.recorder.points] == [
+        (round(each.at_s), each.vus) for each in whole.recorder.points
     ]
     assert len(parts.outcome.timeline) in (10, 11)
-    assert parts.recorder.moments[4].iterations == pytest.approx(whole.recorder.moments[4].iterations, abs=6)
+    assert parts.recorder.points[4].iterations == pytest.approx(whole.recorder.points[4].iterations, abs=6)
 
 
 def test_warmup_and_vu_start_in_segments() -> None:

@@ -22,9 +22,9 @@ from ciload.result.document import (
     Git,
     Load,
     MetricResult,
-    Outcome,
     RunResult,
     ScenarioResult,
+    ThresholdOutcome,
     ThresholdResult,
     TimelineRow,
     Verdict,
@@ -67,7 +67,7 @@ def threshold(
     where: str = "load.py:7",
     **changes: Any,
 ) -> ThresholdResult:
-    outcome = Outcome.NO_DATA if value is None else Outcome.PASS if passed else Outcome.FAIL
+    outcome = ThresholdOutcome.NO_DATA if value is None else ThresholdOutcome.PASS if passed else ThresholdOutcome.FAIL
     return ThresholdResult(
         metric=metric, expression=f"p(95){operator}{limit:g}", aggregation="p(95)", operator=operator, limit=limit,
         unit="ms", value=value, outcome=outcome, where=where, **changes,

@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 from hypothesis import example, given
 
 from ciload.metrics.metric import Kind
-from ciload.reports.final_status import final_status_xml
-from ciload.reports.load_performance import load_performance_json
+from ciload.reports.gitlab_load_performance import load_performance_json
 from ciload.reports.openmetrics import openmetrics_text
+from ciload.reports.taurus_xml import final_status_xml
 from ciload.result.document import Failure, MetricResult, RunResult
 from tests.reports.results import NASTY, distribution, endpoint, hostile, metrics, result, verdict
 

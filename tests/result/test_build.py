@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Registry, Scope
 from ciload.result.build import Facts, build_result
-from ciload.result.document import CI, Environment, Fingerprint, Generator, Git, Load, Outcome, RunResult
+from ciload.result.document import CI, Environment, Fingerprint, Generator, Git, Load, RunResult, ThresholdOutcome
 from ciload.result.thresholds import Limit, Threshold, parse_threshold
 
 
@@ -46,10 +46,10 @@ def test_a_window_is_judged_by_what_the_windows_say() -> None:
     whole = parsed("http_req_duration", "p(95)<500")
     result = built([slow, unknown, whole], {slow: 612.0})
     assert [(each.outcome, each.value, each.window_s) for each in result.thresholds[:2]] == [
-        (Outcome.FAIL, 612.0, 30.0),
-        (Outcome.NO_DATA, None, 60.0),
+        (ThresholdOutcome.FAIL, 612.0, 30.0),
+        (ThresholdOutcome.NO_DATA, None, 60.0),
     ]
-    assert (result.thresholds[2].outcome, result.thresholds[2].window_s) == (Outcome.PASS, None)
+    assert (result.thresholds[2].outcome, result.thresholds[2].window_s) == (ThresholdOutcome.PASS, None)
     assert result.verdict.failures[0].reason == "threshold failed: http_req_duration p(95)<500 over 30s"
 
 

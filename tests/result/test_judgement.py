@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ciload.errors import ExitCode
-from ciload.result.document import Failure, Outcome, ThresholdResult, Verdict
+from ciload.result.document import Failure, ThresholdOutcome, ThresholdResult, Verdict
 from ciload.result.judgement import judge
 
 
@@ -19,7 +19,7 @@ def verdict(**changes: Any) -> Verdict:
     return judge(**(facts | changes))
 
 
-def threshold(outcome: Outcome, **changes: Any) -> ThresholdResult:
+def threshold(outcome: ThresholdOutcome, **changes: Any) -> ThresholdResult:
     facts: dict[str, Any] = {"severity": "fail", "hint": ""} | changes
     return ThresholdResult(
         metric="m",
@@ -37,17 +37,17 @@ def threshold(outcome: Outcome, **changes: Any) -> ThresholdResult:
 INTERRUPTED = Failure(code=ExitCode.INTERRUPTED, reason="interrupted by SIGTERM")
 ABORTED = Failure(code=ExitCode.ABORTED, reason="enough")
 SLOW = Failure(code=ExitCode.THRESHOLDS_FAILED, reason="threshold m avg<1 aborted the run")
-FAILED = [threshold(Outcome.FAIL)]
-WARNED = [threshold(Outcome.FAIL, severity="warn"), threshold(Outcome.NO_DATA, severity="warn")]
+FAILED = [threshold(ThresholdOutcome.FAIL)]
+WARNED = [threshold(ThresholdOutcome.FAIL, severity="warn"), threshold(ThresholdOutcome.NO_DATA, severity="warn")]
 
 
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
         ({}, 0),
-        ({"thresholds": [threshold(Outcome.PASS)]}, 0),
+        ({"thresholds": [threshold(ThresholdOutcome.PASS)]}, 0),
         ({"thresholds": FAILED}, 99),
-        ({"thresholds": [threshold(Outcome.NO_DATA)]}, 99),
+        ({"thresholds": [threshold(ThresholdOutcome.NO_DATA)]}, 99),
         ({"thresholds": WARNED}, 0),
         ({"thresholds": WARNED + FAILED}, 99),
         ({"stops": [SLOW]}, 99),
@@ -92,7 +92,9 @@ def test_a_stop_by_what_was_measured_comes_after_what_the_script_got_wrong() -> 
 
 def test_a_threshold_that_only_warns_is_a_warning() -> None:
     """It is told beside the verdict, before other warnings, with the same words as a failure but for one."""
-    found = verdict(thresholds=[*WARNED, threshold(Outcome.PASS, severity="warn")], warnings=["the machine was busy"])
+    found = verdict(
+        thresholds=[*WARNED, threshold(ThresholdOutcome.PASS, severity="warn")], warnings=["the machine was busy"]
+    )
     assert found.warnings == [
         "threshold (warning only) failed: m avg<1",
         "no data for threshold (warning only) m avg<1",
@@ -103,12 +105,17 @@ def test_a_threshold_that_only_warns_is_a_warning() -> None:
 def test_missing_data_is_explained() -> None:
     """What there is instead stands behind the reason."""
     hint = "status is 200, 404"
-    found = verdict(thresholds=[threshold(Outcome.NO_DATA, hint=hint), *WARNED])
+    found = verdict(thresholds=[threshold(ThresholdOutcome.NO_DATA, hint=hint), *WARNED])
     assert [failure.reason for failure in found.failures] == [f"no data for threshold m avg<1 ({hint})"]
 
 
 def test_a_failure_names_its_threshold() -> None:
     """Reports find out which failures are thresholds by number, not by words."""
-    thresholds = [threshold(Outcome.PASS), *WARNED, threshold(Outcome.FAIL), threshold(Outcome.NO_DATA)]
+    thresholds = [
+        threshold(ThresholdOutcome.PASS),
+        *WARNED,
+        threshold(ThresholdOutcome.FAIL),
+        threshold(ThresholdOutcome.NO_DATA),
+    ]
     found = verdict(thresholds=thresholds, marked_failed=["wrong data"])
     assert [failure.threshold for failure in found.failures] == [None, 3, 4]

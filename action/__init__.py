@@ -1,0 +1,1 @@
+"""What the GitHub Action (`action.yml`) decides, with the runner's own Python."""

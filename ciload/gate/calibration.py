@@ -1,0 +1,185 @@
+"""What a gate would have done on runs that are known to be good: the history, replayed run by run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ciload.gate.against_history import find
+from ciload.gate.document import WINDOW, Baseline
+from ciload.gate.levels import kinds, levels
+from ciload.gate.metrics import P95, Reading, Readings, Subject, Unit, readings, share_at
+from ciload.gate.statistics import LEAST_RUNS, RERUN_CREDIT, estimate, skewness
+from ciload.gate.verdicts import POWER, GateFinding, Terms, judge
+from ciload.result.comparison import GateVerdict
+from ciload.result.document import Fingerprint
+
+SIZES = (5, 10, 20, 30)
+CONFIRMED = 3  # a run and two reruns
+NAIVE = 1.10  # "10% worse than the last run", the gate that people write first
+
+Level = Sequence[Readings]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """How often something that should not happen has happened."""
+
+    tried: int = 0
+    alarms: int = 0
+
+    @property
+    def share(self) -> float | None:
+        return self.alarms / self.tried if self.tried else None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricCalibration:
+    """One metric of one endpoint.
+
+    What is detectable is found 8 times in 10: a relative change for the worse, or, of shares, so large a share.
+    """
+
+    endpoint: str
+    method: str
+    metric: str
+    unit: Unit
+    runs: int
+    spread: float | None  # coefficient of variation between runs; None for shares
+    skew: float | None  # after the logarithm: beyond 1 or so, false alarms are more than promised
+    alone: Replay  # judged as the only metric, with no tolerance
+    tolerated: Replay  # likewise, with the tolerance
+    naive: Replay  # 10% worse than the last run
+    detectable: Mapping[int, float]  # with so many runs
+    now: float | None  # with the runs there are
+    needed: int | None  # runs for the tolerance to be detectable; None: no number that is kept reaches it
+    confirmed: float | None  # as `now`, after two reruns, at best: if they differ as much as runs of other jobs
+
+
+@dataclass(frozen=True, slots=True)
+class KindCalibration:
+    """Runs of one fingerprint."""
+
+    fingerprint: Fingerprint
+    runs: int
+    family: int  # metrics judged together
+    left_out: Replay  # every run against all others
+    left_out_tolerated: Replay
+    rolling: Replay  # every run against those before it, with the tolerance
+    metrics: list[MetricCalibration]
+
+
+def calibrate(baseline: Baseline, terms: Terms) -> list[KindCalibration]:
+    """For every kind of run with enough accepted runs: what the gate says of them, and what it could find.
+
+    Accepted runs are taken as unchanged, so every alarm among them is a false one.
+    """
+    found = []
+    for kind in kinds(baseline):
+        history = [[readings(run) for run in level] for level in levels(baseline, kind)]
+        if sum(map(len, history)) > LEAST_RUNS:
+            found.append(_kind(kind, [level for level in history if level], terms))
+    return found
+
+
+def _kind(fingerprint: Fingerprint, history: Sequence[Level], terms: Terms) -> KindCalibration:
+    strict = Terms(terms.false_alarm, 0.0)
+    left_out = [_estimated(find(old, [run])) for old, run in _left_out(history)]
+    rolling = [_estimated(find(old, [run])) for old, run in _rolling(history)]
+    latest = [each.subject for each in left_out[-1]] if left_out else []
+    family = max(1, len(latest))
+    return KindCalibration(
+        fingerprint,
+        runs=sum(map(len, history)),
+        family=family,
+        left_out=_replayed(left_out, strict),
+        left_out_tolerated=_replayed(left_out, terms),
+        rolling=_replayed(rolling, terms),
+        metrics=[_metric(subject, history, left_out, family, terms) for subject in latest],
+    )
+
+
+def _left_out(history: Sequence[Level]) -> Iterator[tuple[list[Level], Readings]]:
+    """Every run with all others, those of its own level last, where the gate looks for the mean."""
+    for index, level in enumerate(history):
+        for at, run in enumerate(level):
+            rest = [*level[:at], *level[at + 1 :]]
+            if rest:
+                yield [*history[:index], *history[index + 1 :], rest], run
+
+
+def _rolling(history: Sequence[Level]) -> Iterator[tuple[list[Level], Readings]]:
+    """Every run with those before it. The first one of a level is a known change."""
+    for index, level in enumerate(history):
+        for at in range(1, len(level)):
+            yield [*history[:index], level[:at]], level[at]
+
+
+def _estimated(found: Sequence[GateFinding]) -> list[GateFinding]:
+    return [each for each in found if each.estimate is not None]
+
+
+def _replayed(runs: Sequence[Sequence[GateFinding]], terms: Terms) -> Replay:
+    alarms = [any(each.verdict is GateVerdict.REGRESSION for each in judge(run, terms, "")) for run in runs if run]
+    return Replay(len(alarms), sum(alarms))
+
+
+def _metric(
+    subject: Subject, history: Sequence[Level], left_out: Sequence[Sequence[GateFinding]], family: int, terms: Terms
+) -> MetricCalibration:
+    alone = [[each] for run in left_out for each in run if each.subject == subject]
+    known = [[reading for run in level if isinstance(reading := run.get(subject), Reading)] for level in history]
+    known = [level for level in known if level]
+    residuals = [each.level - _mean(level) for level in known for each in level]
+    df = len(residuals) - len(known)
+    variance, floor = sum(each**2 for each in residuals) / df, subject.measure.floor(known[-1])
+    sd = max(math.sqrt(variance), floor)
+    alpha = terms.false_alarm / family
+
+    def found(runs: int, fresh: int = 1) -> float:
+        share = 1 + 1 / runs - RERUN_CREDIT * (1 - 1 / fresh)
+        nothing = estimate(
+            0.0, variance * (runs - 1), runs - 1, lambda each: each * share,
+            floor=floor, floor_df=subject.measure.floor_df(runs), tail=subject.measure is P95,
+        )  # fmt: skip
+        return max(math.log1p(terms.tolerance), nothing.detectable(alpha, POWER))
+
+    def shown(effect: float) -> float:
+        return (
+            share_at(_mean(known[-1]) + effect) if subject.measure.unit == "share" else subject.measure.change(effect)
+        )
+
+    runs = len(known[-1])
+    reached = (count for count in range(LEAST_RUNS, WINDOW + 1) if found(count) <= math.log1p(terms.tolerance))
+    return MetricCalibration(
+        subject.endpoint,
+        subject.method,
+        subject.measure.metric,
+        subject.measure.unit,
+        runs=len(residuals),
+        spread=None if subject.measure.unit == "share" else math.sqrt(math.expm1(min(sd**2, 50.0))),
+        skew=skewness(residuals) if len(residuals) >= LEAST_RUNS else None,
+        alone=_replayed(alone, Terms(terms.false_alarm, 0.0)),
+        tolerated=_replayed(alone, terms),
+        naive=_naive(subject, known),
+        detectable={count: shown(found(count)) for count in SIZES},
+        now=shown(found(runs)) if runs >= LEAST_RUNS else None,
+        needed=next(reached, None),
+        confirmed=shown(found(runs, CONFIRMED)) if runs >= LEAST_RUNS else None,
+    )
+
+
+def _naive(subject: Subject, known: Sequence[Sequence[Reading]]) -> Replay:
+    worse = subject.measure.worse
+    pairs = [pair for level in known for pair in pairwise(level)]
+    alarms = sum(
+        after.value > NAIVE * before.value if worse > 0 else after.value < before.value / NAIVE
+        for before, after in pairs
+    )
+    return Replay(len(pairs), alarms)
+
+
+def _mean(level: Sequence[Reading]) -> float:
+    return sum(each.level for each in level) / len(level)

@@ -1,0 +1,154 @@
+"""What the gate remembers of a run, and why a run may be no measure for others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from ciload.errors import ExitCode
+from ciload.gate.document import MOST_BLOCKS, MOST_ENDPOINTS, MOST_TEXT, StoredEndpoint, StoredRun
+from ciload.result.document import BlockRow, Distribution, Endpoint, Phases, RunResult
+
+# Stricter than what a run is warned about: a warning costs a glance, a bad run in the baseline costs every verdict.
+MOST_STOLEN = 0.02
+MOST_THROTTLED = 0.001  # a limit that was hit at all was hit in bursts, which is when latencies are made
+MOST_BUSY = 0.8
+# Shared CI machines have 10 ms in good runs too; from here on it is more than the latencies that are worth gating.
+MOST_LAG_MS = 25.0
+LEAST_ACHIEVED = 0.95
+MOST_DROPPED = 0.01  # of the planned starts
+MOST_FAILED = 0.5
+
+OF_GATES = (ExitCode.REGRESSION, ExitCode.NO_COMPARISON)
+STARTS_DROPPED = "starts were dropped, so the target saw less load than planned"
+FELL_BEHIND = f"it achieved less than {LEAST_ACHIEVED:.0%} of the planned starts"
+MOSTLY_FAILED = "more than half of its requests failed"
+# What a target does that is too slow or broken. It makes latencies look better, if anything: worse ones are believed.
+TARGETS_DOING = frozenset({STARTS_DROPPED, FELL_BEHIND, MOSTLY_FAILED})
+
+LONGEST_REASON = 200
+LONGEST_HISTOGRAM = 200_000
+
+Key = tuple[str, str]
+
+
+def stored_run(result: RunResult) -> StoredRun:
+    """The run as the baseline keeps it: accepted, without alarms; whoever has compared it knows better.
+
+    Raises:
+        ValueError: the result has values that no run can have.
+    """
+    rate = result.metrics["http_reqs"].rate if "http_reqs" in result.metrics else None
+    rows = {(row.name, row.method): row for row in (result.blocks.rows if result.blocks else ()) if row.arm == "new"}
+    return StoredRun(
+        run_id=result.run_id,
+        at=_instant(result.load.started_at),
+        commit=result.git.commit,
+        branch=result.git.branch,
+        url=result.ci.run_url,
+        environment=result.environment,
+        fingerprint=result.fingerprint,
+        accepted=True,
+        tainted=list(dict.fromkeys(taints(result))),
+        load_s=result.load.load_s,
+        open_model=bool(result.scenarios) and all(each.planned is not None for each in result.scenarios),
+        requests_per_s=rate or 0.0,
+        checks_passed=sum(each.passes for each in result.checks),
+        checks_failed=sum(each.fails for each in result.checks),
+        endpoints=[_all_requests(result, rows), *_busiest(result.endpoints, rows)],
+    )
+
+
+def taints(result: RunResult) -> Iterable[str]:
+    """Why others should not be compared with this run: it was cut short, or not the target shaped its numbers."""
+    for failure in result.verdict.failures:
+        # A threshold that does not hold says what was wanted; what was measured is as good as any.
+        if failure.threshold is None and failure.code not in OF_GATES:
+            yield f"it failed: {' '.join(failure.reason.split())}"[:LONGEST_REASON]
+    yield from _about_the_generator(result)
+    for scenario in result.scenarios:
+        if scenario.planned is None:
+            continue
+        if scenario.dropped > MOST_DROPPED * scenario.planned:
+            yield STARTS_DROPPED
+        elif scenario.planned_per_s and (scenario.achieved_per_s or 0.0) < LEAST_ACHIEVED * scenario.planned_per_s:
+            yield FELL_BEHIND
+    requests, failed = _counts(result)
+    if not requests:
+        yield "it made no requests"
+    elif failed > MOST_FAILED * requests:
+        yield MOSTLY_FAILED
+
+
+def generator_faults(run: StoredRun) -> list[str]:
+    """Why the run's numbers are not the target's doing."""
+    return [each for each in run.tainted if each not in TARGETS_DOING]
+
+
+def _about_the_generator(result: RunResult) -> Iterable[str]:
+    generator = result.generator
+    if any(each.lost for each in generator.workers):
+        yield "it lost a worker process"
+    if generator.bottleneck:
+        yield generator.bottleneck.split(";")[0][:LONGEST_REASON]
+        return
+    if generator.stolen_share > MOST_STOLEN:
+        yield f"the host gave {generator.stolen_share:.0%} of the machine's CPU to others"
+    if generator.throttled_share > MOST_THROTTLED:
+        yield f"the container's CPU limit stopped the generator for {generator.throttled_share:.1%} of the time"
+    if generator.cpu_share > MOST_BUSY:
+        yield f"the generator used {generator.cpu_share:.0%} of a core"
+    if generator.loop_lag_p99 > MOST_LAG_MS:
+        yield f"the generator's event loop was {generator.loop_lag_p99:.0f} ms late at the 99th percentile"
+
+
+def _instant(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _counts(result: RunResult) -> tuple[int, int]:
+    failed = result.metrics.get("http_req_failed")
+    if failed is None or failed.passes is None or failed.fails is None:
+        return 0, 0
+    return failed.passes + failed.fails, failed.passes
+
+
+def _all_requests(result: RunResult, rows: Mapping[Key, BlockRow]) -> StoredEndpoint:
+    requests, failed = _counts(result)
+    duration = result.metrics["http_req_duration"].trend if "http_req_duration" in result.metrics else None
+    return _endpoint(("", ""), requests, failed, duration, result.phases, rows)
+
+
+def _busiest(endpoints: list[Endpoint], rows: Mapping[Key, BlockRow]) -> Iterable[StoredEndpoint]:
+    if len(endpoints) < 2:  # it would be all requests once more
+        return
+    order = sorted(endpoints, key=lambda each: (-each.requests, each.name, each.method))
+    for each in order[: MOST_ENDPOINTS - 1]:
+        yield _endpoint((each.name, each.method), each.requests, each.failed, each.duration, each.phases, rows)
+
+
+def _endpoint(
+    key: Key,
+    requests: int,
+    failed: int,
+    duration: Distribution | None,
+    phases: Phases | None,
+    rows: Mapping[Key, BlockRow],
+) -> StoredEndpoint:
+    row = rows.get(key)
+    histogram = duration.histogram if duration else None
+    return StoredEndpoint(
+        name=key[0][:MOST_TEXT],
+        method=key[1][:MOST_TEXT],
+        requests=requests,
+        failed=failed,
+        avg=duration.avg if duration else None,
+        p50=duration.med if duration else None,
+        p95=duration.p95 if duration else None,
+        p99=duration.p99 if duration else None,
+        phases=phases,
+        block_p50=row.p50[:MOST_BLOCKS] if row else [],
+        block_p95=row.p95[:MOST_BLOCKS] if row else [],
+        histogram=histogram if histogram and len(histogram) <= LONGEST_HISTOGRAM else None,
+    )

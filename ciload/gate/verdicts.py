@@ -1,0 +1,165 @@
+"""From estimates to verdicts: all metrics of a comparison are judged as one family."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ciload.gate.metrics import Subject, share_at
+from ciload.gate.statistics import Estimate, holm
+from ciload.result.comparison import GatedMetric, GateVerdict
+
+# An odds ratio says little about rare failures: none and none again may be four times the odds, and is no news. A share
+# is fine as well when nothing failed, or when it has certainly not risen by so much.
+POINT = 0.01
+POWER = 0.80
+CONFIDENCE = 0.90  # two-sided; each end alone holds with 95%
+IN_NUMBERS = 10.0  # from here on "12 times" reads better than "+1100%"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a gate promises: how often it may cry wolf, all metrics together, and what it lets pass."""
+
+    false_alarm: float = 0.01
+    tolerance: float = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class GateFinding:
+    """A subject, old against new. Without an estimate, `reason` says why there is none."""
+
+    subject: Subject
+    reason: str = ""
+    estimate: Estimate | None = None
+    effect: float | None = None
+    old: float | None = None
+    new: float | None = None
+    fresh_level: float = 0.0  # of shares: the log odds of `new`, never infinite
+    history: list[float] = field(default_factory=list)
+    decides: bool = True  # false where an endpoint simply has too few requests
+
+
+def judge(findings: Sequence[GateFinding], terms: Terms, remedy: str) -> list[GatedMetric]:
+    """Verdicts, in the order given.
+
+    Args:
+        findings: of all subjects. Those without an estimate take no part in the family.
+        terms: what is promised.
+        remedy: what would show smaller changes.
+    """
+    estimates = [each.estimate for each in findings if each.estimate is not None]
+    rises = iter(holm([each.rise for each in estimates]))
+    falls = iter(holm([each.fall for each in estimates]))
+    judged = []
+    for each in findings:
+        if each.estimate is None:
+            judged.append(_undecided(each))
+        else:
+            judged.append(_judged(each, each.estimate, next(rises), next(falls), len(estimates), terms, remedy))
+    return judged
+
+
+def overall(metrics: Sequence[GatedMetric]) -> GateVerdict:
+    """One verdict for all: the worst, and OK only when nothing is left open."""
+    found = {each.verdict for each in metrics if each.decides}
+    order = (GateVerdict.REGRESSION, GateVerdict.INCONCLUSIVE, GateVerdict.IMPROVED, GateVerdict.OK)
+    return next((each for each in order if each in found), GateVerdict.INCONCLUSIVE)
+
+
+def why_open(metrics: Sequence[GatedMetric]) -> str:
+    """Why a comparison is inconclusive, if that is the same for all metrics that are; else each tells its own."""
+    reasons = {each.reason for each in metrics if each.verdict is GateVerdict.INCONCLUSIVE}
+    if not metrics:
+        return "there is nothing to compare"
+    return reasons.pop() if len(reasons) == 1 else ""
+
+
+def doubt(metrics: Sequence[GatedMetric], reason: str, *, believed: Iterable[GateVerdict] = ()) -> list[GatedMetric]:
+    """The same numbers when the run is no good measure: only some verdicts are still believed."""
+    kept = {*believed, GateVerdict.INCONCLUSIVE}
+    doubt = {"verdict": GateVerdict.INCONCLUSIVE, "reason": reason}
+    return [each if each.verdict in kept else each.model_copy(update=doubt) for each in metrics]
+
+
+def _undecided(finding: GateFinding) -> GatedMetric:
+    change = None if finding.effect is None or finding.old is None else _change(finding, finding.effect)
+    return _metric(finding, GateVerdict.INCONCLUSIVE, finding.reason, change=change)
+
+
+def _judged(
+    finding: GateFinding, estimate: Estimate, rise: float, fall: float, family: int, terms: Terms, remedy: str
+) -> GatedMetric:
+    tolerated = math.log1p(terms.tolerance)
+    low, high = estimate.interval(CONFIDENCE)
+    detectable = max(tolerated, estimate.detectable(terms.false_alarm / family, POWER))
+    reason = ""
+    if rise <= terms.false_alarm and estimate.effect >= tolerated:
+        verdict = GateVerdict.REGRESSION
+    elif fall <= terms.false_alarm and estimate.effect <= -tolerated:
+        verdict = GateVerdict.IMPROVED
+    elif high < tolerated or _rare(finding, high):
+        verdict = GateVerdict.OK
+    else:
+        verdict = GateVerdict.INCONCLUSIVE
+        reason = (
+            f"cannot tell: it may be up to {_words(finding, high)}; this gate finds {_words(finding, detectable)} or "
+            f"more 8 times in 10; {remedy}"
+        )
+    change = _change(finding, estimate.effect)
+    # Log odds are smoothed: with a handful of requests, what was counted may lie beside its interval.
+    ends = sorted((change, _change(finding, low), _change(finding, high)))
+    return _metric(
+        finding, verdict, reason, change=change, low=ends[0], high=ends[-1], p_value=rise,
+        detectable=_change(finding, detectable),
+    )  # fmt: skip
+
+
+def _change(finding: GateFinding, effect: float) -> float:
+    """An effect as documents tell it: relative, and of shares the difference."""
+    measure = finding.subject.measure
+    if measure.unit != "share":
+        return measure.change(effect)
+    if effect == finding.effect and finding.new is not None:  # as counted, rather than as the log odds smooth it
+        return finding.new - (finding.old or 0.0)
+    return _share(finding, effect) - (finding.old or 0.0)
+
+
+def _rare(finding: GateFinding, high: float) -> bool:
+    """Whether nothing failed, or so little that the share has certainly not risen by a point."""
+    if finding.subject.measure.unit != "share" or finding.old is None:
+        return False
+    return finding.new == 0 or _share(finding, high) - finding.old < POINT
+
+
+def _share(finding: GateFinding, effect: float) -> float:
+    """What a share would be after an effect. Seen from its own log odds, since those of the runs are an average."""
+    return share_at(finding.fresh_level + effect - (finding.effect or 0.0))
+
+
+def _words(finding: GateFinding, effect: float) -> str:
+    measure = finding.subject.measure
+    if measure.unit == "share":
+        return f"{100 * _share(finding, effect):.2g}%"
+    change = measure.change(effect)
+    return f"{1 + change:.3g} times as much" if change >= IN_NUMBERS else f"{change:+.0%}"
+
+
+def _metric(
+    finding: GateFinding,
+    verdict: GateVerdict,
+    reason: str,
+    *,
+    change: float | None,
+    low: float | None = None,
+    high: float | None = None,
+    p_value: float | None = None,
+    detectable: float | None = None,
+) -> GatedMetric:
+    subject = finding.subject
+    return GatedMetric(
+        endpoint=subject.endpoint, method=subject.method, metric=subject.measure.metric, unit=subject.measure.unit,
+        verdict=verdict, reason=reason, old=finding.old, new=finding.new, change=change, low=low, high=high,
+        p_value=p_value, detectable=detectable, history=finding.history, decides=finding.decides,
+    )  # fmt: skip

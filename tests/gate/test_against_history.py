@@ -1,0 +1,473 @@
+"""A run against earlier runs: verdicts, and what is told beside them."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ciload.gate.alarms import Terms, alarm_of, compare_with_history, mark, suspects
+from ciload.gate.document import Baseline, StoredRun
+from ciload.gate.levels import SHIFT, accept, merge
+from ciload.gate.stored_run import MOSTLY_FAILED, STARTS_DROPPED
+from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
+from tests.gate.runs import START, endpoint, fingerprint, stored_run, stored_runs
+
+REGRESSION, IMPROVED, OK = GateVerdict.REGRESSION, GateVerdict.IMPROVED, GateVerdict.OK
+INCONCLUSIVE, MISSING = GateVerdict.INCONCLUSIVE, GateVerdict.MISSING
+TERMS = Terms()
+NONE = "10 runs in baseline.json, none comparable: "
+QUIET = [10.0, 10.1, 9.9, 10.05, 9.95, 10.02, 9.98, 10.07, 9.93, 10.0]  # runs that differ by half a percent or so
+
+
+def baseline(p50s: Sequence[float] = QUIET, **changes: Any) -> Baseline:
+    return Baseline(runs=stored_runs(p50s, **changes))
+
+
+def new_run(p50: float = 10.0, **changes: Any) -> StoredRun:
+    facts: dict[str, Any] = {"p50": p50, "p95": 2 * p50, "run_id": "new", "at": START + timedelta(days=2)}
+    return stored_run(**(facts | changes))
+
+
+def compared(new: StoredRun, earlier: Baseline | None, *reruns: StoredRun, terms: Terms = TERMS) -> Comparison:
+    return compare_with_history(new, reruns, earlier, "baseline.json", terms)
+
+
+def metric(comparison: Comparison, name: str, of: str = "") -> GatedMetric:
+    found = [each for each in comparison.metrics if (each.metric, each.endpoint) == (name, of)]
+    assert len(found) == 1
+    return found[0]
+
+
+class TestVerdicts:
+    def test_a_run_like_the_others_is_ok(self) -> None:
+        """Without a change, the interval stays below the tolerance."""
+        comparison = compared(new_run(), baseline())
+
+        assert (comparison.verdict, comparison.reason) == (OK, "")
+        assert [each.metric for each in comparison.metrics] == ["p50", "p95", "failed requests"]
+
+    def test_a_slower_run_is_a_regression(self) -> None:
+        """A third more on quiet runs alarms, with its numbers in the values' own units."""
+        comparison = compared(new_run(13.0), baseline())
+
+        p50 = metric(comparison, "p50")
+        assert (comparison.verdict, p50.verdict) == (REGRESSION, REGRESSION)
+        assert p50.old == pytest.approx(10.0, rel=1e-3)
+        assert p50.new == pytest.approx(13.0)
+        assert p50.change == pytest.approx(0.3, abs=1e-3)
+        assert p50.low is not None
+        assert p50.high is not None
+        assert 0.25 < p50.low < 0.3 < p50.high < 0.35
+        assert p50.p_value is not None
+        assert p50.p_value < 0.001
+        assert p50.history == pytest.approx([*QUIET, 13.0])
+
+    def test_a_faster_run_is_improved(self) -> None:
+        """A third less is told as well."""
+        assert compared(new_run(7.0), baseline()).verdict is IMPROVED
+
+    def test_a_certain_change_within_the_tolerance_is_no_regression(self) -> None:
+        """Five percent slower is certain here, and tolerated."""
+        comparison = compared(new_run(10.5), baseline())
+
+        assert metric(comparison, "p50").verdict is OK
+        assert compared(new_run(10.5), baseline(), terms=Terms(tolerance=0.0)).verdict is REGRESSION
+
+    def test_noisy_runs_cannot_tell_and_say_what_could(self) -> None:
+        """When runs differ by half, a third more is neither a regression nor fine."""
+        p50 = metric(compared(new_run(13.0), baseline([6, 9, 14, 10, 7, 15, 11, 8])), "p50")
+
+        assert p50.verdict is INCONCLUSIVE
+        assert "cannot tell: it may be up to +" in p50.reason
+        assert "8 times in 10" in p50.reason
+        assert "more runs (10) or side by side (--compare-url) would find smaller changes" in p50.reason
+        assert p50.detectable is not None
+        assert p50.detectable > 0.5
+
+    def test_one_metric_decides_for_the_worst(self) -> None:
+        """A regression of one endpoint is one of the run, whatever the others do."""
+        earlier = baseline(endpoints=[endpoint("/a"), endpoint("/b")])
+        comparison = compared(new_run(endpoints=[endpoint("/a", p50=20.0), endpoint("/b")]), earlier)
+
+        assert comparison.verdict is REGRESSION
+        assert metric(comparison, "p50", "/a").verdict is REGRESSION
+        assert metric(comparison, "p50", "/b").verdict is OK
+
+    def test_no_spread_at_all_is_taken_for_the_resolution_of_the_clock(self) -> None:
+        """Runs that are equal to the last digit do not make the next digit a regression."""
+        same = baseline([10.0] * 10)
+
+        last_digit = metric(compared(new_run(10.01), same, terms=Terms(tolerance=0.0)), "p50")
+        assert last_digit.verdict is not REGRESSION
+        assert last_digit.p_value is not None
+        assert last_digit.p_value > 0.05
+        assert compared(new_run(13.0), same).verdict is REGRESSION
+
+    def test_times_below_the_clock_are_no_news(self) -> None:
+        """Between nothing and a microsecond there is no regression."""
+        assert metric(compared(new_run(0.001), baseline([0.0] * 10)), "p50").verdict is not REGRESSION
+
+    def test_what_blocks_of_a_run_differ_by_counts(self) -> None:
+        """A run whose blocks are wild is known no better than they say, however alike earlier runs were."""
+        total = endpoint(p50=13.0, p95=26.0, block_p50=[6.0, 30.0, 8.0, 25.0], block_p95=[26.0, 26.0, 26.0, 26.0])
+        comparison = compared(new_run(total=total), baseline())
+
+        assert metric(comparison, "p50").verdict is INCONCLUSIVE
+        assert metric(comparison, "p95").verdict is REGRESSION
+
+
+class TestShares:
+    @pytest.mark.parametrize(("failed", "verdict"), [(0, OK), (1, OK), (10, REGRESSION), (50, REGRESSION)])
+    def test_failures_where_there_were_none(self, failed: int, verdict: GateVerdict) -> None:
+        """One failed request in a thousand may be chance; one percent is not."""
+        found = metric(compared(new_run(failed=failed), baseline()), "failed requests")
+
+        assert found.verdict is verdict
+        assert (found.old, found.new, found.unit) == (0.0, failed / 1_000, "share")
+
+    def test_three_runs_without_failures_do_not_prove_much(self) -> None:
+        """With three earlier runs, one percent of failures is not yet a regression, and not fine either."""
+        found = metric(compared(new_run(failed=10), baseline([10.0, 10.1, 9.9])), "failed requests")
+
+        assert found.verdict is INCONCLUSIVE
+        assert found.reason.startswith("cannot tell: it may be up to ")
+        assert "%" in found.reason
+
+    def test_failures_that_were_always_there_are_ok(self) -> None:
+        """The same share of failures as ever is no news."""
+        found = metric(compared(new_run(failed=50), baseline(failed=50)), "failed requests")
+
+        assert found.change == pytest.approx(0.0)
+        assert found.verdict is not REGRESSION
+
+    def test_checks_are_one_metric_of_the_run(self) -> None:
+        """Checks that fail are compared for all requests together."""
+        earlier = baseline(checks_passed=1_000, checks_failed=0)
+        comparison = compared(new_run(checks_passed=900, checks_failed=100), earlier)
+
+        assert metric(comparison, "failed checks").verdict is REGRESSION
+
+
+class TestThroughput:
+    def test_fewer_requests_are_worse_on_a_schedule(self) -> None:
+        """Requests per second fall when it gets worse, and changes have the sign of the value."""
+        earlier = baseline(open_model=True, requests_per_s=100.0)
+        found = metric(compared(new_run(open_model=True, requests_per_s=70.0), earlier), "requests/s")
+
+        assert (found.verdict, found.unit) == (REGRESSION, "/s")
+        assert found.change == pytest.approx(-0.3)
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low < -0.3 < found.high < 0
+        assert found.detectable is not None
+        assert found.detectable < 0
+
+    def test_closed_models_have_no_throughput_to_judge(self) -> None:
+        """There it is only another name for latency."""
+        assert "requests/s" not in {each.metric for each in compared(new_run(), baseline()).metrics}
+
+
+class TestFewData:
+    @pytest.mark.parametrize(("count", "verdict"), [(1, INCONCLUSIVE), (2, INCONCLUSIVE), (5, REGRESSION)])
+    def test_too_few_runs_show_the_change_alone(self, count: int, verdict: GateVerdict) -> None:
+        """From one or two runs nobody knows the noise; the change is shown without a verdict."""
+        comparison = compared(new_run(20.0), baseline(QUIET[:count]))
+
+        assert metric(comparison, "p50").verdict is verdict
+        assert metric(comparison, "p50").change == pytest.approx(1.0, abs=0.02)
+
+    def test_two_runs_say_how_many_are_needed(self) -> None:
+        """The reason names both numbers."""
+        comparison = compared(new_run(), baseline(QUIET[:2]))
+
+        assert comparison.reason == "2 comparable runs; 3 are needed to know how much runs differ"
+
+    def test_one_run_is_one_run_each(self) -> None:
+        """The reason of a comparison of two runs."""
+        assert compared(new_run(), baseline(QUIET[:1])).reason.startswith("one run each: ")
+
+    @pytest.mark.parametrize("count", [3, 30])
+    def test_any_number_of_runs_from_three_on(self, count: int) -> None:
+        """Three runs are enough for a gross regression, and thirty are used as well."""
+        comparison = compared(new_run(40.0), baseline((QUIET * 3)[:count]))
+
+        assert comparison.verdict is REGRESSION
+        assert len(comparison.runs) == count
+        assert any("runs are few" in note for note in comparison.notes) is (count < 5)
+
+    def test_percentiles_need_requests_beyond_them(self) -> None:
+        """With 300 requests there are not 20 beyond p95; it takes no part, while p50 is judged."""
+        comparison = compared(new_run(requests=300), baseline(requests=300))
+
+        assert metric(comparison, "p50").verdict is OK
+        assert metric(comparison, "p95").verdict is INCONCLUSIVE
+        assert metric(comparison, "p95").reason == "too few data: 300 requests; p95 needs 400"
+        assert metric(comparison, "p95").p_value is None
+
+    def test_too_few_requests_in_the_baseline_are_told_as_well(self) -> None:
+        """A run that had enough cannot be compared with runs that had not."""
+        found = metric(compared(new_run(requests=1_000), baseline(requests=300)), "p95")
+
+        assert found.reason == "too few data in the baseline: 300 requests; p95 needs 400"
+
+    def test_endpoints_that_come_and_go_are_told_once(self) -> None:
+        """An endpoint on one side only is one open row, not one for each metric."""
+        earlier = baseline(endpoints=[endpoint("/gone"), endpoint("/stays")])
+        comparison = compared(new_run(endpoints=[endpoint("/comes"), endpoint("/stays")]), earlier)
+
+        told = [(each.endpoint, each.reason) for each in comparison.metrics if each.endpoint in ("/gone", "/comes")]
+        assert told == [("/comes", "not in the baseline"), ("/gone", "not in this run")]
+        assert comparison.verdict is INCONCLUSIVE
+
+    def test_the_end_of_a_full_list_is_no_finding(self) -> None:
+        """When 20 endpoints are kept of more, which one is the last is chance: a note tells."""
+        twenty = [endpoint(f"/{n}") for n in range(20)]
+        comparison = compared(new_run(endpoints=[*twenty[1:], endpoint("/20")]), baseline(endpoints=twenty))
+
+        assert {each.endpoint for each in comparison.metrics} == {"", *(f"/{n}" for n in range(1, 20))}
+        assert any(
+            note.startswith("1 endpoint of the last run is not among the 20 busiest") for note in comparison.notes
+        )
+
+
+class TestFamily:
+    def test_sixty_metrics_keep_the_promise_of_one(self) -> None:
+        """Of unchanged runs with 20 endpoints, hardly one in a hundred alarms, though 63 metrics are judged."""
+        chance = random.Random(7)
+
+        def endpoints() -> list[Any]:
+            p50s = [10 * math.exp(chance.gauss(0, 0.1)) for _ in range(20)]
+            return [endpoint(f"/{n}", p50=p50, p95=p50 * math.exp(chance.gauss(1, 0.1))) for n, p50 in enumerate(p50s)]
+
+        alarms = 0
+        for _ in range(40):
+            earlier = Baseline(
+                runs=[stored_run(run_id=f"{n}", at=START + timedelta(n), endpoints=endpoints()) for n in range(8)]
+            )
+            comparison = compared(new_run(endpoints=endpoints()), earlier, terms=Terms(tolerance=0.0))
+            assert len(comparison.metrics) == 63
+            alarms += comparison.verdict is REGRESSION
+        assert alarms <= 2
+
+    def test_the_family_raises_the_bar(self) -> None:
+        """The same change has a larger p value, and less is found, when more is judged at once."""
+        chance = random.Random(3)
+        runs = [10 * math.exp(chance.gauss(0, 0.05)) for _ in range(10)]
+        many = [endpoint(f"/{n}") for n in range(20)]
+
+        few, lots = (
+            metric(compared(new_run(12.0, endpoints=e), baseline(runs, endpoints=e)), "p50") for e in ([], many)
+        )
+
+        assert few.p_value is not None
+        assert lots.p_value is not None
+        assert few.p_value < lots.p_value
+        assert few.detectable is not None
+        assert lots.detectable is not None
+        assert few.detectable < lots.detectable
+
+
+class TestComparable:
+    def test_no_baseline_is_a_verdict_of_its_own(self) -> None:
+        """Nothing to compare with is neither a pass nor a failure."""
+        assert compared(new_run(), None).verdict is MISSING
+        assert compared(new_run(), None).reason == "baseline.json does not exist; --save-baseline makes one"
+        assert compared(new_run(), Baseline()).reason == "baseline.json holds no other run"
+
+    def test_a_run_is_not_compared_with_itself(self) -> None:
+        """A run that was stored already, or one of its reruns, is none of the others."""
+        new, rerun = new_run(), new_run(run_id="again")
+
+        assert compared(new, Baseline(runs=[new, rerun]), rerun).verdict is MISSING
+
+    @pytest.mark.parametrize(
+        ("theirs", "reason"),
+        [
+            (
+                {"scenario": "sha256:old"},
+                NONE + "another script version; give the script a --name to compare across versions",
+            ),
+            ({"runner": "Linux x86_64 64 cores"}, NONE + "another machine (AMD EPYC 7763, 4 cores)"),
+            ({"load": "other"}, NONE + "another load"),
+            ({"target": "elsewhere"}, NONE + "another target"),
+            ({"ciload": "0"}, NONE + "ciload 1.4.0"),
+        ],
+    )
+    def test_runs_of_another_kind_are_told_apart(self, theirs: dict[str, str], reason: str) -> None:
+        """Runs that cannot be compared are counted, with what is different about them."""
+        comparison = compared(new_run(), baseline(fingerprint=fingerprint(**theirs)))
+
+        assert (comparison.verdict, comparison.reason, comparison.metrics) == (MISSING, reason, [])
+
+    def test_another_machine_is_ignored_beside_the_same(self) -> None:
+        """Slow runs of another machine do not count, and a note tells so."""
+        slow = stored_runs([50.0] * 4, fingerprint=fingerprint(runner="slow"))
+        slow = [run.model_copy(update={"run_id": f"slow-{run.run_id}"}) for run in slow]
+        comparison = compared(new_run(13.0), Baseline(runs=[*baseline().runs, *slow]))
+
+        assert comparison.verdict is REGRESSION
+        assert "4 runs not used: another machine (AMD EPYC 7763, 4 cores)" in comparison.notes
+
+    def test_bad_runs_are_no_measure(self) -> None:
+        """Tainted runs and those with an alarm are not used, and counted."""
+        runs = stored_runs([*QUIET, 30.0, 31.0])
+        runs[10] = runs[10].model_copy(update={"tainted": ["it was interrupted"]})
+        runs[11] = runs[11].model_copy(update={"accepted": False, "alarm": "worse"})
+        comparison = compared(new_run(), Baseline(runs=runs))
+
+        assert len(comparison.runs) == 10
+        assert "1 run not used: no good measure, it was interrupted" in comparison.notes
+        assert "1 run not used: alarms that nobody has accepted" in comparison.notes
+
+    def test_old_runs_are_told(self) -> None:
+        """Runs of more than a month ago are used, with a note."""
+        comparison = compared(new_run(at=START + timedelta(days=60)), baseline())
+
+        assert "10 of the 10 runs are older than 30 days" in comparison.notes
+
+
+class TestDoubts:
+    def test_a_spoilt_run_has_numbers_and_no_verdict(self) -> None:
+        """When the generator was at fault, neither a regression nor its absence is believed."""
+        for p50 in (7.0, 10.0, 13.0):
+            comparison = compared(new_run(p50, tainted=["the generator was busy"]), baseline())
+
+            assert comparison.verdict is INCONCLUSIVE
+            assert comparison.reason == "this run is no good measure: the generator was busy"
+            assert metric(comparison, "p50").p_value is not None
+
+    @pytest.mark.parametrize("taint", [STARTS_DROPPED, MOSTLY_FAILED])
+    def test_what_only_hides_slowness_leaves_regressions(self, taint: str) -> None:
+        """A target too slow for its schedule looks better than it is: worse is believed, fine is not."""
+        assert metric(compared(new_run(13.0, tainted=[taint]), baseline()), "p50").verdict is REGRESSION
+        assert metric(compared(new_run(10.0, tainted=[taint]), baseline()), "p50").verdict is INCONCLUSIVE
+        assert metric(compared(new_run(7.0, tainted=[taint]), baseline()), "p50").verdict is INCONCLUSIVE
+
+
+class TestReruns:
+    def test_reruns_are_averaged(self) -> None:
+        """What one lucky or unlucky run showed is weighed with the others, never replaced by the best."""
+        comparison = compared(new_run(13.0), baseline(), new_run(10.0, run_id="a"), new_run(10.0, run_id="b"))
+
+        assert comparison.fresh == 3
+        assert metric(comparison, "p50").new == pytest.approx((13.0 * 10 * 10) ** (1 / 3))
+
+    def test_spoilt_reruns_are_left_out(self) -> None:
+        """A rerun that is no good measure does not vote, and a note tells."""
+        comparison = compared(new_run(13.0), baseline(), new_run(1.0, run_id="a", tainted=["it was interrupted"]))
+
+        assert (comparison.fresh, comparison.verdict) == (1, REGRESSION)
+        assert "1 rerun not used: it was interrupted" in comparison.notes
+
+    def test_suspicion_comes_before_certainty(self) -> None:
+        """What is likely at one in ten, and large enough, is worth a rerun; what is fine is not."""
+        noisy = [10 * (1 + 0.06 * (n % 4 - 1.5)) for n in range(10)]
+
+        doubtful = compared(new_run(12.3), baseline(noisy))
+        assert doubtful.verdict is not REGRESSION
+        assert suspects(doubtful)
+        assert suspects(compared(new_run(20.0), baseline(noisy)))
+        assert not suspects(compared(new_run(10.0), baseline(noisy)))
+        assert not suspects(compared(new_run(10.5), baseline()))
+        assert not suspects(compared(new_run(5.0), baseline(noisy)))
+        assert not suspects(compared(new_run(), None))
+
+
+class TestOverTime:
+    """Store, levels and gate together: what a project sees from run to run."""
+
+    def play(self, history: Baseline, p50: float, number: int) -> tuple[Baseline, Comparison]:
+        new = new_run(p50, run_id=f"main-{number}", at=START + timedelta(days=2, hours=number), commit=f"c{number}")
+        comparison = compared(new, history)
+        return merge(history, Baseline(runs=[mark(new, [comparison])])), comparison
+
+    def test_a_regression_that_was_merged_alarms_until_it_is_accepted(self) -> None:
+        """The second and the tenth slow run are as wrong as the first; after `accept` they are the level."""
+        history, said = baseline(), []
+        for number in range(8):
+            history, comparison = self.play(history, 13.0 + 0.05 * (number % 3), number)
+            said.append(comparison)
+
+        assert {each.verdict for each in said} == {REGRESSION}
+        shifts = [[note for note in each.notes if note.startswith("level shift")] for each in said]
+        assert [bool(each) for each in shifts] == [number >= SHIFT - 1 for number in range(8)]
+        assert "3 runs in a row are worse; first seen at commit c0" in shifts[2][0]
+
+        history, accepted = accept(history, by="me", reason="new index", at=START + timedelta(days=3))
+        history, after = self.play(history, 13.0, 100)
+        assert len(accepted) == 8
+        assert metric(after, "p50").verdict is OK
+        assert metric(after, "p50").old == pytest.approx(13.05, rel=0.01)
+
+    def test_an_improvement_does_not_hide_a_later_regression(self) -> None:
+        """Faster runs are set aside too, so being as slow as before is not judged by their mean, nor hidden in it."""
+        history = baseline()
+        for number in range(4):
+            history, comparison = self.play(history, 7.0 + 0.05 * (number % 3), number)
+            assert comparison.verdict is IMPROVED
+        history, _ = accept(history, by="me", reason="faster", at=START + timedelta(days=3))
+
+        history, comparison = self.play(history, 10.0, 100)
+
+        assert comparison.verdict is REGRESSION
+
+    def test_spoilt_runs_raise_no_alarm(self) -> None:
+        """A run that is no measure is kept out by its taint, and says nothing about the level."""
+        new = new_run(13.0, tainted=["the generator was busy"])
+
+        assert mark(new, [compared(new, baseline())]).alarm == ""
+
+    def test_worse_outweighs_better(self) -> None:
+        """A run with a regression and an improvement is worse."""
+        earlier = baseline(endpoints=[endpoint("/a"), endpoint("/b")])
+        comparison = compared(new_run(endpoints=[endpoint("/a", p50=5.0), endpoint("/b", p50=20.0)]), earlier)
+
+        assert alarm_of([comparison]) == "worse"
+        assert alarm_of([compared(new_run(7.0), earlier)]) == "better"
+        assert alarm_of([]) == ""
+
+
+times = st.none() | st.floats(0, 1e12) | st.floats(0.5, 50)
+counts = st.integers(0, 5_000) | st.integers(0, 1 << 53)
+
+
+@st.composite
+def any_run(draw: st.DrawFn) -> StoredRun:
+    def any_endpoint(name: str) -> Any:
+        requests = draw(counts)
+        blocks = draw(st.lists(times, max_size=4))
+        return endpoint(
+            name, requests=requests, failed=min(requests, draw(counts)), p50=draw(times), p95=draw(times),
+            block_p50=blocks, block_p95=blocks,
+        )  # fmt: skip
+
+    names = draw(st.sets(st.sampled_from(["/a", "/b"])))
+    return stored_run(
+        run_id=str(draw(st.integers(0, 100))), at=START + timedelta(hours=draw(st.integers(0, 5_000))),
+        total=any_endpoint(""), endpoints=[any_endpoint(name) for name in sorted(names)],
+        checks_passed=draw(counts), checks_failed=draw(counts), open_model=draw(st.booleans()),
+        requests_per_s=draw(st.floats(0, 1e12)),
+    )  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(any_run(), max_size=8, unique_by=lambda run: run.run_id), any_run(), st.lists(any_run(), max_size=2))
+def test_any_valid_runs_have_a_comparison(runs: list[StoredRun], new: StoredRun, reruns: list[StoredRun]) -> None:
+    """Nothing crashes, no number is infinite or none, and ends of intervals are in order."""
+    comparison = compared(new, Baseline(runs=runs), *reruns)
+
+    for each in comparison.metrics:
+        numbers = [each.old, each.new, each.change, each.low, each.high, each.p_value, each.detectable, *each.history]
+        assert all(math.isfinite(number) for number in numbers if number is not None)
+        if each.low is not None and each.high is not None and each.change is not None:
+            assert each.low <= each.change <= each.high
+        assert each.p_value is None or 0 <= each.p_value <= 1
+        assert (each.verdict is INCONCLUSIVE) == bool(each.reason)
+    assert all(math.isfinite(each.moved_ms) for each in comparison.contributions)

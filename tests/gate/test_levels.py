@@ -1,0 +1,185 @@
+"""Levels: which runs are compared with, and how alarms become a new level."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ciload.errors import UsageError
+from ciload.gate.document import WINDOW, Acceptance, Baseline, StoredRun
+from ciload.gate.levels import MOST_KEPT, accept, kinds, levels, merge, prune, recent_alarms
+from tests.gate.runs import START, fingerprint, stored_run, stored_runs
+
+LATER = START + timedelta(days=9)
+KIND = fingerprint()
+
+
+def ids(runs: list[StoredRun]) -> list[str]:
+    return [run.run_id for run in runs]
+
+
+def history(states: str) -> Baseline:
+    """A run for each letter: (a)ccepted, (w)orse, (b)etter, (t)ainted alarm, (n)othing said."""
+    runs = []
+    for n, state in enumerate(states):
+        alarm = {"w": "worse", "b": "better", "t": "worse"}.get(state, "")
+        tainted = ["noise"] if state == "t" else []
+        at = START + timedelta(hours=n)
+        runs.append(stored_run(run_id=f"{n}{state}", at=at, accepted=state == "a", alarm=alarm, tainted=tainted))
+    return Baseline(runs=runs)
+
+
+def test_levels_hold_accepted_runs_of_the_kind() -> None:
+    """Alarms, tainted runs and runs of another kind are not compared with; order is that of time."""
+    other = stored_run(run_id="other", fingerprint=fingerprint(target="else"))
+    baseline = history("awata")
+    baseline = Baseline(runs=[other, *reversed(baseline.runs)])
+    assert [ids(level) for level in levels(baseline, KIND)] == [["0a", "2a", "4a"]]
+    assert levels(Baseline(), KIND) == []
+
+
+def test_only_the_newest_runs_are_used() -> None:
+    """Of more accepted runs than the window, the newest count."""
+    runs = stored_runs([10.0] * (WINDOW + 5))
+    assert ids(levels(Baseline(runs=runs), KIND)[0]) == ids(runs)[5:]
+
+
+def test_an_acceptance_starts_a_level() -> None:
+    """The first of the accepted runs begins a new level, to which later ones belong."""
+    baseline, taken = accept(history("aawwt"), by="ann", reason="new index", at=LATER)
+    later = stored_run(run_id="z", at=LATER)
+    baseline = merge(baseline, Baseline(runs=[later]))
+    assert ids(taken) == ["2w", "3w"]
+    assert [ids(level) for level in levels(baseline, KIND)] == [["0a", "1a"], ["2w", "3w", "z"]]
+    assert baseline.acceptances == [Acceptance(at=LATER, by="ann", reason="new index", run_ids=["2w", "3w"])]
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ("aww", ["1w", "2w"]),
+        ("awtw", ["1w", "3w"]),
+        ("awnw", ["1w", "3w"]),
+        ("wwa", []),
+        ("wawb", ["3b"]),
+        ("awbw", ["3w"]),
+        ("t", []),
+        ("", []),
+    ],
+)
+def test_recent_alarms(states: str, expected: list[str]) -> None:
+    """Alarms since the last accepted run count while they point in one direction; tainted runs are passed over."""
+    assert ids(recent_alarms(history(states), KIND)) == expected
+
+
+def test_every_kind_gets_its_own_acceptance() -> None:
+    """Alarms of two kinds are accepted at once, with an acceptance each."""
+    two = [
+        stored_run(run_id=name, fingerprint=fingerprint(target=name), accepted=False, alarm="worse") for name in "xy"
+    ]
+    baseline, taken = accept(Baseline(runs=two), by="ann", reason="moved", at=LATER)
+    assert ids(taken) == ["x", "y"]
+    assert [each.run_ids for each in baseline.acceptances] == [["x"], ["y"]]
+
+
+def test_accepting_from_a_run_on() -> None:
+    """A named run and later ones of its kind and direction are accepted; tainted ones never."""
+    baseline, taken = accept(history("awbtw"), by="ann", reason="moved", at=LATER, run_id="1w")
+    assert ids(taken) == ["1w", "4w"]
+    assert not next(run for run in baseline.runs if run.run_id == "3t").accepted
+
+
+@pytest.mark.parametrize(
+    ("run_id", "message"),
+    [
+        (None, "nothing to accept"),
+        ("2w", "a later run, 3a, was at the old level"),
+        ("0a", "accepted already"),
+        ("1t", "tainted"),
+        ("zz", "no runs"),
+        ("", "4 runs"),
+    ],
+)
+def test_nothing_to_accept(run_id: str | None, message: str) -> None:
+    """Whoever accepts nothing is told why."""
+    with pytest.raises(UsageError, match=message):
+        accept(history("atwa"), by="ann", reason="moved", at=LATER, run_id=run_id)
+
+
+one_run = st.builds(
+    lambda n, hour, accepted, kind: stored_run(
+        run_id=f"r{n}", at=START + timedelta(hours=hour), accepted=accepted, fingerprint=fingerprint(target=kind)
+    ),
+    st.integers(0, 9), st.integers(0, 3), st.booleans(), st.sampled_from("xy"),
+)  # fmt: skip
+one_acceptance = st.builds(
+    lambda n, by: Acceptance(at=START, by=by, reason="moved", run_ids=[f"r{n}"]),
+    st.integers(0, 9),
+    st.sampled_from("ab"),
+)
+some = st.builds(
+    lambda runs, acceptances: Baseline(runs=runs, acceptances=acceptances),
+    st.lists(one_run, max_size=6, unique_by=lambda run: run.run_id),
+    st.lists(one_acceptance, max_size=3),
+)
+
+
+@given(some, some, some)
+@settings(deadline=None, max_examples=60)
+def test_merging_in_any_order(a: Baseline, b: Baseline, c: Baseline) -> None:
+    """Merging is idempotent and commutative; of runs also associative, so that it does not matter who saves first."""
+    ab = merge(a, b)
+    assert ab == merge(b, a) == merge(ab, ab) == merge(ab, a)
+    assert merge(ab, c).runs == merge(a, merge(b, c)).runs
+    assert {run.run_id for run in ab.runs} == {run.run_id for run in (*a.runs, *b.runs)}
+
+
+def test_an_old_copy_takes_no_acceptance_back() -> None:
+    """Merging a copy from before an acceptance keeps the accepted version."""
+    before = history("aw")
+    after, _ = accept(before, by="ann", reason="moved", at=LATER)
+    assert merge(before, after) == merge(after, before) == after
+
+
+def test_pruning_keeps_the_newest_of_each_kind() -> None:
+    """Accepted runs and others are counted apart, and so are kinds."""
+    other = stored_run(run_id="other", fingerprint=fingerprint(target="else"))
+    baseline = history("awaawwn")
+    left = prune(baseline.model_copy(update={"runs": [other, *baseline.runs]}), keep=2)
+    assert sorted(ids(left.runs)) == ["2a", "3a", "5w", "6n", "other"]
+    assert merge(left, left) == left
+
+
+def test_an_acceptance_waits_for_its_runs() -> None:
+    """Its runs may be in a file that is merged later, so the order of merges does not matter."""
+    before = history("aw")
+    accepted, taken = accept(before, by="ann", reason="moved", at=LATER)
+    alone = accepted.model_copy(update={"runs": before.runs[:1]})
+    other = Baseline(runs=[stored_run(run_id="x", at=START)])
+    rest = Baseline(runs=taken)
+    assert merge(merge(alone, other), rest) == merge(alone, merge(other, rest))
+    assert merge(merge(alone, other), rest).acceptances == accepted.acceptances
+
+
+def test_an_acceptance_whose_runs_are_gone_goes() -> None:
+    """Pruning away a level takes its acceptance along."""
+    baseline, _ = accept(history("aw"), by="ann", reason="moved", at=LATER)
+    newer = [stored_run(run_id=f"n{n}", at=LATER + timedelta(hours=n + 1)) for n in range(3)]
+    full = baseline.model_copy(update={"runs": [*baseline.runs, *newer]})
+    assert prune(full, keep=4).acceptances == baseline.acceptances
+    assert prune(full, keep=3).acceptances == []
+
+
+def test_the_oldest_kinds_go_first() -> None:
+    """A file never grows beyond a few hundred runs: kinds that are no longer run make way."""
+    runs = [
+        stored_run(run_id=f"{k}-{n}", at=START + timedelta(days=k, hours=n), fingerprint=fingerprint(target=str(k)))
+        for k in range(20)
+        for n in range(WINDOW)
+    ]
+    left = prune(Baseline(runs=runs))
+    assert len(left.runs) <= MOST_KEPT
+    assert [kind.target for kind in kinds(left)] == [str(k) for k in range(10, 20)]
