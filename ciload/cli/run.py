@@ -49,6 +49,6 @@ def run(asked: Asked) -> None:
     100  setup timed out                   1  a bug in ciload
                                            2  wrong usage
     """
-    from ciload.cli.session import run_command  # late: `--version` and `--help` need none of it
+    from ciload.cli.with_script import run_command  # late: `--version` and `--help` need none of it
 
-    raise typer.Exit(run_command(asked.script, asked.config, asked.env, asked.options))
+    raise typer.Exit(run_command(asked))
