@@ -16,15 +16,15 @@ from ciload.version import __version__
 
 if TYPE_CHECKING:
     from ciload import http
-    from ciload.script.api import abort, check, fail, fail_test, group, sleep
+    from ciload.script.api import abort, check, data_file, fail, fail_test, group, sleep
     from ciload.script.metrics import Counter, Gauge, Rate, Trend
     from ciload.script.vu import VU
 
-__all__ = ["VU", "Counter", "Gauge", "Rate", "Trend", "__version__", "abort", "check", "fail", "fail_test", "group",
-           "http", "sleep"]  # fmt: skip
+__all__ = ["VU", "Counter", "Gauge", "Rate", "Trend", "__version__", "abort", "check", "data_file", "fail",
+           "fail_test", "group",            "http", "sleep"]  # fmt: skip
 
 _HOME = {
-    **dict.fromkeys(("abort", "check", "fail", "fail_test", "group", "sleep"), "ciload.script.api"),
+    **dict.fromkeys(("abort", "check", "data_file", "fail", "fail_test", "group", "sleep"), "ciload.script.api"),
     **dict.fromkeys(("Counter", "Gauge", "Rate", "Trend"), "ciload.script.metrics"),
     "VU": "ciload.script.vu",
 }

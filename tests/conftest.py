@@ -7,6 +7,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says nothing on a busy machine.
+settings.register_profile("ciload", deadline=None)
+settings.load_profile("ciload")
 
 # What CI systems say of themselves, and what may have been set for ciload: tests say so themselves where it matters.
 OF_CI = re.compile(

@@ -167,7 +167,7 @@ class Arrivals:
     tasks: TaskGroup
 
     def __init__(self, vus: ScenarioVUs, starts: Iterator[tuple[int, float]], begins_at: float) -> None:
-        self._crew = vus
+        self._vus = vus
         self._clock = vus.context.clock
         self._starts = starts
         self._begins_at = begins_at
@@ -177,11 +177,11 @@ class Arrivals:
 
     def reinforce(self) -> None:
         """Let one more virtual user wait, if there may be one."""
-        if self._crew.made < self._crew.most and self._next is not None:
+        if self._vus.made < self._vus.most and self._next is not None:
             self.tasks.start_soon(self._join)
 
     async def _join(self) -> None:
-        vus = self._crew
+        vus = self._vus
         while vus.made < vus.most and self._next is not None and self._waiting == 0:
             index = vus.made
             self._coming.add(index)
@@ -204,7 +204,7 @@ class Arrivals:
             virtual_user.number, due = start
             return due
 
-        await self._crew.work(virtual_user, next_start, self._wait)
+        await self._vus.work(virtual_user, next_start, self._wait)
 
     def take(self, now: float) -> tuple[int, float] | None:
         """Number and due time of the next start, for a virtual user that is free now; None when there is none left."""
@@ -221,7 +221,7 @@ class Arrivals:
         While somebody can be or is on the way, a start that lies behind was held up by this process, and takes place
         late.
         """
-        if self._waiting == 0 and not self._coming and self._crew.made >= self._crew.most:
+        if self._waiting == 0 and not self._coming and self._vus.made >= self._vus.most:
             while self._next is not None and self._begins_at + self._next[1] < now - GRAIN_S:
                 self._drop()
 
@@ -235,7 +235,7 @@ class Arrivals:
             self._drop()
 
     def _drop(self) -> None:
-        self._crew.schedule_sinks.dropped.total += 1
+        self._vus.schedule_sinks.dropped.total += 1
         self._next = next(self._starts, None)
 
     async def _wait(self, due: float) -> float:
@@ -247,7 +247,7 @@ class Arrivals:
         if self._waiting == 0:
             self.reinforce()
         late_s = max(0.0, self._clock() - due)
-        schedule_sinks = self._crew.schedule_sinks
+        schedule_sinks = self._vus.schedule_sinks
         schedule_sinks.delays.pending.append(late_s * 1e3)
         if late_s > LATE_S:
             schedule_sinks.late.total += 1

@@ -23,6 +23,7 @@ from ciload.metrics.registry import Registry
 from ciload.metrics.sinks import TrendSink
 from ciload.metrics.snapshot import Snapshot
 from ciload.options.plan import Plan
+from ciload.script.failures import one_line
 from ciload.script.loader import Script
 
 LOOK_EVERY_S = 0.05
@@ -108,6 +109,7 @@ class SegmentLoad:
         self.lag = TrendSink()
         self.ending = SegmentEnd()
         self._begins_at: float | None = None
+        self._if_late: Stop | None = None  # what it means if the hooks that are called do not end
 
     async def run(self, data: Mapping[Arm, Any], when_ready: Callable[[], Awaitable[float | None]]) -> SegmentEnd:
         """The load from vu_start() to vu_stop().
@@ -129,20 +131,20 @@ class SegmentLoad:
             )
             for name, scenario in self.plan.scenarios.items()
         ]  # fmt: skip
+        reason = f"vu_start() did not finish within {options.setup_timeout:g} s; --setup-timeout sets the limit"
+        self._if_late = Stop(ExitCode.SETUP_TIMEOUT, reason)
         if not await self._hooks(ScenarioVUs.prepare, options.setup_timeout, stoppable=True):
-            self.control.request(
-                ExitCode.SETUP_TIMEOUT,
-                f"vu_start() did not finish within {options.setup_timeout:g} s; --setup-timeout sets the limit",
-            )
+            self.control.request(self._if_late.code, self._if_late.reason)
+        self._if_late = None
         begins_at = await when_ready() if self.control.stop is None else None
         if begins_at is not None:
             with _quiet_collector():
                 await self._play(begins_at)
+        reason = f"vu_stop() did not finish within {options.teardown_timeout:g} s; --teardown-timeout sets the limit"
+        self._if_late = Stop(ExitCode.TEARDOWN_TIMEOUT, reason)
         if not await self._hooks(ScenarioVUs.stop, options.teardown_timeout, stoppable=False):
-            reason = (
-                f"vu_stop() did not finish within {options.teardown_timeout:g} s; --teardown-timeout sets the limit"
-            )
-            self.ending.stops.append(Stop(ExitCode.TEARDOWN_TIMEOUT, reason))
+            self.ending.stops.append(self._if_late)
+        self._if_late = None
         for vus in self.scenarios:
             vus.close()
         return self.finish()
@@ -153,6 +155,8 @@ class SegmentLoad:
             self._report()
             self.ending.ended_s = self.clock() - self._begins_at
         self.ending.interrupted = sum(vus.active for vus in self.scenarios)
+        if self._if_late is not None and self.control.stop is None:
+            self.ending.stops.append(self._if_late)
         return self.finish()
 
     def finish(self) -> SegmentEnd:
@@ -205,9 +209,13 @@ class SegmentLoad:
             background.start_soon(self._tick, load)
             background.start_soon(self._end_warmup)
             with self.watchdog.limit(max(0.0, begins_at - self.clock()) + ends_s), load:
-                async with anyio.create_task_group() as scenarios:
-                    for vus in self.scenarios:
-                        scenarios.start_soon(run_scenario, vus, begins_at + vus.scenario.start_time)
+                try:
+                    async with anyio.create_task_group() as scenarios:
+                        for vus in self.scenarios:
+                            scenarios.start_soon(run_scenario, vus, begins_at + vus.scenario.start_time)
+                except BaseExceptionGroup as errors:
+                    # Futures that end with GeneratorExit take the task with them that awaits them, whoever it is.
+                    self.control.request(ExitCode.SCRIPT_ERROR, f"the load was broken by {one_line(errors)}")
             background.cancel_scope.cancel()
         self._report()
         self.ending.ended_s = self.clock() - begins_at

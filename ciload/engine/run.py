@@ -116,16 +116,16 @@ class Run:
         if self.control.stop is not None and self._stage != "teardown":
             self.outcome.note(self.control.stop)
         if self._stage == "load":
-            self.outcome.note(failure)
             if self._load is not None and self._aggregator is not None:
                 self._aggregator.end(0, self._load.abandon())
+            self.outcome.note(failure)
             clients = clients_for(self.plan.options)
             try:
                 await self._tear_down(clients)
             finally:
                 _close(clients)
         else:
-            if self.control.stop is None or self._stage == "teardown":
+            if failure is not CANCELLED and (self.control.stop is None or self._stage == "teardown"):
                 self._note_timeout(self._stage, "")
             self.outcome.note(failure)
         return self.finish()

@@ -264,7 +264,7 @@ class ScenarioVUs:
                 await self._iterate(virtual_user, next_start, wait)
             except BaseException as error:
                 # The script can cancel this very task, and then it is we who meet the exception.
-                if settle(error) is not Ended.RAISED:
+                if settle(error) is not Ended.RAISED or isinstance(error, GeneratorExit):
                     raise
                 record_script_error(virtual_user.targets[0].session.scope, error)
             else:
@@ -308,10 +308,11 @@ class ScenarioVUs:
                         await function()
                     except BaseException as error:
                         ended = settle(error)
-                        if ended is Ended.INTERRUPTED:
-                            raise
                         if ended is Ended.RAISED:
                             record_script_error(session.scope, error)
+                        # A coroutine that Python closes must not go on, and does not know that this is why.
+                        if ended is Ended.INTERRUPTED or isinstance(error, GeneratorExit):
+                            raise
                     else:
                         at_target.durations.pending.append((clock() - began + late) * 1e3)
                         at_target.completed.total += 1

@@ -78,6 +78,7 @@ class Execution:
                 outcome = self._resume()
             except CancelledByScriptError:
                 outcome = self._resume(cancelled=True)
+        self.abandoned |= self._loops[-1].holds_tasks
         outcome.snapshot.merge(self._registry.take())  # what came to light when the event loop was closed
         return outcome
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from ciload.script.failures import Abort
 
@@ -63,7 +63,10 @@ async def call(function: Callable[..., Awaitable[Any]], *arguments: Any) -> Call
         Only the engine's own cancellation.
     """
     try:
-        return Call(Ended.FINISHED, await function(*arguments))
+        value = await function(*arguments)
+        if _is_to_be_cancelled():  # it has cancelled the task that it runs in: here it meets that, and not we later
+            await checkpoint()
+        return Call(Ended.FINISHED, value)
     except BaseException as error:
         ended = settle(error)
         if ended is Ended.INTERRUPTED:
@@ -86,9 +89,20 @@ def has_abort(error: BaseException) -> bool:
     return isinstance(error, Abort)
 
 
+def _is_to_be_cancelled() -> bool:
+    task = _asyncio_task()
+    return task is not None and task.cancelling() > 0
+
+
 def _forget_cancellation() -> None:
     """A task that the script has cancelled goes on, so nobody may think that it is still to be cancelled."""
-    with suppress(RuntimeError):  # not asyncio, where there is no such count
-        task = asyncio.current_task()
-        while task is not None and task.cancelling():
-            task.uncancel()
+    task = _asyncio_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
+
+
+def _asyncio_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # another event loop, which knows no cancellation but that of scopes
+        return None

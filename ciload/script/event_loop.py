@@ -57,6 +57,11 @@ class EventLoop:
         self._abandoned = True
         self._loop.stop()
 
+    @property
+    def holds_tasks(self) -> bool:
+        """Whether it has tasks that did not end when they were cancelled."""
+        return bool(self._left)
+
     def place_in(self, script: Path) -> str:
         """Where tasks are in the script, for one of them: `file:line in function()`; "" if none is."""
         for task in asyncio.all_tasks(self._loop):
@@ -69,16 +74,18 @@ class EventLoop:
         while True:
             try:
                 return self._loop.run_until_complete(task)
-            except asyncio.CancelledError:
+            except (asyncio.CancelledError, GeneratorExit):
                 raise CancelledByScriptError from None
             except (KeyboardInterrupt, SystemExit) as error:  # asyncio lets these out of any task
                 if task.done() or self._unhandled is None:
                     raise
                 self._unhandled.stray(error)
-            except RuntimeError:
+            except RuntimeError as error:
                 if self._abandoned:
                     self._left.append(task)
                     raise AbandonedError from None
+                if "ignored GeneratorExit" in str(error):  # a future of the script's ended with that
+                    raise CancelledByScriptError from None
                 raise
 
     def _close(self) -> None:
@@ -94,6 +101,8 @@ class EventLoop:
                 loop.run_until_complete(asyncio.wait(left, timeout=LEFTOVERS_S))
             loop.run_until_complete(asyncio.wait_for(loop.shutdown_asyncgens(), LEFTOVERS_S))
         self._left += [each for each in left if not each.done()]
+        if self._unhandled is not None and self._left:
+            self._unhandled.never_ended(len(self._left))
         loop.set_exception_handler(lambda *_: None)
         asyncio.set_event_loop(None)
         if not self._left:

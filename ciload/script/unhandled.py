@@ -23,6 +23,10 @@ class NeverAwaitedError(Exception):
     """The script has made a coroutine and not awaited it: what it should have done did not happen."""
 
 
+class SwallowedCancellationError(Exception):
+    """A task of the script's goes on although it was cancelled."""
+
+
 class Unhandled:
     """Counts them as script errors while it is entered.
 
@@ -67,6 +71,13 @@ class Unhandled:
     def stray(self, error: BaseException) -> None:
         """SystemExit or KeyboardInterrupt left a task of the script's by way of the event loop itself."""
         self._count(error)
+
+    def never_ended(self, tasks: int) -> None:
+        """So many tasks of the script's did not end although the event loop has cancelled them."""
+        what = "a task of the script's" if tasks == 1 else f"{tasks} tasks of the script's"
+        self._count(
+            SwallowedCancellationError(f"{what} did not end when the load was over and it was cancelled")
+        )
 
     def collect(self) -> None:
         """Count what failed in tasks that the script still holds and has not looked at."""
