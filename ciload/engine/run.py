@@ -150,12 +150,17 @@ class Run:
             reason = f"setup() returned what cannot be copied for each virtual user: {one_line(error)}"
             self.outcome.note(Stop(ExitCode.SCRIPT_ERROR, reason))
         copies, seconds = self.plan.most_vus, time.perf_counter() - began
-        if copies * seconds > COPYING_S:
+        if copies * seconds > COPYING_S and self._copies_are_wanted():
             self.outcome.warnings.append(
                 f"each of {copies} virtual users has a copy of what setup() returned, at {seconds * 1e3:.0f} ms each: "
                 "let functions that do not need `data` not ask for it, or load it at the top level of the script, "
                 "where all share it"
             )
+
+    def _copies_are_wanted(self) -> bool:
+        functions = [self.script.function(each.exec) for each in self.plan.scenarios.values()]
+        hooks = [self.script.hook(name) for name in ("vu_start", "vu_stop")]
+        return any(each is not None and each.asks_for("data") for each in (*functions, *hooks))
 
     async def _play(self, clients: Mapping[Arm, Client]) -> None:
         workers = self.worker_pool.count if self.worker_pool else 1

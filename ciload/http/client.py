@@ -114,7 +114,7 @@ async def request(
         timeout: seconds, or text such as "500ms", from look-up to last byte, redirects included; 60 s unless set.
         name: what to measure this request under; unless set, the URL without query.
         tags: more tags for the samples of this request.
-        follow_redirects: up to 10, each measured as a request of its own.
+        follow_redirects: up to 10, each measured as a request of its own; another one fails.
 
     Raises:
         ValueError, TypeError: an argument that cannot be sent. Nothing was sent.
@@ -350,11 +350,11 @@ async def _follow(
     name: str | None,
     tags: Tags,
 ) -> Response:
-    """Go where a redirect points, as fetch and Go do; after the tenth, the redirect itself is the answer."""
+    """Go where a redirect points, as fetch and Go do; one more than ten is a failed request."""
     session = current.get()
     assert session.client is not None
     history: list[Response] = []
-    while response.has_redirect_location and len(history) < MOST_REDIRECTS:
+    while response.has_redirect_location:
         history.append(response)
         method, headers = prepared.method, prepared.headers
         rewritten = response.status_code == 303 or (response.status_code in (301, 302) and method == "POST")
@@ -363,6 +363,8 @@ async def _follow(
             headers = tuple(pair for pair in headers if pair[0].lower() not in BODY_HEADERS)
         location = response.head.location or ""
         try:
+            if len(history) > MOST_REDIRECTS:
+                raise RequestFailedError(ErrorCode.UNKNOWN, f"too many redirects: more than {MOST_REDIRECTS}")
             target = parse_target(location, prepared.target.url, session.client.preparer.home)
             if target.origin != prepared.target.origin:  # what was meant for one server is not another's to know
                 headers = tuple(pair for pair in headers if pair[0].lower() not in OF_ONE_ORIGIN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
@@ -25,11 +25,17 @@ class Identity:
 
 
 def identify(script: Path, environment: Mapping[str, str]) -> Identity:
+    """Asks git, which may take seconds."""
+    return replace(identify_quickly(script, environment), git=identify_git(environment, Path.cwd()))
+
+
+def identify_quickly(script: Path, environment: Mapping[str, str]) -> Identity:
+    """Without the commit."""
     return Identity(
         run_id=uuid4().hex,
         script=script,
         script_sha256=sha256(script.read_bytes()).hexdigest() if script.is_file() else "",
-        git=identify_git(environment, Path.cwd()),
+        git=Git(commit=None, branch=None, dirty=None),
         ci=identify_ci(environment),
         machine=fingerprint(),
     )

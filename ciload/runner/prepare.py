@@ -16,7 +16,7 @@ from ciload.metrics.registry import Registry
 from ciload.options.model import Options
 from ciload.options.plan import Plan, make_plan
 from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
-from ciload.runner.identity import Identity, identify
+from ciload.runner.identity import Identity, identify, identify_quickly
 from ciload.runner.interface import Interface
 from ciload.runner.ready import wait_until_ready
 from ciload.runner.report_files import claim_folder, forget_reports
@@ -70,8 +70,9 @@ def prepare(request: Request, control: Control, interface: Interface) -> Prepare
     sources = [from_flags(request.flags), from_environment(request.environment)]
     # Before anything can go wrong: whatever happens, no earlier run's green report is left for CI to pick up.
     forget_reports(_out_dir(sources))
-    identity = identify(request.script, request.environment)
+    identity = identify_quickly(request.script, request.environment)
     try:
+        identity = identify(request.script, request.environment)
         script, plan = load(request, sources, registry, control)
         interface.planned(plan)
         folder = claim_folder(plan.options.out_dir)
@@ -94,10 +95,9 @@ def load(request: Request, sources: list[Source], registry: Registry, control: C
     file_source = from_file(request.config)
     try:
         script = load_script(request.script, registry)
-    except CiloadError:
+    finally:
         if control.stop is not None:  # a signal's KeyboardInterrupt, whatever the script has made of it
-            raise InterruptedRunError(control.stop.reason) from None
-        raise
+            raise InterruptedRunError(control.stop.reason)
     sources += [from_script(script.options, script.path, script.lines), file_source]
     return script, make_plan(sources, registry.metrics, script.complaint_about)
 

@@ -75,9 +75,7 @@ class Unhandled:
     def never_ended(self, tasks: int) -> None:
         """So many tasks of the script's did not end although the event loop has cancelled them."""
         what = "a task of the script's" if tasks == 1 else f"{tasks} tasks of the script's"
-        self._count(
-            SwallowedCancellationError(f"{what} did not end when the load was over and it was cancelled")
-        )
+        self._count(SwallowedCancellationError(f"{what} did not end when the load was over and it was cancelled"))
 
     def collect(self) -> None:
         """Count what failed in tasks that the script still holds and has not looked at."""
