@@ -65,8 +65,8 @@ def test_a_warning_does_not_fail_the_run() -> None:
 
 def test_a_selector_without_data_is_told_what_there_is() -> None:
     """A mistyped value fails the run and says what it could have been; where there is data, nothing is hinted."""
-    result = built([parsed("http_reqs{status:20}", "count>1"), parsed("http_reqs{status:20*}", "count>1")])
+    result = built([parsed("http_req_failed{status:20}", "count>1"), parsed("http_req_failed{status:20*}", "count<1")])
     assert [each.hint for each in result.thresholds] == ["status is 200", ""]
     assert [each.reason for each in result.verdict.failures] == [
-        "no data for threshold http_reqs{status:20} count>1 (status is 200)"
+        "no data for threshold http_req_failed{status:20} count>1 (status is 200)"
     ]
