@@ -277,14 +277,15 @@ class FloatTrendSink(TrendSink):
 
 
 def _step(values: npt.NDArray[np.float64]) -> float | None:
-    """A power of ten of which these numbers are multiples, to three digits; None when an integer has no room for it."""
-    positive = values[values > 0]
-    if len(positive) + np.count_nonzero(values == 0) < len(values):
+    """The power of ten to count these numbers in, so that they keep three digits; None when integers have no room."""
+    if not len(values) or not values.any():
+        return 1 / STEPS_PER_MS
+    if values.min() < 0:
         return None
-    smallest, largest = positive.min(initial=math.inf), positive.max(initial=0.0)
-    power = -3 if smallest >= 1 else math.floor(math.log10(smallest)) - 4
-    step = float(f"1e{power}")
-    return step if step and largest / step <= LARGEST else None
+    smallest, largest = float(values[values > 0].min()), float(values.max())
+    usual = smallest >= 1 and largest * STEPS_PER_MS <= LARGEST
+    step = 1 / STEPS_PER_MS if usual else float(f"1e{math.floor(math.log10(smallest)) - 4}")
+    return step if largest <= LARGEST * step else None
 
 
 Sink = CounterSink | GaugeSink | RateSink | TrendSink
