@@ -56,6 +56,7 @@ def test_percentiles_are_those_of_the_samples(values: list[float]) -> None:
 
 
 @given(some)
+@settings(deadline=None)
 def test_count_sum_and_extremes_are_exact(values: list[float]) -> None:
     """Nothing is clamped, and nothing but percentiles is rounded."""
     sink = trend(values)
@@ -65,6 +66,7 @@ def test_count_sum_and_extremes_are_exact(values: list[float]) -> None:
 
 
 @given(number)
+@settings(deadline=None)
 def test_a_bucket_is_named_by_one_of_its_values(value: float) -> None:
     """What is read back has the sign of what was recorded, and is in the same bucket, 0.1% wide at most."""
     key = int(key_of(np.array([value]))[0])
@@ -84,6 +86,7 @@ def test_numbers_with_few_digits_are_kept_as_they_are(value: float) -> None:
 
 
 @given(st.lists(number, min_size=2, max_size=50))
+@settings(deadline=None)
 def test_order_is_kept(values: list[float]) -> None:
     """A larger number never lands in a lower bucket."""
     assert np.all(np.diff(key_of(np.array(sorted(values)))) >= 0)
@@ -155,6 +158,7 @@ def test_other_tools_read_positive_trends(values: list[float], power: int, zero:
 
 
 @given(some)
+@settings(deadline=None)
 def test_what_hdr_histogram_cannot_hold_is_left_out(values: list[float]) -> None:
     """Negative values, or too far apart: no histogram rather than a wrong one."""
     positive = [value for value in values if value > 0]

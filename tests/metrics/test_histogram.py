@@ -40,6 +40,7 @@ def within(histogram: Histogram, ranks: list[float]) -> list[float]:
 
 
 @given(value)
+@settings(deadline=None)
 def test_a_value_is_kept_to_three_digits(number: int) -> None:
     """What is read back is at most 0.05% away from what was recorded, and exact up to 2,047."""
     middle = float(middle_of(bucket_of(ints(number)))[0])
@@ -58,6 +59,7 @@ def test_no_value_falls_between_buckets(bits: int) -> None:
 
 
 @given(st.lists(value, min_size=2, max_size=50))
+@settings(deadline=None)
 def test_order_is_kept(values: list[int]) -> None:
     """A larger value never lands in a lower bucket."""
     indices = bucket_of(ints(*sorted(values)))
@@ -65,6 +67,7 @@ def test_order_is_kept(values: list[int]) -> None:
 
 
 @given(st.lists(some, min_size=1, max_size=5))
+@settings(deadline=None)
 def test_recording_in_parts_is_recording_at_once(parts: list[list[int]]) -> None:
     """However samples are bundled, the counts are the same."""
     bundled = Histogram()
@@ -75,6 +78,7 @@ def test_recording_in_parts_is_recording_at_once(parts: list[list[int]]) -> None
 
 
 @given(some, some, some)
+@settings(deadline=None)
 def test_merging_is_associative_and_commutative(a: list[int], b: list[int], c: list[int]) -> None:
     """Parts of a run may be put together in any order, and equal the whole."""
     left = of(a)
@@ -99,6 +103,7 @@ def test_merging_leaves_the_other_alone() -> None:
 
 
 @given(st.lists(value, max_size=40), st.lists(value, max_size=40))
+@settings(deadline=None)
 def test_what_was_there_before_can_be_subtracted(before: list[int], after: list[int]) -> None:
     """A histogram minus what it once was counts exactly the values in between, and leaves both as they are."""
     earlier, now = of(before), of(before + after)
@@ -108,6 +113,7 @@ def test_what_was_there_before_can_be_subtracted(before: list[int], after: list[
 
 
 @given(some)
+@settings(deadline=None)
 def test_merging_with_nothing_changes_nothing(values: list[int]) -> None:
     """An empty histogram is neutral, from either side."""
     histogram, empty = of(values), Histogram()
