@@ -98,8 +98,20 @@ class Histogram:
         result: npt.NDArray[np.float64] = low + (high - low) * (ranks - low_rank)
         return result
 
+    def in_use(self) -> tuple[Ints, Ints]:
+        """Indices of the buckets that something was recorded in, ascending, and the counts there."""
+        used = np.flatnonzero(self.counts)
+        return self.first + used, self.counts[used]
+
+    def add_buckets(self, indices: Ints, counts: Ints) -> None:
+        """Add what `in_use` gave."""
+        if len(indices):
+            self._cover(int(indices[0]), int(indices[-1]) + 1)
+            self.counts[indices - self.first] += counts
+            self.total += int(counts.sum())
+
     def encode(self) -> str:
         """HdrHistogram V2 compressed, base64."""
-        used = np.flatnonzero(self.counts)
-        highest = int(middle_of(self.first + used[-1:]).astype(np.int64).max(initial=2 << HALF_BITS))
-        return encode(self.first + used, self.counts[used], highest, SIGNIFICANT_DIGITS)
+        indices, counts = self.in_use()
+        highest = int(middle_of(indices[-1:]).astype(np.int64).max(initial=2 << HALF_BITS))
+        return encode(indices, counts, highest, SIGNIFICANT_DIGITS)
