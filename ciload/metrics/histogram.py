@@ -61,7 +61,9 @@ class Histogram:
             self._add(0, np.array([count], dtype=np.int64))
 
     def merge(self, other: Histogram) -> None:
-        if other.total:
+        if not self.total:
+            self.first, self.counts, self.total = other.first, other.counts.copy(), other.total
+        elif other.total:
             self._add(other.first, other.counts)
 
     def minus(self, earlier: Histogram) -> Histogram:

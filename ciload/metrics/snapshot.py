@@ -44,6 +44,17 @@ class Snapshot:
             if merged is not None:
                 yield values_of_keys, merged
 
+    def sums(self, name: str, *keys: str) -> dict[tuple[str, ...], tuple[float, int]]:
+        """Sum and count of a trend by the values of tags: what a mean needs, without merging histograms."""
+        found: dict[tuple[str, ...], tuple[float, int]] = {}
+        for tags, sink in self.series.get(name, {}).items():
+            assert isinstance(sink, TrendSink)
+            values = dict(tags)
+            key = tuple(values.get(each, "") for each in keys)
+            total, count = found.get(key, (0.0, 0))
+            found[key] = total + sink.sum, count + sink.count
+        return found
+
     def _merged(self, name: str, sinks: list[Sink]) -> Sink | None:
         if not sinks:
             return None

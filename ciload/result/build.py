@@ -116,7 +116,7 @@ def build_result(snapshot: Snapshot, facts: Facts) -> RunResult:
             timeline=list(facts.timeline),
             generator=facts.generator,
             blocks=_blocks(facts.blocks) if facts.blocks is not None and facts.blocks.cells else None,
-            phases=_phases(_trends(snapshot)),
+            phases=_all_phases(snapshot),
             old_arm=_old_arm(facts.old, facts) if facts.old is not None else None,
             verdict=verdict,
         )
@@ -176,11 +176,11 @@ def _endpoints(snapshot: Snapshot, load_s: float) -> Iterable[Endpoint]:
         statuses.setdefault((name, method), {})[status] = int(sink.total)
     failed = dict(snapshot.grouped("http_req_failed", "name", "method"))
     received = dict(snapshot.grouped("data_received", "name", "method"))
-    trends = {phase: dict(snapshot.grouped(f"http_req_{phase}", "name", "method")) for phase in PHASES}
+    phases = {phase: snapshot.sums(f"http_req_{phase}", "name", "method") for phase in PHASES}
     durations = dict(snapshot.grouped("http_req_duration", "name", "method"))
     for key, counts in statuses.items():
         requests = sum(counts.values())
-        duration, wait = durations.get(key), trends["waiting"].get(key)
+        duration, means = durations.get(key), _phases({phase: by_key.get(key) for phase, by_key in phases.items()})
         yield Endpoint(
             name=key[0],
             method=key[1],
@@ -189,22 +189,22 @@ def _endpoints(snapshot: Snapshot, load_s: float) -> Iterable[Endpoint]:
             failed=getattr(failed.get(key), "passes", 0),
             statuses=dict(sorted(counts.items())),
             duration=distribution(duration) if isinstance(duration, TrendSink) else None,
-            waiting_avg=wait.mean if isinstance(wait, TrendSink) and not wait.empty else None,
-            phases=_phases({phase: by_key.get(key) for phase, by_key in trends.items()}),
+            waiting_avg=means.waiting if means is not None else None,
+            phases=means,
             bytes_received=int(getattr(received.get(key), "total", 0)),
         )
 
 
-def _trends(snapshot: Snapshot) -> dict[str, Sink | None]:
-    return {phase: snapshot.select(f"http_req_{phase}") for phase in PHASES}
+def _all_phases(snapshot: Snapshot) -> Phases | None:
+    return _phases({phase: snapshot.sums(f"http_req_{phase}").get(()) for phase in PHASES})
 
 
-def _phases(trends: Mapping[str, Sink | None]) -> Phases | None:
-    """Mean times; None when nothing was sent."""
-    sent = trends["waiting"]
-    if not isinstance(sent, TrendSink) or sent.empty:
+def _phases(sums: Mapping[str, tuple[float, int] | None]) -> Phases | None:
+    """Mean times, from sums and counts; None when nothing was sent."""
+    sent = (sums["waiting"] or (0.0, 0))[1]
+    if not sent:
         return None
-    means = {phase: max(0.0, getattr(trend, "sum", 0.0)) / sent.count for phase, trend in trends.items()}
+    means = {phase: max(0.0, each[0] if each else 0.0) / sent for phase, each in sums.items()}
     # Waiting for a connection is all that comes before sending: look-up, connecting and TLS are parts of it.
     return Phases(
         connecting=means["blocked"], sending=means["sending"], waiting=means["waiting"], receiving=means["receiving"]
@@ -256,7 +256,7 @@ def _old_arm(old: Snapshot, facts: Facts) -> OldArm:
         requests=sum(each.requests for each in endpoints),
         failed=sum(each.failed for each in endpoints),
         duration=distribution(duration, encode=False),
-        phases=_phases(_trends(old)),
+        phases=_all_phases(old),
         endpoints=endpoints,
     )
 
