@@ -186,7 +186,6 @@ def written(key: tuple[str, list[tuple[str, str]]]) -> str:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(keys, min_size=1, max_size=5), st.integers(0, 1 << 30), st.integers(0, 12))
-@settings(deadline=None)
 def test_every_threshold_is_right_or_not_measurable(
     chosen: list[tuple[str, list[tuple[str, str]]]], seed: int, most: int
 ) -> None:
