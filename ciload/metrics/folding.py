@@ -142,18 +142,21 @@ class Folding:
         if series < MOST_SERIES or known(tags):
             return tags
         steps = HTTP_STEPS if metric in HTTP_METRICS else OTHER_STEPS
-        before = tags
         for number, stays in enumerate(steps, 1):
             kept = self._fold(tags, stays, self._stand_in)
-            # A step that changes nothing has no room to give, but for the last, which has nothing behind it.
-            room = kept != before or number == len(steps)
+            room = number > 1 or kept != tags  # to have no tags that can be dropped is no reason for more series
             if known(kept) or (room and series < MOST_SERIES + number * ROOM):
                 break
-            before = kept
         else:
             kept = self._fold(tags, steps[-1], self._regardless)
         self._note(tags, dict(kept), metric, folded)
         return kept
+
+    def place_in_whole(
+        self, tags: Tags, metric: str, known: Callable[[Tags], bool], series: int, folded: Folded
+    ) -> Tags:
+        """Like `place`, where processes come together: there is room for all that one of them may have kept apart."""
+        return self.place(tags, metric, known, series - ROOM * len(HTTP_STEPS), folded)
 
     def _fold(self, tags: Tags, stays: Collection[str], replace: Callable[[str, str], str]) -> Tags:
         folded = ((tag, value if tag in stays else replace(tag, value)) for tag, value in tags)

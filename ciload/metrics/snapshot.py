@@ -77,7 +77,7 @@ class Snapshot:
             mine = self.series.setdefault(name, {})
             for tags, sink in by_tags.items():
                 if tags not in mine and folding is not None:
-                    tags = folding.place(tags, name, mine.__contains__, len(mine), self.folded)
+                    tags = folding.place_in_whole(tags, name, mine.__contains__, len(mine), self.folded)
                 if tags not in mine:
                     mine[tags] = new_sink(self.metrics[name])
                 mine[tags].merge(sink)  # type: ignore[arg-type]

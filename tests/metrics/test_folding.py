@@ -165,9 +165,25 @@ def test_many_processes_are_bounded_together() -> None:
             whole.merge(part.bounded.take(), load.folding())
             exact.merge(part.unbounded.take())
     assert values(load, whole) == pytest.approx(values(load, exact))
-    assert all(len(series) <= 2 * MOST_SERIES for series in whole.series.values())
+    assert all(len(series) <= 3 * MOST_SERIES for series in whole.series.values())
     assert len({len(whole.series[name]) for name in whole.series}) == 1  # HTTP metrics fold together
     assert "name" in whole.folded.tags
+
+
+def test_one_process_loses_nothing_where_processes_come_together() -> None:
+    """What a process has kept apart is in the report as it was, its folded series included."""
+    load = Load([])
+    for number in range(3 * MOST_SERIES):
+        user = (("user", str(number)),) if number < MOST_SERIES + 50 else ()
+        load.request(f"/{number % 60}" if user else f"/items/{number}", 200 if number % 2 else 500, user)
+    part, whole = load.bounded.take(), Snapshot({})
+    whole.merge(part, load.folding())
+    assert {name: set(series) for name, series in whole.series.items()} == {
+        name: set(series) for name, series in part.series.items()
+    }
+    assert {key for key, _ in whole.grouped("http_reqs", "name", "method") if key[0] == "(other)"} == {
+        ("(other)", "GET")
+    }
 
 
 # --- any samples, any selectors
