@@ -42,6 +42,7 @@ from ciload.result.thresholds import Threshold, measure, not_kept_apart
 
 PHASES = ("blocked", "sending", "waiting", "receiving")
 MOST_ERRORS = 50
+LONGEST_EXAMPLE = 80
 OF_TAGS = {  # how people call the values of these tags
     "name": "names of requests", "method": "methods", "error": "errors of requests", "group": "groups",
     "check": "checks", "scenario": "scenarios", OTHER: "values of further tags",
@@ -343,7 +344,7 @@ def _about_folding(folded: Folded, thresholds: Sequence[Threshold]) -> str:
     parts = []
     for tag, values in folded.tags.items():
         called = OF_TAGS.get(tag, f"values of the tag {tag!r}")
-        first = f"(first: {values.example})"
+        first = f"(first: {_shortened(values.example)})"
         if tag in SHOWN:
             parts.append(f"{values.count} {called} were folded into (other) {first}")
         elif tag in selected:
@@ -352,6 +353,11 @@ def _about_folding(folded: Folded, thresholds: Sequence[Threshold]) -> str:
             parts.append(f"{values.count} {called}, which no threshold selects, were left out {first}")
     advice = "; give requests with changing URLs a `name=`" if "name" in folded.tags else ""
     return f"{MOST_SERIES:,} series are kept apart: {'; '.join(parts)}{advice}"
+
+
+def _shortened(text: str) -> str:
+    shown = "".join(each if each.isprintable() else "�" for each in text)
+    return shown if len(shown) <= LONGEST_EXAMPLE else f"{shown[: LONGEST_EXAMPLE - 1]}…"
 
 
 def _about_old(old: Snapshot, url: str) -> Iterable[str]:
