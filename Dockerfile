@@ -3,11 +3,6 @@ ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /source
-# hdrhistogram has wheels for x86-64 alone; elsewhere it is compiled.
-# hadolint ignore=DL3008
-RUN if [ "$(uname -m)" != x86_64 ]; then \
-        apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*; \
-    fi
 RUN python3 -m venv /opt/ciload
 COPY pyproject.toml README.md LICENSE ./
 COPY ciload ciload

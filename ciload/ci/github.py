@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ciload.ci.workflow_commands import workflow_command
 from ciload.reports.comparison import ORDER, by_importance, describe_metric
+from ciload.reports.format import format_digits
 from ciload.reports.markdown import summary_within
 from ciload.reports.plain import one_line
 from ciload.reports.values import PLACE, explain_threshold
@@ -81,7 +82,7 @@ def _output_name(path: Path) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None or not math.isfinite(value) else f"{value:.6g}"
+    return "" if value is None or not math.isfinite(value) else format_digits(value, 6)
 
 
 def _in_workspace(path: Path, environment: Mapping[str, str]) -> str:

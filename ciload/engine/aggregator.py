@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ciload.engine.control import Control, Stop
 from ciload.engine.health import Health, WorkerHealth
-from ciload.engine.load import SegmentEnd, SegmentReport
+from ciload.engine.load import SegmentEnd, SegmentReport, folding_for
 from ciload.engine.virtual_users import Unanswered
 from ciload.errors import ExitCode
 from ciload.metrics.blocks import Arm, BlockSeries
@@ -89,6 +89,7 @@ class Aggregator:
         self._plan = plan
         self._control = control
         self._observer = observer
+        self._folding = folding_for(plan)
         self._windows = Windows(plan.thresholds)
         self._watched = [each for each in plan.thresholds if each.abort_on_fail]
         self._known_s = dict.fromkeys(range(workers), 0.0)  # how far each worker that still runs has reported
@@ -99,9 +100,9 @@ class Aggregator:
     def receive(self, worker: int, report: SegmentReport) -> None:
         """One second of one worker."""
         outcome, warmup_s = self.outcome, self._plan.options.warmup
-        outcome.snapshot.merge(report.measured)
-        outcome.warmup.merge(report.warmup)
-        outcome.old.merge(report.old)
+        outcome.snapshot.merge(report.measured, self._folding)
+        outcome.warmup.merge(report.warmup, self._folding)
+        outcome.old.merge(report.old, self._folding)
         outcome.health.workers[worker].add(report.cpu_s, report.span_s, report.lag)
         self._known_s[worker] = report.at_s - warmup_s
         if report.at_s > warmup_s:
@@ -117,8 +118,8 @@ class Aggregator:
         outcome.not_started += ending.not_started
         outcome.ended_early += [each for each in ending.ended_early if each not in outcome.ended_early]
         outcome.unanswered.merge(ending.unanswered)
-        outcome.snapshot.merge(ending.measured)
-        outcome.old.merge(ending.old)
+        outcome.snapshot.merge(ending.measured, self._folding)
+        outcome.old.merge(ending.old, self._folding)
         outcome.aside.merge(ending.aside)
         for arm, servers in ending.servers.items():
             outcome.servers.setdefault(arm, set()).update(servers)

@@ -19,6 +19,7 @@ from ciload.engine.watchdog import Watchdog
 from ciload.errors import ExitCode
 from ciload.http.client import Client
 from ciload.metrics.blocks import Arm
+from ciload.metrics.folding import Folding
 from ciload.metrics.registry import Registry
 from ciload.metrics.sinks import TrendSink
 from ciload.metrics.snapshot import Snapshot
@@ -101,10 +102,11 @@ class SegmentLoad:
         self.clock = clock
         self.report = report
         self.look = look
+        self.registry.folding = folding = folding_for(plan)
         self.aside = Registry()
-        self.warmup = Registry(registry.metrics)
-        self.old = Registry(registry.metrics)
-        self.old_warmup = Registry(registry.metrics)
+        self.warmup = Registry(registry.metrics, folding)
+        self.old = Registry(registry.metrics, folding)
+        self.old_warmup = Registry(registry.metrics, folding)
         self.scenarios: list[ScenarioVUs] = []
         self.lag = TrendSink()
         self.ending = SegmentEnd()
@@ -276,6 +278,11 @@ class SegmentLoad:
         self.old_warmup.take()  # counts for nothing, and would grow
         self._reported_at, self._cpu_s = now, cpu_s
         self.report(report)
+
+
+def folding_for(plan: Plan) -> Folding:
+    """What may become of series when there are too many, given what the plan's thresholds select."""
+    return Folding((tag for threshold in plan.thresholds for tag in threshold.selector.tags), plan.scenarios)
 
 
 async def keep_watch(watchdog: Watchdog, control: Control, scope: anyio.CancelScope | None) -> None:

@@ -13,7 +13,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ciload.metrics.histogram import payload_of
 from ciload.result.document import SCHEMA_URL, Environment, Fingerprint, Phases
 
 SCHEMA = "ciload/baseline/1"
@@ -23,11 +22,6 @@ MOST_ENDPOINTS = 21  # all requests together, and the 20 busiest
 MOST_BLOCKS = 40
 MOST_TEXT = 4_000
 YEARS = range(2_000, 2_200)
-
-
-def _histogram(text: str) -> str:
-    payload_of(text)
-    return text
 
 
 def _sensible(at: datetime) -> datetime:
@@ -61,7 +55,12 @@ class StoredEndpoint(Stored):
     phases: Phases | None = None
     block_p50: list[Value | None] = Field(default_factory=list, max_length=MOST_BLOCKS)
     block_p95: list[Value | None] = Field(default_factory=list, max_length=MOST_BLOCKS)
-    histogram: Annotated[str, Field(max_length=200_000), AfterValidator(_histogram)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_histogram(cls, value: object) -> object:
+        """Files of ciload 0.1 have one, which nothing ever compared."""
+        return {key: each for key, each in value.items() if key != "histogram"} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _adds_up(self) -> StoredEndpoint:

@@ -52,7 +52,8 @@ def update(path: str | os.PathLike[str], change: Callable[[Baseline], Baseline])
     """
     target = _writable(path)
     with _alone(target):
-        changed, data = _fitting(change(read_baseline(str(target)) or Baseline()))
+        changed = change(read_baseline(str(target)) or Baseline())
+        data = changed.to_json().encode()
         if len(data) > MOST_BYTES:
             raise _too_large(str(target), "with this change; `ciload baseline prune` makes it smaller")
         parse_baseline(data, str(target))
@@ -285,20 +286,6 @@ def _explained(place: str | Path) -> Iterator[None]:
     except (OSError, ValueError, NotImplementedError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise BaselineError(f"{printable(str(place))}: {reason[:1].lower()}{reason[1:]}") from None
-
-
-def _fitting(baseline: Baseline) -> tuple[Baseline, bytes]:
-    """The baseline as bytes. No comparison needs its histograms, so the oldest of them go when it is too large."""
-    data = baseline.to_json().encode()
-    for index, run in enumerate(baseline.runs):
-        if len(data) <= MOST_BYTES:
-            break
-        bare = [each.model_copy(update={"histogram": None}) for each in run.endpoints]
-        runs = [*baseline.runs]
-        runs[index] = run.model_copy(update={"endpoints": bare})
-        baseline = baseline.model_copy(update={"runs": runs})
-        data = baseline.to_json().encode()
-    return baseline, data
 
 
 def _temporary(target: Path) -> Path:

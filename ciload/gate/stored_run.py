@@ -27,7 +27,6 @@ MOSTLY_FAILED = "more than half of its requests failed"
 TARGETS_DOING = frozenset({STARTS_DROPPED, FELL_BEHIND, MOSTLY_FAILED})
 
 LONGEST_REASON = 200
-LONGEST_HISTOGRAM = 200_000
 
 Key = tuple[str, str]
 
@@ -137,7 +136,6 @@ def _endpoint(
     rows: Mapping[Key, BlockRow],
 ) -> StoredEndpoint:
     row = rows.get(key)
-    histogram = duration.histogram if duration else None
     return StoredEndpoint(
         name=key[0][:MOST_TEXT],
         method=key[1][:MOST_TEXT],
@@ -150,5 +148,4 @@ def _endpoint(
         phases=phases,
         block_p50=row.p50[:MOST_BLOCKS] if row else [],
         block_p95=row.p95[:MOST_BLOCKS] if row else [],
-        histogram=histogram if histogram and len(histogram) <= LONGEST_HISTOGRAM else None,
     )

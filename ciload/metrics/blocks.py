@@ -9,30 +9,81 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+import numpy as np
+
 from ciload.metrics.sinks import RateSink, TrendSink
 from ciload.metrics.snapshot import Snapshot
 
 MOST_BLOCKS = 40
 MOST_ENDPOINTS = 100  # that are followed; further ones count among all requests only
+COMPACTED_AT_ONCE = 2 * MOST_ENDPOINTS  # cells; all of them are through long before the next halving
 
 Arm = Literal["new", "old"]
 Key = tuple[Arm, str, str]  # arm, name, method; all requests of an arm have neither name nor method
 
 
-class Cell:
-    """What one endpoint did in one block."""
+class PackedTimes:
+    """A trend in as few bytes as it needs: of a histogram, only the buckets in use."""
 
-    __slots__ = ("checks", "durations", "requests")
+    __slots__ = ("_counts", "_indices", "_largest", "_smallest", "_sum")
+
+    def __init__(self, times: TrendSink) -> None:
+        indices, counts = times.histogram.in_use()
+        self._indices = indices.astype(np.min_scalar_type(indices.max(initial=0)))
+        self._counts = counts.astype(np.min_scalar_type(counts.max(initial=0)))
+        self._sum, self._smallest, self._largest = times.sum, times.smallest, times.largest
+
+    def unpack_into(self, times: TrendSink) -> None:
+        times.histogram.add_buckets(self._indices.astype(np.int64), self._counts)
+        times.sum += self._sum
+        times.smallest, times.largest = min(times.smallest, self._smallest), max(times.largest, self._largest)
+
+
+class Cell:
+    """What one endpoint did in one block. Its times are packed when the block is over: a run has thousands of cells."""
+
+    __slots__ = ("_open", "_parts", "checks", "requests")
 
     def __init__(self) -> None:
-        self.durations = TrendSink()
         self.requests = RateSink()  # of which the "passes" are those that failed
         self.checks = RateSink()
+        self._open: TrendSink | None = None
+        self._parts: list[PackedTimes] = []
+
+    @property
+    def durations(self) -> TrendSink:
+        """All times, in a sink of their own."""
+        whole = TrendSink()
+        if self._open is not None:
+            whole.merge(self._open)
+        for part in self._parts:
+            part.unpack_into(whole)
+        return whole
+
+    def add_durations(self, durations: TrendSink) -> None:
+        if self._open is None:
+            self._open = TrendSink()
+        self._open.merge(durations)
+
+    def close(self) -> None:
+        """Pack what was added. More may be added later."""
+        if self._open is not None:
+            self._parts.append(PackedTimes(self._open))
+            self._open = None
 
     def merge(self, other: Cell) -> None:
-        self.durations.merge(other.durations)
+        """Add another cell, which is closed."""
+        self._parts += other._parts
         self.requests.merge(other.requests)
         self.checks.merge(other.checks)
+
+    def compact(self) -> None:
+        """Make one part of what was merged."""
+        if len(self._parts) > 1:
+            whole = TrendSink()
+            for part in self._parts:
+                part.unpack_into(whole)
+            self._parts = [PackedTimes(whole)]
 
 
 class BlockSeries:
@@ -42,12 +93,14 @@ class BlockSeries:
         self.span_s = 1
         self.cells: list[dict[Key, Cell]] = []
         self._known: set[tuple[str, str]] = set()
+        self._merged: list[Cell] = []  # that are still to be made compact
 
     def add(self, second: int, measured: Mapping[Arm, Snapshot]) -> None:
         """Take in what was measured in a second of the load, counted from 0."""
         while second // self.span_s >= MOST_BLOCKS:
             self._halve()
         while len(self.cells) <= second // self.span_s:
+            self._close_last()
             self.cells.append({})
         cells = self.cells[second // self.span_s]
         for arm, snapshot in measured.items():
@@ -59,12 +112,13 @@ class BlockSeries:
                     cell.requests.merge(failed)
             for (name, method), durations in snapshot.grouped("http_req_duration", "name", "method"):
                 assert isinstance(durations, TrendSink)
-                whole.durations.merge(durations)
+                whole.add_durations(durations)
                 if (cell := self._cell(cells, (arm, name, method))) is not None:
-                    cell.durations.merge(durations)
+                    cell.add_durations(durations)
             checks = snapshot.select("checks")
             if isinstance(checks, RateSink):
                 whole.checks.merge(checks)
+        self._compact()
 
     def _cell(self, cells: dict[Key, Cell], key: Key) -> Cell | None:
         if key[1:] not in self._known:
@@ -73,13 +127,25 @@ class BlockSeries:
             self._known.add(key[1:])
         return cells.setdefault(key, Cell())
 
+    def _close_last(self) -> None:
+        for cell in self.cells[-1].values() if self.cells else ():
+            cell.close()
+
     def _halve(self) -> None:
+        self._close_last()
         self.span_s *= 2
         halved = self.cells[::2]
         for cells, following in zip(halved, self.cells[1::2], strict=False):
             for key, cell in following.items():
                 cells.setdefault(key, Cell()).merge(cell)
         self.cells = halved
+        self._merged = [cell for cells in halved for cell in cells.values()]
+
+    def _compact(self) -> None:
+        """A few at a time: all at once would hold up the virtual users of this process."""
+        for cell in self._merged[-COMPACTED_AT_ONCE:]:
+            cell.compact()
+        del self._merged[-COMPACTED_AT_ONCE:]
 
     def ranked(self) -> list[Key]:
         """All requests of each arm first, then the endpoints with the most requests."""

@@ -3,32 +3,20 @@
 The layout is HdrHistogram's (Gil Tene, http://hdrhistogram.org) with 3 significant digits: values up to 2,047 are
 exact, above that a bucket is at most 0.1% wide. The library's own `record_value` takes about 0.6 µs a value and 190 kB
 a histogram; a load test has thousands of histograms and millions of values, so recording is vectorised here and counts
-cover only the buckets in use. The wire format is left to the library (`encode`, `decode`).
+cover only the buckets in use.
 """
 
 from __future__ import annotations
 
-import binascii
-import struct
-import zlib
-from base64 import b64decode
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
+
+from ciload.metrics.hdr_encoding import Ints, encode
 
 SIGNIFICANT_DIGITS = 3
 HALF_BITS = 10  # half of the 2,048 sub-buckets that 3 digits need
 GRAIN = 256  # counts grow by whole grains, so that a slow drift does not reallocate at every step
 LARGEST = 1 << 53  # beyond this a float has no exact integer
-
-# HdrHistogram V2: an outer header before the compressed part, and in that an inner one before the counts.
-OUTER = struct.Struct(">II")  # cookie, length of the rest
-INNER = struct.Struct(">IIIIQQd")  # cookie, length of the counts, offset, digits, lowest, highest value, ratio
-OUTER_COOKIE, INNER_COOKIE = 0x1C849314, 0x1C849313
-MOST_BYTES = INNER.size + 9 * (48 << HALF_BITS)  # 9 bytes for each count there can be
-
-Ints = npt.NDArray[np.int64]
 
 
 def bucket_of(values: Ints) -> Ints:
@@ -62,12 +50,20 @@ class Histogram:
         low = int(indices.min())
         self._add(low, np.bincount(indices - low))
 
+    def record_counts(self, values: Ints, counts: Ints) -> None:
+        """Count each value as often as `counts` says."""
+        indices = bucket_of(values)
+        low = int(indices.min())
+        self._add(low, np.bincount(indices - low, weights=counts).astype(np.int64))
+
     def record_zeros(self, count: int) -> None:
         if count:
             self._add(0, np.array([count], dtype=np.int64))
 
     def merge(self, other: Histogram) -> None:
-        if other.total:
+        if not self.total:
+            self.first, self.counts, self.total = other.first, other.counts.copy(), other.total
+        elif other.total:
             self._add(other.first, other.counts)
 
     def minus(self, earlier: Histogram) -> Histogram:
@@ -104,69 +100,20 @@ class Histogram:
         result: npt.NDArray[np.float64] = low + (high - low) * (ranks - low_rank)
         return result
 
-    def encode(self) -> str:
-        """HdrHistogram V2 compressed, base64: what every HdrHistogram implementation reads."""
+    def in_use(self) -> tuple[Ints, Ints]:
+        """Indices of the buckets that something was recorded in, ascending, and the counts there."""
         used = np.flatnonzero(self.counts)
-        values = middle_of(self.first + used).astype(np.int64)
-        largest = max(int(values[-1]) if len(values) else 0, 2 << HALF_BITS)
-        library = _library().HdrHistogram(1, largest, SIGNIFICANT_DIGITS)
-        for value, count in zip(values.tolist(), self.counts[used].tolist(), strict=True):
-            library.record_value(value, count)
-        encoded: bytes = library.encode()
-        return encoded.decode("ascii")
+        return self.first + used, self.counts[used]
 
-    @classmethod
-    def decode(cls, text: str) -> Histogram:
-        """The histogram that `encode` wrote.
+    def add_buckets(self, indices: Ints, counts: Ints) -> None:
+        """Add what `in_use` gave."""
+        if len(indices):
+            self._cover(int(indices[0]), int(indices[-1]) + 1)
+            self.counts[indices - self.first] += counts
+            self.total += int(counts.sum())
 
-        Raises:
-            ValueError: the text is not an encoded histogram of 3 significant digits.
-        """
-        histogram = cls()
-        payload_of(text)
-        try:
-            library = _library().HdrHistogram.decode(text)
-        except Exception as error:  # the library raises whatever its layers raise
-            raise ValueError(f"not an encoded histogram: {error}") from error
-        # The library adds counts up in 64 bits, where enough of them come out as few.
-        if not 0 <= library.total_count <= LARGEST or any(not 0 <= n <= LARGEST for n in library.encoder.get_counts()):
-            raise ValueError("not an encoded histogram: it claims more values than there can be")
-        for item in library.get_recorded_iterator():
-            value = np.array([item.value_iterated_to], dtype=np.int64)
-            histogram._add(int(bucket_of(value)[0]), np.array([item.count_at_value_iterated_to]))
-        return histogram
-
-
-def payload_of(text: str) -> bytes:
-    """What is inside of an encoded histogram, once neither its headers nor its size can do harm.
-
-    It may have been made to exhaust the memory of whoever believes it: a few kB can claim to hold, or unpack to, GBs.
-
-    Raises:
-        ValueError: the text is not an encoded histogram of 3 significant digits, or larger than one can be.
-    """
-    try:
-        data = b64decode(text, validate=True)
-        cookie, length = OUTER.unpack_from(data)
-        unpacking = zlib.decompressobj()
-        payload = unpacking.decompress(data[OUTER.size :], MOST_BYTES + 1)
-        inner, counts, offset, digits, lowest, highest, _ = INNER.unpack_from(payload)
-    except (ValueError, binascii.Error, struct.error, zlib.error) as error:
-        raise ValueError(f"not an encoded histogram: {error}") from None
-    if (cookie, inner) != (OUTER_COOKIE, INNER_COOKIE):
-        raise ValueError("not an encoded histogram: it does not begin as HdrHistogram V2 does")
-    if len(payload) > MOST_BYTES:
-        raise ValueError(f"not an encoded histogram: it unpacks to more than {MOST_BYTES} bytes")
-    if length != len(data) - OUTER.size or counts != len(payload) - INNER.size or not unpacking.eof:
-        raise ValueError("not an encoded histogram: it is not as long as it says")
-    if digits != SIGNIFICANT_DIGITS:
-        raise ValueError(f"a histogram of {digits} significant digits, not {SIGNIFICANT_DIGITS}")
-    if (lowest, offset) != (1, 0) or not 2 <= highest <= 2 * LARGEST:
-        raise ValueError(f"not an encoded histogram: it claims values from {lowest} to {highest}")
-    return payload
-
-
-def _library() -> Any:
-    import hdrh.histogram  # imported late: only a result's last second needs it
-
-    return hdrh.histogram
+    def encode(self) -> str:
+        """HdrHistogram V2 compressed, base64."""
+        indices, counts = self.in_use()
+        highest = int(middle_of(indices[-1:]).astype(np.int64).max(initial=2 << HALF_BITS))
+        return encode(indices, counts, highest, SIGNIFICANT_DIGITS)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
-from ciload.metrics.errors_tally import OTHER, ErrorTally
+from ciload.metrics.errors_tally import ErrorTally
+from ciload.metrics.folding import Folded, Folding
 from ciload.metrics.metric import BUILTIN, Metric
 from ciload.metrics.series import HttpSeries, Tags
 from ciload.metrics.sinks import RateSink, Sink, new_sink
 from ciload.metrics.snapshot import Snapshot
 
-MOST_SERIES = 1_000
+MOST_METRICS = 1_000
+MOST_SCOPES = 1_000
+MOST_CACHED = 50_000  # answers in the caches of all scopes: several keys may mean one series, and scopes are many
 
+K = TypeVar("K")
+V = TypeVar("V")
 HttpKey = tuple[str, str, int, str, Tags]
 
 
@@ -20,24 +26,41 @@ class MetricConflictError(ValueError):
     """Two metrics of one name that differ in kind or unit."""
 
 
-class Registry:
-    """Everything measured in this process since it started, in bounded memory."""
+class MetricLimitError(ValueError):
+    """A script makes up more metrics than can be kept: their names cannot be folded, as they mean different things."""
 
-    def __init__(self, metrics: Mapping[str, Metric] = BUILTIN) -> None:
+
+class Registry:
+    """Everything measured in this process since it started, in bounded memory.
+
+    Args:
+        metrics: those that are known.
+        folding: what to do with new series when there are too many.
+    """
+
+    def __init__(self, metrics: Mapping[str, Metric] = BUILTIN, folding: Folding | None = None) -> None:
         self.metrics: dict[str, Metric] = dict(metrics)
+        self.folding = Folding() if folding is None else folding
+        self.folded = Folded()
         self.http: dict[Tags, HttpSeries] = {}
         self.sinks: dict[tuple[str, Tags], Sink] = {}
-        self.scopes = 0
+        self.scopes = 0  # that are kept to be found again
         self.errors = ErrorTally()
         self.marked_failed: dict[str, None] = {}  # reasons given to fail_test(), each once
-        self.overflowed = False  # some names or tags were folded into "(other)"
+        self._caches: list[dict[Any, Any]] = []  # of the scopes
+        self._cached = 0  # entries in them
 
     def declare(self, metric: Metric) -> None:
         """Make a metric known, so that thresholds can be checked against it before the run.
 
         Raises:
             MetricConflictError: the name is taken by a metric of another kind or unit.
+            MetricLimitError: there are too many.
         """
+        if metric.name not in self.metrics and len(self.metrics) >= MOST_METRICS:
+            raise MetricLimitError(
+                f"metric {metric.name!r}: more than {MOST_METRICS:,} metrics; use tags to tell apart"
+            )
         known = self.metrics.setdefault(metric.name, metric)
         if known != metric:
             raise MetricConflictError(
@@ -47,29 +70,49 @@ class Registry:
                 + (f" in {metric.unit}" if metric.unit else "")
             )
 
-    def full(self) -> bool:
-        return len(self.http) + len(self.sinks) >= MOST_SERIES
+    def http_series(self, tags: Tags, failed: bool) -> HttpSeries:
+        """The series that requests with these tags belong to, which may have others if there are too many."""
+        series = self.http.get(tags)
+        if series is None:
+            tags = self.folding.place(tags, "http_reqs", self.http.__contains__, len(self.http), self.folded)
+            series = self.http.get(tags)
+        if series is None:
+            series = self.http[tags] = HttpSeries(tags, failed, dict(tags).get("error", ""))
+        return series
 
-    def sink(self, metric: Metric, tags: Tags) -> Sink | None:
-        """The sink of one series; None when it would be a new one and there are too many already."""
+    def sink(self, metric: Metric, tags: Tags) -> Sink:
+        """The sink that samples of any other metric belong to, likewise."""
         sink = self.sinks.get((metric.name, tags))
-        return self._new_sink(metric, tags) if sink is None and not self.full() else sink
-
-    def sink_anyway(self, metric: Metric, tags: Tags) -> Sink:
-        """The sink of a series that must exist although there are too many: the "(other)" of its kind."""
-        self.overflowed = True
-        return self.sinks.get((metric.name, tags)) or self._new_sink(metric, tags)
-
-    def _new_sink(self, metric: Metric, tags: Tags) -> Sink:
-        self.declare(metric)
-        sink = self.sinks[(metric.name, tags)] = new_sink(metric.kind, metric.unit)
+        if sink is None:
+            self.declare(metric)
+            known = partial(self._has_sink, metric.name)
+            tags = self.folding.place(tags, metric.name, known, len(self.sinks), self.folded)
+            sink = self.sinks.get((metric.name, tags))
+        if sink is None:
+            sink = self.sinks[(metric.name, tags)] = new_sink(metric)
         return sink
+
+    def _has_sink(self, name: str, tags: Tags) -> bool:
+        return (name, tags) in self.sinks
+
+    def remember(self, cache: dict[K, V], key: K, value: V) -> V:
+        """Put the answer into a scope's cache. All of them share a bound, and are emptied when it is reached."""
+        if self._cached >= MOST_CACHED:
+            for each in self._caches:
+                each.clear()
+            self._caches, self._cached = [], 0
+        if not cache:
+            self._caches.append(cache)
+        cache[key] = value
+        self._cached += 1
+        return value
 
     def take(self) -> Snapshot:
         """Everything measured since it was last taken; the registry starts again from nothing."""
         errors, self.errors = self.errors, ErrorTally()
         marked_failed, self.marked_failed = self.marked_failed, {}
-        snapshot = Snapshot(dict(self.metrics), errors=errors, marked_failed=marked_failed, overflowed=self.overflowed)
+        folded, self.folded = self.folded, Folded()
+        snapshot = Snapshot(dict(self.metrics), errors=errors, marked_failed=marked_failed, folded=folded)
         for series in self.http.values():
             series.fold()
             if not series.sinks:
@@ -110,41 +153,37 @@ class Scope:
         self.custom: dict[str, Sink] = {}
         self._children: dict[str, Scope] = {}
         self._tagged: dict[Tags, Scope] = {}
-        self._base = self  # the same place without a virtual user's tags
+        self._base: Scope | None = None  # the same place without a virtual user's tags, if there are any
         self._own: Tags = ()  # these tags
 
     def within(self, group: str) -> Scope:
         """The scope of a group inside this one."""
         child = self._children.get(group)
         if child is None:
-            if self._base is not self:
+            if self._base is not None:
                 child = self._base.within(group).tagged(self._own)
-            elif self.registry.scopes >= MOST_SERIES:
-                self.registry.overflowed = True
-                return self._children.get(OTHER) or self._children.setdefault(OTHER, self._child(OTHER))
             else:
-                child = self._child(group)
-            self._children[group] = child
+                child = Scope(self.registry, group=f"{self.group}::{group}", tags=self.fixed)
+            self._keep(self._children, group, child)
         return child
-
-    def _child(self, group: str) -> Scope:
-        self.registry.scopes += 1
-        return Scope(self.registry, group=f"{self.group}::{group}", tags=self.fixed)
 
     def tagged(self, tags: Tags) -> Scope:
         """The scope of a virtual user with tags of its own, in the same place."""
-        base = self._base
+        base = self._base or self
         if not tags:
             return base
         scope = base._tagged.get(tags)
         if scope is None:
-            if self.registry.scopes >= MOST_SERIES:
-                self.registry.overflowed = True
-                return base
-            self.registry.scopes += 1
-            scope = base._tagged[tags] = Scope(self.registry, group=self.group, tags=base.fixed + tags)
+            scope = Scope(self.registry, group=self.group, tags=base.fixed + tags)
             scope._base, scope._own = base, tags
+            self._keep(base._tagged, tags, scope)
         return scope
+
+    def _keep(self, scopes: dict[K, Scope], key: K, scope: Scope) -> None:
+        """Let it be found again. Beyond a bound, scopes last as long as somebody is there: groups made of data end."""
+        if self.registry.scopes < MOST_SCOPES:
+            self.registry.scopes += 1
+            scopes[key] = scope
 
     def tags(self, extra: Mapping[str, str] | Tags = ()) -> Tags:
         """The tags of a sample taken here: of run, scenario, virtual user and group, and `extra`, which wins."""
@@ -155,7 +194,6 @@ class Scope:
         """Find or make the series for (name, method, status, error, tags); `self.http` caches the answer."""
         name, method, status, error, extra = key
         failed = not 200 <= status < 400  # k6's default of expected statuses
-        registry = self.registry
         facts = {
             "name": name,
             "method": method,
@@ -164,34 +202,19 @@ class Scope:
             "error": error,
             "error_code": str(int(error_code)) if error_code else "",
         }
-        tags = self.tags(dict(extra) | facts)
-        series = registry.http.get(tags)
-        if series is None and registry.full():
-            registry.overflowed = True
-            tags = self.tags(facts | {"name": OTHER} | ({"error": OTHER} if error else {}))
-            series = registry.http.get(tags)
-            if series is None:
-                series = registry.http[tags] = HttpSeries(tags, failed, error)
-            return series
-        if series is None:
-            series = registry.http[tags] = HttpSeries(tags, failed, error)
-        if len(self.http) >= MOST_SERIES:  # several keys may mean one series, so the cache has a bound of its own
-            self.http.clear()
-        self.http[key] = series
-        return series
+        series = self.registry.http_series(self.tags(dict(extra) | facts), failed)
+        return self.registry.remember(self.http, key, series)
 
     def check_sink(self, name: str, tags: Mapping[str, str] | None = None) -> RateSink:
         """Find or make the pass/fail counts of a check; `self.checks` caches the answer where there are no tags."""
-        metric = BUILTIN["checks"]
         more = {str(key): str(value) for key, value in (tags or {}).items()}
-        sink = self.registry.sink(metric, self.tags(more | {"check": name}))
-        if sink is None:
-            sink = self.registry.sink_anyway(metric, self.tags({"check": OTHER}))
-        elif not tags:
-            self.checks[name] = cast(RateSink, sink)
-        return cast(RateSink, sink)
+        sink = cast(RateSink, self.sink(BUILTIN["checks"], more | {"check": name}))
+        return sink if tags else self.registry.remember(self.checks, name, sink)
+
+    def custom_sink(self, metric: Metric) -> Sink:
+        """The sink of a script's own metric, without tags of its own; `self.custom` caches the answer."""
+        return self.registry.remember(self.custom, metric.name, self.sink(metric))
 
     def sink(self, metric: Metric, tags: Mapping[str, str] | Tags = ()) -> Sink:
-        """The sink of any other metric here; extra tags are dropped when there are too many combinations."""
-        sink = self.registry.sink(metric, self.tags(tags))
-        return self.registry.sink_anyway(metric, self.tags()) if sink is None else sink
+        """The sink of any metric but those of HTTP."""
+        return self.registry.sink(metric, self.tags(tags))

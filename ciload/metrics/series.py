@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ciload.metrics.metric import BUILTIN
-from ciload.metrics.sinks import LONGEST_MS, CounterSink, RateSink, Sink, TrendSink, new_sink
+from ciload.metrics.sinks import CounterSink, RateSink, Sink, TrendSink, new_sink
 
 Tags = tuple[tuple[str, str], ...]
 
 # Phases that are 0 for every request on a kept-alive connection: only their non-zero values are appended.
 SPARSE = ("blocked", "looking_up", "connecting", "tls_handshaking")
 DENSE = ("sending", "waiting", "receiving")
+HTTP_METRICS = frozenset(name for name in BUILTIN if name.startswith(("http_", "data_")))  # what an HttpSeries feeds
 
 
 class HttpSeries:
@@ -69,11 +70,11 @@ class HttpSeries:
         self._count(requests)
         phases = {phase: np.frombuffer(getattr(self, phase)) * 1e3 for phase in SPARSE + DENSE}
         durations = phases["sending"] + phases["waiting"] + phases["receiving"]
-        of_all = TrendSink(LONGEST_MS)
+        of_all = TrendSink()
         of_all.add_many(durations)
         self._trend("duration").merge(of_all)
         if self.waited:  # otherwise it is the same, and putting values into a histogram is what a fold costs
-            of_all = TrendSink(LONGEST_MS)
+            of_all = TrendSink()
             of_all.add_many(self._since_due(durations))
         self._trend("response_time").merge(of_all)
         for phase, values in phases.items():
@@ -107,6 +108,5 @@ class HttpSeries:
     def _sink(self, name: str) -> Sink:
         sink = self.sinks.get(name)
         if sink is None:
-            metric = BUILTIN[name]
-            sink = self.sinks[name] = new_sink(metric.kind, metric.unit)
+            sink = self.sinks[name] = new_sink(BUILTIN[name])
         return sink

@@ -9,15 +9,20 @@ import math
 import time
 from array import array
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ciload.metrics.float_histogram import FloatHistogram
 from ciload.metrics.histogram import LARGEST, Histogram
-from ciload.metrics.metric import Kind
+from ciload.metrics.metric import BUILTIN, Kind, Metric
 
-STEPS_PER_UNIT = 1_000  # a trend in ms keeps µs
-LONGEST_MS = 3_600_000.0  # a measured time is kept up to 1 h; see TrendSink.clamped
+CHUNK = 4_096  # samples that are put into a histogram at once: what that takes stays in the processor's cache
+STEPS_PER_MS = 1_000  # a measured time is kept in µs,
+LONGEST_MS = 3_600_000.0  # up to 1 h; see TrendSink.clamped
+# Of any sample that a script may add: what is still finite after a million million of them have been summed up.
+LARGEST_SAMPLE = 1e290
 
 
 class CounterSink:
@@ -119,24 +124,34 @@ class RateSink:
         return self.passes / self.total if self.total else math.nan
 
 
+class Encoded(NamedTuple):
+    """A histogram in HdrHistogram's encoding, and what 1 in it stands for. None if that encoding cannot hold it."""
+
+    text: str | None
+    step: float = 1 / STEPS_PER_MS
+
+
 class TrendSink:
-    """The distribution of a value: exact count, sum, min and max; percentiles to 0.1%.
+    """The distribution of a measured time in ms: exact count, sum, min and max; percentiles to 0.1% and 1 µs.
 
     Samples wait in `pending` until `fold`, because feeding a histogram one by one would cost more than the request
-    it describes. Values outside the histogram's range (negative, or above `largest`) are clamped and counted.
+    it describes. Times outside the histogram's range (negative, or above an hour) are clamped and counted.
     """
 
-    __slots__ = ("clamped", "histogram", "largest", "pending", "smallest", "sum", "top")
+    __slots__ = ("clamped", "histogram", "largest", "pending", "smallest", "sum")
     kind = Kind.TREND
 
-    def __init__(self, top: float = LARGEST / STEPS_PER_UNIT) -> None:
+    def __init__(self) -> None:
         self.pending = array("d")
-        self.histogram = Histogram()
+        self.histogram: Any = self._new_histogram()
         self.sum = 0.0
         self.smallest = math.inf
         self.largest = -math.inf
         self.clamped = 0
-        self.top = top
+
+    @staticmethod
+    def _new_histogram() -> Histogram | FloatHistogram:
+        return Histogram()
 
     def add(self, value: float) -> None:
         self.pending.append(value)
@@ -150,16 +165,23 @@ class TrendSink:
     def add_many(self, values: npt.NDArray[np.float64], zeros: int = 0) -> None:
         """Count samples at once, and `zeros` further samples of the value 0."""
         if zeros:
-            self.histogram.record_zeros(zeros)
+            self._record_zeros(zeros)
             self.smallest, self.largest = min(self.smallest, 0.0), max(self.largest, 0.0)
         if len(values):
             self.sum += float(values.sum())
             smallest, largest = float(values.min()), float(values.max())
             self.smallest, self.largest = min(self.smallest, smallest), max(self.largest, largest)
-            if smallest < 0 or largest > self.top:
-                self.clamped += int(np.count_nonzero((values < 0) | (values > self.top)))
-                values = np.clip(values, 0, self.top)
-            self.histogram.record(np.rint(values * STEPS_PER_UNIT).astype(np.int64))
+            self._record(values)
+
+    def _record_zeros(self, count: int) -> None:
+        self.histogram.record_zeros(count)
+
+    def _record(self, values: npt.NDArray[np.float64]) -> None:
+        if self.smallest < 0 or self.largest > LONGEST_MS:
+            self.clamped += int(np.count_nonzero((values < 0) | (values > LONGEST_MS)))
+            values = np.clip(values, 0, LONGEST_MS)
+        for start in range(0, len(values), CHUNK):
+            self.histogram.record(np.rint(values[start : start + CHUNK] * STEPS_PER_MS).astype(np.int64))
 
     def merge(self, other: TrendSink) -> None:
         self.fold()
@@ -174,7 +196,7 @@ class TrendSink:
         """Min and max are exact if `earlier` had not reached them yet, else as exact as percentiles."""
         self.fold()
         earlier.fold()
-        rest = TrendSink(self.top)
+        rest = type(self)()
         rest.histogram = self.histogram.minus(earlier.histogram)
         if rest.histogram.total:
             rest.sum = self.sum - earlier.sum
@@ -189,7 +211,7 @@ class TrendSink:
 
     def take(self) -> TrendSink:
         self.fold()
-        taken = TrendSink(self.top)
+        taken = type(self)()
         for name in TrendSink.__slots__:
             value = getattr(taken, name)
             setattr(taken, name, getattr(self, name))
@@ -203,7 +225,7 @@ class TrendSink:
     @property
     def count(self) -> int:
         self.fold()
-        return self.histogram.total
+        return int(self.histogram.total)
 
     @property
     def mean(self) -> float:
@@ -214,18 +236,69 @@ class TrendSink:
         if self.empty:
             return [math.nan] * len(percents)
         ranks = np.asarray(percents, dtype=np.float64) / 100 * (self.count - 1)
-        values = self.histogram.value_at_ranks(ranks) / STEPS_PER_UNIT
-        return [float(value) for value in np.clip(values, self.smallest, self.largest)]
+        return [float(value) for value in np.clip(self._at_ranks(ranks), self.smallest, self.largest)]
+
+    def _at_ranks(self, ranks: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        values: npt.NDArray[np.float64] = self.histogram.value_at_ranks(ranks) / STEPS_PER_MS
+        return values
+
+    def encode(self) -> Encoded:
+        self.fold()
+        return Encoded(self.histogram.encode())
+
+
+class FloatTrendSink(TrendSink):
+    """The distribution of numbers of any size and sign: exact count, sum, min and max; percentiles to 0.1%."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def _new_histogram() -> Histogram | FloatHistogram:
+        return FloatHistogram()
+
+    def _record_zeros(self, count: int) -> None:
+        self.histogram.record(np.zeros(count))
+
+    def _record(self, values: npt.NDArray[np.float64]) -> None:
+        self.histogram.record(values)
+
+    def _at_ranks(self, ranks: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        values: npt.NDArray[np.float64] = self.histogram.value_at_ranks(ranks)
+        return values
+
+    def encode(self) -> Encoded:
+        self.fold()
+        values = self.histogram.values()
+        step = _step(values)
+        if step is None:
+            return Encoded(None)
+        whole = Histogram()
+        if len(values):
+            whole.record_counts(np.rint(values / step).astype(np.int64), self.histogram.counts)
+        return Encoded(whole.encode(), step)
+
+
+def _step(values: npt.NDArray[np.float64]) -> float | None:
+    """The power of ten to count these numbers in, so that they keep three digits; None when integers have no room."""
+    if not len(values) or not values.any():
+        return 1 / STEPS_PER_MS
+    if values.min() < 0:
+        return None
+    smallest, largest = float(values[values > 0].min()), float(values.max())
+    usual = smallest >= 1 and largest * STEPS_PER_MS <= LARGEST
+    step = 1 / STEPS_PER_MS if usual else float(f"1e{math.floor(math.log10(smallest)) - 4}")
+    return step if largest <= LARGEST * step else None
 
 
 Sink = CounterSink | GaugeSink | RateSink | TrendSink
 
 
-def new_sink(kind: Kind, unit: str = "") -> Sink:
-    if kind is Kind.COUNTER:
+def new_sink(metric: Metric) -> Sink:
+    """An empty sink for a metric's samples."""
+    if metric.kind is Kind.COUNTER:
         return CounterSink()
-    if kind is Kind.GAUGE:
+    if metric.kind is Kind.GAUGE:
         return GaugeSink()
-    if kind is Kind.RATE:
+    if metric.kind is Kind.RATE:
         return RateSink()
-    return TrendSink(LONGEST_MS) if unit == "ms" else TrendSink()
+    return TrendSink() if metric.name in BUILTIN else FloatTrendSink()

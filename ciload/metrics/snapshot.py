@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ciload.metrics.errors_tally import ErrorTally
+from ciload.metrics.folding import Folded, Folding
 from ciload.metrics.metric import Metric
 from ciload.metrics.series import Tags
 from ciload.metrics.sinks import Sink, TrendSink, new_sink
@@ -25,7 +26,7 @@ class Snapshot:
     errors: ErrorTally = field(default_factory=ErrorTally)
     request_errors: ErrorTally = field(default_factory=ErrorTally)
     marked_failed: dict[str, None] = field(default_factory=dict)  # reasons given to fail_test()
-    overflowed: bool = False
+    folded: Folded = field(default_factory=Folded)  # because there were too many series
 
     def select(self, name: str, tags: Wanted | None = None) -> Sink | None:
         """The merge of all series of a metric that carry every one of `tags`; None when there is none."""
@@ -43,28 +44,46 @@ class Snapshot:
             if merged is not None:
                 yield values_of_keys, merged
 
+    def sums(self, name: str, *keys: str) -> dict[tuple[str, ...], tuple[float, int]]:
+        """Sum and count of a trend by the values of tags: what a mean needs, without merging histograms."""
+        found: dict[tuple[str, ...], tuple[float, int]] = {}
+        for tags, sink in self.series.get(name, {}).items():
+            assert isinstance(sink, TrendSink)
+            values = dict(tags)
+            key = tuple(values.get(each, "") for each in keys)
+            total, count = found.get(key, (0.0, 0))
+            found[key] = total + sink.sum, count + sink.count
+        return found
+
     def _merged(self, name: str, sinks: list[Sink]) -> Sink | None:
         if not sinks:
             return None
-        metric = self.metrics[name]
-        merged = new_sink(metric.kind, metric.unit)
+        merged = new_sink(self.metrics[name])
         for sink in sinks:
             merged.merge(sink)  # type: ignore[arg-type]  # one metric, one kind
         return merged
 
-    def merge(self, other: Snapshot) -> None:
+    def merge(self, other: Snapshot, folding: Folding | None = None) -> None:
+        """Add what another part of the run measured, which is left as it is.
+
+        Args:
+            other: the other part.
+            folding: bounds the number of series of each metric. Which of them are kept then depends on the order of
+                the parts, though what thresholds select does not.
+        """
         self.metrics |= other.metrics
+        self.folded.merge(other.folded)
         for name, by_tags in other.series.items():
             mine = self.series.setdefault(name, {})
             for tags, sink in by_tags.items():
-                metric = self.metrics[name]
+                if tags not in mine and folding is not None:
+                    tags = folding.place_in_whole(tags, name, mine.__contains__, len(mine), self.folded)
                 if tags not in mine:
-                    mine[tags] = new_sink(metric.kind, metric.unit)
+                    mine[tags] = new_sink(self.metrics[name])
                 mine[tags].merge(sink)  # type: ignore[arg-type]
         self.errors.merge(other.errors)
         self.request_errors.merge(other.request_errors)
         self.marked_failed |= other.marked_failed
-        self.overflowed |= other.overflowed
 
     def trend(self, name: str, tags: Wanted | None = None) -> TrendSink:
         """Like `select` for a trend; an empty one when nothing was measured."""

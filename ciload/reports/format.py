@@ -21,12 +21,13 @@ ARITHMETIC = Context(prec=60)  # our own: scripts share this process, and may ha
 
 # How a unit is written, smallest first: the symbol, and the power of ten between it and the unit of the value.
 Scale = tuple[tuple[str, int], ...]
+NO_UNIT: Scale = (("", 0),)
 SCALES: Mapping[str, Scale] = {
     "ms": (("µs", -3), ("ms", 0), ("s", 3)),
     "bytes": ((" B", 0), (" kB", 3), (" MB", 6), (" GB", 9), (" TB", 12)),
     "bytes/s": ((" B/s", 0), (" kB/s", 3), (" MB/s", 6), (" GB/s", 9), (" TB/s", 12)),
     "/s": (("/s", 0),),
-    "": (("", 0),),
+    "": NO_UNIT,
 }
 PERCENT: Scale = (("%", -2),)
 
@@ -59,7 +60,8 @@ def format_share(part: float, whole: float) -> str:
 def format_against(value: float, operator: str, limit: float, unit: str) -> str:
     """Like `format_value`, with as many more digits as it takes for the text to keep the limit exactly if `value` does.
 
-    200.0004 against `<200` is `200.0004ms`: `200ms` would leave readers wondering, and is another number.
+    200.0004 against `<200` is `200.0004ms`: `200ms` would leave readers wondering, and is another number. A number
+    without a unit may be a share, which reads 1 only when it is all: 0.9968 against `>0.99` is `0.997`.
 
     Args:
         value: what was measured.
@@ -70,6 +72,12 @@ def format_against(value: float, operator: str, limit: float, unit: str) -> str:
     if not math.isfinite(value):
         return str(value)
     return _agreeing(_exact(value), HOLDS[operator], _exact(limit), _scale(unit))
+
+
+def format_digits(value: float, digits: int) -> str:
+    """A number for other programs, of so many significant digits, or more: it reads 1 only when it is 1."""
+    texts = (f"{value:.{each}g}" for each in count(digits))
+    return next(text for text in texts if (float(text) == 1) == (value == 1))
 
 
 def _exact(value: float) -> Decimal:
@@ -83,7 +91,8 @@ def _scale(unit: str) -> Scale:
 def _agreeing(value: Decimal, holds: Callable[[Decimal, Decimal], bool], limit: Decimal, scale: Scale) -> str:
     for decimals in count(DECIMALS):  # ends: with enough decimals the text is exact
         text, shown = _write(value, scale, decimals)
-        if holds(shown, limit) == holds(value, limit) and (shown == limit) == (value == limit):
+        told_from_limit = holds(shown, limit) == holds(value, limit) and (shown == limit) == (value == limit)
+        if told_from_limit and (scale is not NO_UNIT or (shown == 1) == (value == 1)):
             return text
     raise AssertionError
 

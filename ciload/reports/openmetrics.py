@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ciload.reports.format import format_digits
 from ciload.result.document import RunResult
 
 
@@ -41,4 +42,4 @@ def _figures(result: RunResult) -> Iterator[tuple[str, str, str, float]]:
 
 
 def _digits(value: float) -> str:
-    return f"{value:.3g}"
+    return format_digits(value, 3)

@@ -9,8 +9,10 @@ from typing import Any
 from pydantic_core import PydanticSerializationError
 
 from ciload.metrics.blocks import BlockSeries, Cell
+from ciload.metrics.errors_tally import OTHER
+from ciload.metrics.folding import MOST_SERIES, SHOWN, Folded
 from ciload.metrics.metric import BUILTIN
-from ciload.metrics.sinks import CounterSink, GaugeSink, RateSink, Sink, TrendSink
+from ciload.metrics.sinks import CounterSink, Encoded, GaugeSink, RateSink, Sink, TrendSink
 from ciload.metrics.snapshot import Snapshot
 from ciload.result.document import (
     CI,
@@ -36,10 +38,15 @@ from ciload.result.document import (
     TimelineRow,
 )
 from ciload.result.judgement import Evidence, judge
-from ciload.result.thresholds import Threshold, measure
+from ciload.result.thresholds import Threshold, measure, not_kept_apart
 
 PHASES = ("blocked", "sending", "waiting", "receiving")
 MOST_ERRORS = 50
+LONGEST_EXAMPLE = 80
+OF_TAGS = {  # how people call the values of these tags
+    "name": "names of requests", "method": "methods", "error": "errors of requests", "group": "groups",
+    "check": "checks", "scenario": "scenarios", OTHER: "values of further tags",
+}  # fmt: skip
 MOST_BLOCK_ROWS = 20  # endpoints whose blocks are kept, of each arm
 
 
@@ -117,7 +124,7 @@ def build_result(snapshot: Snapshot, facts: Facts) -> tuple[RunResult, Evidence]
             timeline=list(facts.timeline),
             generator=facts.generator,
             blocks=_blocks(facts.blocks) if facts.blocks is not None and facts.blocks.cells else None,
-            phases=_phases(_trends(snapshot)),
+            phases=_all_phases(snapshot),
             old_arm=_old_arm(facts.old, facts) if facts.old is not None else None,
             verdict=judge(evidence),
         )
@@ -147,9 +154,10 @@ def distribution(sink: TrendSink, *, encode: bool = True) -> Distribution | None
     if sink.empty:
         return None
     med, p90, p95, p99 = sink.percentiles([50, 90, 95, 99])
+    histogram = sink.encode() if encode else Encoded(None)
     return Distribution(
         count=sink.count, avg=sink.mean, min=sink.smallest, med=med, max=sink.largest, p90=p90, p95=p95, p99=p99,
-        clamped=sink.clamped, histogram=sink.histogram.encode() if encode else None,
+        clamped=sink.clamped, histogram=histogram.text, histogram_step=histogram.step,
     )  # fmt: skip
 
 
@@ -177,35 +185,35 @@ def _endpoints(snapshot: Snapshot, load_s: float) -> Iterable[Endpoint]:
         statuses.setdefault((name, method), {})[status] = int(sink.total)
     failed = dict(snapshot.grouped("http_req_failed", "name", "method"))
     received = dict(snapshot.grouped("data_received", "name", "method"))
-    trends = {phase: dict(snapshot.grouped(f"http_req_{phase}", "name", "method")) for phase in PHASES}
+    phases = {phase: snapshot.sums(f"http_req_{phase}", "name", "method") for phase in PHASES}
     durations = dict(snapshot.grouped("http_req_duration", "name", "method"))
     for key, counts in statuses.items():
         requests = sum(counts.values())
-        duration, wait = durations.get(key), trends["waiting"].get(key)
+        duration, means = durations.get(key), _phases({phase: by_key.get(key) for phase, by_key in phases.items()})
         yield Endpoint(
             name=key[0],
             method=key[1],
             requests=requests,
             rate=requests / load_s if load_s else 0.0,
-            failed=getattr(failed[key], "passes", 0),
+            failed=getattr(failed.get(key), "passes", 0),
             statuses=dict(sorted(counts.items())),
             duration=distribution(duration) if isinstance(duration, TrendSink) else None,
-            waiting_avg=wait.mean if isinstance(wait, TrendSink) and not wait.empty else None,
-            phases=_phases({phase: by_key.get(key) for phase, by_key in trends.items()}),
-            bytes_received=int(getattr(received[key], "total", 0)),
+            waiting_avg=means.waiting if means is not None else None,
+            phases=means,
+            bytes_received=int(getattr(received.get(key), "total", 0)),
         )
 
 
-def _trends(snapshot: Snapshot) -> dict[str, Sink | None]:
-    return {phase: snapshot.select(f"http_req_{phase}") for phase in PHASES}
+def _all_phases(snapshot: Snapshot) -> Phases | None:
+    return _phases({phase: snapshot.sums(f"http_req_{phase}").get(()) for phase in PHASES})
 
 
-def _phases(trends: Mapping[str, Sink | None]) -> Phases | None:
-    """Mean times; None when nothing was sent."""
-    sent = trends["waiting"]
-    if not isinstance(sent, TrendSink) or sent.empty:
+def _phases(sums: Mapping[str, tuple[float, int] | None]) -> Phases | None:
+    """Mean times, from sums and counts; None when nothing was sent."""
+    sent = (sums["waiting"] or (0.0, 0))[1]
+    if not sent:
         return None
-    means = {phase: max(0.0, getattr(trend, "sum", 0.0)) / sent.count for phase, trend in trends.items()}
+    means = {phase: max(0.0, each[0] if each else 0.0) / sent for phase, each in sums.items()}
     # Waiting for a connection is all that comes before sending: look-up, connecting and TLS are parts of it.
     return Phases(
         connecting=means["blocked"], sending=means["sending"], waiting=means["waiting"], receiving=means["receiving"]
@@ -257,7 +265,7 @@ def _old_arm(old: Snapshot, facts: Facts) -> OldArm:
         requests=sum(each.requests for each in endpoints),
         failed=sum(each.failed for each in endpoints),
         duration=distribution(duration, encode=False),
-        phases=_phases(_trends(old)),
+        phases=_all_phases(old),
         endpoints=endpoints,
     )
 
@@ -278,17 +286,17 @@ def _errors(snapshot: Snapshot) -> list[ErrorRow]:
 
 
 def _threshold(threshold: Threshold, snapshot: Snapshot, facts: Facts) -> ThresholdResult:
-    if threshold.window_s is None:
+    lost = not_kept_apart(threshold, snapshot)
+    if lost:
+        value = None
+    elif threshold.window_s is None:
         value = measure(threshold, snapshot, facts.load.load_s, facts.load.iterations)
     else:
         value = facts.windows.get(threshold)
-    outcome = (
-        ThresholdOutcome.NO_DATA
-        if value is None
-        else ThresholdOutcome.PASS
-        if threshold.holds(value)
-        else ThresholdOutcome.FAIL
-    )
+    if value is None:
+        outcome = ThresholdOutcome.NO_DATA
+    else:
+        outcome = ThresholdOutcome.PASS if threshold.holds(value) else ThresholdOutcome.FAIL
     metric = snapshot.metrics[threshold.metric]
     unit = metric.unit if threshold.aggregation not in ("count", "rate") else ""
     return ThresholdResult(
@@ -304,8 +312,16 @@ def _threshold(threshold: Threshold, snapshot: Snapshot, facts: Facts) -> Thresh
         severity=threshold.severity,
         abort_on_fail=threshold.abort_on_fail,
         window_s=threshold.window_s,
-        hint=threshold.selector.why_nothing(snapshot.series.get(threshold.metric, ())) if value is None else "",
+        hint="" if outcome is ThresholdOutcome.PASS else _hint(threshold, snapshot, lost),
     )
+
+
+def _hint(threshold: Threshold, snapshot: Snapshot, lost: Sequence[str]) -> str:
+    """Why there may be no data, or nothing to count."""
+    if lost:
+        tags = " and ".join(repr(tag) for tag in lost)
+        return f"too many values of {tags} to keep all that thresholds select: what was kept is only a part"
+    return threshold.selector.why_nothing(snapshot.series.get(threshold.metric, ()))
 
 
 def _warnings(snapshot: Snapshot, facts: Facts, thresholds: Sequence[ThresholdResult]) -> list[str]:
@@ -323,16 +339,35 @@ def _warnings(snapshot: Snapshot, facts: Facts, thresholds: Sequence[ThresholdRe
         found.append(f"{load.requests_cut_off} requests were cut off by the end of the load, and are counted as failed")
     if facts.load.warmup_script_errors:
         found.append(f"the script raised {facts.load.warmup_script_errors} times in the warm-up, which was not judged")
-    if snapshot.overflowed:
-        found.append(
-            "more than 1,000 different series: further names and tags were folded into (other); "
-            "give requests with changing URLs a `name=`"
-        )
+    if snapshot.folded.tags:
+        found.append(_about_folding(snapshot.folded, facts.thresholds))
     sinks = [sink for by_tags in snapshot.series.values() for sink in by_tags.values()]
     clamped = sum(sink.clamped for sink in sinks if isinstance(sink, TrendSink))
     if clamped:
         found.append(f"{clamped} samples were outside a histogram's range and counted at its edge")
     return found
+
+
+def _about_folding(folded: Folded, thresholds: Sequence[Threshold]) -> str:
+    """What reports do not tell apart. Thresholds are right all the same, or have no data."""
+    selected = {name for threshold in thresholds for name in threshold.selector.names}
+    parts = []
+    for tag, values in folded.tags.items():
+        called = OF_TAGS.get(tag, f"values of the tag {tag!r}")
+        first = f"(first: {_shortened(values.example)})"
+        if tag in SHOWN:
+            parts.append(f"{values.count} {called} were folded into (other) {first}")
+        elif tag in selected:
+            parts.append(f"{values.count} {called} were put together where no threshold tells them apart {first}")
+        else:
+            parts.append(f"{values.count} {called}, which no threshold selects, were left out {first}")
+    advice = "; give requests with changing URLs a `name=`" if "name" in folded.tags else ""
+    return f"{MOST_SERIES:,} series are kept apart: {'; '.join(parts)}{advice}"
+
+
+def _shortened(text: str) -> str:
+    shown = "".join(each if each.isprintable() else "�" for each in text)
+    return shown if len(shown) <= LONGEST_EXAMPLE else f"{shown[: LONGEST_EXAMPLE - 1]}…"
 
 
 def _about_old(old: Snapshot, url: str) -> Iterable[str]:

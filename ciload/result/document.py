@@ -80,7 +80,12 @@ class Distribution(DocumentPart):
     p95: float
     p99: float
     clamped: int = Field(0, description="samples outside the histogram's range, counted at its edge")
-    histogram: str | None = Field(None, description="HdrHistogram V2, compressed, base64; in 1/1000 of the unit")
+    histogram: str | None = Field(
+        None,
+        description="HdrHistogram V2, compressed, base64; null for a custom metric that no such histogram can hold, "
+        "because of values below 0, or more than 10 powers of ten apart",
+    )
+    histogram_step: float = Field(0.001, description="what 1 in the histogram stands for, in the metric's unit")
 
 
 class MetricResult(DocumentPart):

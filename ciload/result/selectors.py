@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ciload.metrics.errors_tally import OTHER
+from ciload.metrics.folding import TagPattern
 from ciload.metrics.series import Tags
 
 TAG = re.compile(r"\s*(?P<name>[^:,]+?)\s*:\s*(?P<value>\"[^\"]*\"|'[^']*'|[^,]*?)\s*(?P<end>,|\Z)")
@@ -16,21 +18,15 @@ LONGEST_VALUE = 80
 
 
 @dataclass(frozen=True, slots=True)
-class TagPattern:
-    """What one tag has to be: `pattern` is a regular expression for all of its value."""
-
-    name: str
-    pattern: str
-
-    def matches(self, value: str | None) -> bool:
-        return value is not None and re.fullmatch(self.pattern, value) is not None
-
-
-@dataclass(frozen=True, slots=True)
 class Selector:
     """Tags that all have to match; without any, every series is meant."""
 
     tags: tuple[TagPattern, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of the tags that it asks for."""
+        return frozenset(each.name for each in self.tags)
 
     def __call__(self, tags: Tags) -> bool:
         found = dict(tags)
@@ -64,7 +60,7 @@ def parse_selector(text: str, metric: str) -> Selector:
         if not value:
             break
         pattern = re.escape(value) if quoted else _pattern(match["name"], value, metric)
-        tags.append(TagPattern(match["name"], pattern))
+        tags.append(TagPattern(match["name"], pattern, value if quoted else re.sub(r"\*+", OTHER, value)))
         if not match["end"]:
             return Selector(tuple(tags))
         end = match.end()

@@ -13,8 +13,9 @@ any text; a value in quotes is meant to the letter, commas included.
 With `over`, the limit has to hold in every window of that length (`windows.py`), or in the whole load when that is
 shorter. Counts have no windows: how many there are would depend on the fraction of a second that a window is too long.
 
-A metric without samples is *no data*, which fails. The one exception: a counter without samples and without a selector
-is 0 once any iteration has finished, since counting events that did not happen is a measurement.
+A metric without samples is *no data*, which fails. The one exception: a counter without samples is 0 once any iteration
+has finished, since counting events that did not happen is a measurement. Not so with a selector for a tag that nothing
+has, or for a scenario, group, name or method that there is not: these are more likely misspelt than absent.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from ciload.durations import parse_duration
+from ciload.metrics.folding import carried
 from ciload.metrics.metric import Kind, Metric
+from ciload.metrics.series import HTTP_METRICS
 from ciload.metrics.sinks import CounterSink, GaugeSink, RateSink, Sink
 from ciload.metrics.snapshot import Snapshot
 from ciload.result.selectors import Selector, parse_selector
@@ -47,6 +50,7 @@ AGGREGATIONS = {
     Kind.RATE: ("rate", "passes", "fails", "count"),
     Kind.TREND: ("avg", "min", "med", "max", "p(N)", "count"),
 }
+PLACES = frozenset({"scenario", "group", "name", "method"})  # tags that are in the script, whatever happens in the run
 COUNTS = ("count", "passes", "fails")
 EXAMPLES = {Kind.COUNTER: "count<10", Kind.GAUGE: "value<10", Kind.RATE: "rate<0.01", Kind.TREND: "p(95)<500"}
 PERCENTILE = re.compile(r"p\(\s*(\d+(?:\.\d+)?)\s*\)")
@@ -203,12 +207,33 @@ def measure(threshold: Threshold, snapshot: Snapshot, load_s: float, finished_it
 
 def select(threshold: Threshold, snapshot: Snapshot, finished_iterations: int) -> Sink | None:
     """The samples that a threshold is about, in a sink of their own; None when there is no data."""
+    if not_kept_apart(threshold, snapshot):
+        return None
     sink = snapshot.select(threshold.metric, threshold.selector)
     if sink is not None and not sink.empty:
         return sink
     metric = snapshot.metrics.get(threshold.metric)
-    counted = metric is not None and metric.kind is Kind.COUNTER and not threshold.selector.tags
+    counted = metric is not None and metric.kind is Kind.COUNTER and _could_happen(threshold, snapshot)
     return CounterSink() if counted and finished_iterations else None
+
+
+def not_kept_apart(threshold: Threshold, snapshot: Snapshot) -> list[str]:
+    """Tags that the threshold selects by, and that there were too many values of: what is left would be a part."""
+    return snapshot.folded.has_lost(threshold.metric, threshold.selector.names)
+
+
+def _could_happen(threshold: Threshold, snapshot: Snapshot) -> bool:
+    """Whether what the threshold counts is something that did not happen, and not something that does not exist."""
+    selector, own = threshold.selector, snapshot.series.get(threshold.metric)
+    if not selector.tags:
+        return True
+    if not own and threshold.metric in HTTP_METRICS:  # of no requests at all, nothing is known
+        return False
+    # A counter that was never added to might have had the tags of anything else.
+    series = [tags for by_tags in ([own] if own else snapshot.series.values()) for tags in by_tags]
+    where = Selector(tuple(each for each in selector.tags if each.name in PLACES))
+    present = {name for tags in series for name, _ in tags} | carried(threshold.metric)
+    return selector.names <= present and any(map(where, series))
 
 
 def aggregate(threshold: Threshold, sink: Sink, seconds: float) -> float | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from ciload.http.session import current, current_session
 from ciload.metrics.metric import Kind, Metric
+from ciload.metrics.sinks import LARGEST_SAMPLE
 
 LONGEST_NAME = 128
 
@@ -35,17 +36,28 @@ class CustomMetric:
             loading.scope.registry.declare(self.metric)
 
     def add(self, value: float | bool, tags: Mapping[str, str] | None = None) -> None:
-        """Take one sample, with the tags of the place it is taken in and these."""
-        number = float(value)
-        if math.isnan(number) or math.isinf(number):
-            raise ValueError(f"metric {self.metric.name!r}: {value!r} is not a number that can be summed up")
+        """Take one sample, with the tags of the place it is taken in and these.
+
+        Raises:
+            ValueError: it is no number, or beyond 1e290 either way, where sums would end in infinity.
+        """
+        number = self._number(value)
         scope = current_session().scope
-        sink = scope.custom.get(self.metric.name) if tags is None else None
-        if sink is None:
-            sink = scope.sink(self.metric, {} if tags is None else {str(k): str(v) for k, v in tags.items()})
-            if tags is None:
-                scope.custom[self.metric.name] = sink
+        if tags is None:
+            sink = scope.custom.get(self.metric.name) or scope.custom_sink(self.metric)
+        else:
+            sink = scope.sink(self.metric, {str(k): str(v) for k, v in tags.items()})
         sink.add(number)
+
+    def _number(self, value: float | bool) -> float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if not -LARGEST_SAMPLE <= number <= LARGEST_SAMPLE:
+            shown = repr(value) if isinstance(value, float) else f"a value of type {type(value).__name__}"
+            raise ValueError(f"metric {self.metric.name!r}: {shown} is not a number that can be summed up")
+        return number
 
 
 class Counter(CustomMetric):
@@ -67,6 +79,6 @@ class Rate(CustomMetric):
 
 
 class Trend(CustomMetric):
-    """A distribution. Thresholds: `avg min med max p(N)`."""
+    """A distribution of numbers of any size and sign. Thresholds: `avg min med max p(N)`."""
 
     kind = Kind.TREND

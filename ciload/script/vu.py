@@ -76,13 +76,13 @@ class VU:
         self.session = session
         self.own_tags: Tags = ()
         self._tags: VUTags | None = None
-        self._random = (-1, Random())  # noqa: S311  # the iteration it is for, and its numbers, which guard nothing
+        self._random: tuple[int, Random] | None = None  # the iteration it is for, and its numbers: 2.5 kB
 
     @property
     def random(self) -> Random:
-        if self._random[0] != self.iteration:
+        if self._random is None or self._random[0] != self.iteration:
             seed = f"{self.scenario} {self.id} {self.iteration}"
-            self._random = self.iteration, Random(seed)  # noqa: S311
+            self._random = self.iteration, Random(seed)  # noqa: S311  # it guards nothing
         return self._random[1]
 
     @property

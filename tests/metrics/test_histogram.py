@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
+from base64 import b64decode
+
 import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ciload.metrics.histogram import LARGEST, Histogram, Ints, bucket_of, middle_of
+from ciload.metrics.hdr_encoding import OUTER, Ints
+from ciload.metrics.histogram import LARGEST, Histogram, bucket_of, middle_of
 
 value = st.one_of(st.integers(0, LARGEST), st.integers(0, 5_000), st.integers(0, 53).map(lambda bits: 1 << bits))
 some = st.lists(value, min_size=1, max_size=60)
@@ -36,6 +40,7 @@ def within(histogram: Histogram, ranks: list[float]) -> list[float]:
 
 
 @given(value)
+@settings(deadline=None)
 def test_a_value_is_kept_to_three_digits(number: int) -> None:
     """What is read back is at most 0.05% away from what was recorded, and exact up to 2,047."""
     middle = float(middle_of(bucket_of(ints(number)))[0])
@@ -54,6 +59,7 @@ def test_no_value_falls_between_buckets(bits: int) -> None:
 
 
 @given(st.lists(value, min_size=2, max_size=50))
+@settings(deadline=None)
 def test_order_is_kept(values: list[int]) -> None:
     """A larger value never lands in a lower bucket."""
     indices = bucket_of(ints(*sorted(values)))
@@ -61,6 +67,7 @@ def test_order_is_kept(values: list[int]) -> None:
 
 
 @given(st.lists(some, min_size=1, max_size=5))
+@settings(deadline=None)
 def test_recording_in_parts_is_recording_at_once(parts: list[list[int]]) -> None:
     """However samples are bundled, the counts are the same."""
     bundled = Histogram()
@@ -71,6 +78,7 @@ def test_recording_in_parts_is_recording_at_once(parts: list[list[int]]) -> None
 
 
 @given(some, some, some)
+@settings(deadline=None)
 def test_merging_is_associative_and_commutative(a: list[int], b: list[int], c: list[int]) -> None:
     """Parts of a run may be put together in any order, and equal the whole."""
     left = of(a)
@@ -95,6 +103,7 @@ def test_merging_leaves_the_other_alone() -> None:
 
 
 @given(st.lists(value, max_size=40), st.lists(value, max_size=40))
+@settings(deadline=None)
 def test_what_was_there_before_can_be_subtracted(before: list[int], after: list[int]) -> None:
     """A histogram minus what it once was counts exactly the values in between, and leaves both as they are."""
     earlier, now = of(before), of(before + after)
@@ -104,6 +113,7 @@ def test_what_was_there_before_can_be_subtracted(before: list[int], after: list[
 
 
 @given(some)
+@settings(deadline=None)
 def test_merging_with_nothing_changes_nothing(values: list[int]) -> None:
     """An empty histogram is neutral, from either side."""
     histogram, empty = of(values), Histogram()
@@ -141,20 +151,39 @@ def test_memory_follows_the_range_not_the_samples() -> None:
 # --- the wire format
 
 
+def read(text: str) -> dict[int, int]:
+    """What the library finds in an encoded histogram: counts by bucket."""
+    items = HdrHistogram.decode(text).get_recorded_iterator()
+    return {int(bucket_of(ints(each.value_iterated_to))[0]): each.count_at_value_iterated_to for each in items}
+
+
 @given(some)
 @settings(deadline=None, max_examples=50)
-def test_decoding_gives_back_every_count(values: list[int]) -> None:
-    """What was encoded is decoded without losing or moving a sample."""
+def test_the_library_reads_every_count(values: list[int]) -> None:
+    """Any HdrHistogram implementation finds every sample, in the bucket where it belongs."""
     histogram = of(values)
-    decoded = Histogram.decode(histogram.encode())
-    assert counted(decoded) == counted(histogram)
-    assert decoded.total == histogram.total
+    assert read(histogram.encode()) == counted(histogram)
 
 
 @given(some)
 @settings(deadline=None, max_examples=30)
-def test_the_library_reads_what_is_encoded(values: list[int]) -> None:
-    """Any HdrHistogram implementation finds the same count and, to 0.1%, the same extremes and median."""
+def test_the_library_writes_the_same(values: list[int]) -> None:
+    """What is inside is, byte by byte, what the library writes."""
+    highest = max(2_048, int(middle_of(bucket_of(ints(max(values))))[0]))
+    library = HdrHistogram(1, highest, 3)
+    for number in values:
+        library.record_value(int(middle_of(bucket_of(ints(number)))[0]))
+    assert unpacked(of(values).encode()) == unpacked(library.encode().decode())
+
+
+def unpacked(text: str) -> bytes:
+    return zlib.decompress(b64decode(text)[OUTER.size :])
+
+
+@given(some)
+@settings(deadline=None, max_examples=30)
+def test_the_library_finds_the_same_numbers(values: list[int]) -> None:
+    """Count, extremes and median are those of the samples, to 0.1%."""
     library = HdrHistogram.decode(of(values).encode())
     assert library.get_total_count() == len(values)
     assert library.get_max_value() == pytest.approx(max(values), rel=0.001)
@@ -163,53 +192,17 @@ def test_the_library_reads_what_is_encoded(values: list[int]) -> None:
     assert library.get_value_at_percentile(50) == pytest.approx(median, rel=0.001)
 
 
-@given(some)
-@settings(deadline=None, max_examples=30)
-def test_what_the_library_wrote_is_read(values: list[int]) -> None:
-    """A histogram written by the library itself is decoded to the same buckets."""
-    library = HdrHistogram(1, LARGEST, 3)
-    for number in values:
-        library.record_value(number)
-    assert counted(Histogram.decode(library.encode().decode())) == counted(of(values))
-
-
 def test_empty_histogram_survives() -> None:
-    """Nothing recorded is nothing decoded."""
-    assert Histogram.decode(Histogram().encode()).total == 0
+    """Nothing recorded is nothing read."""
+    assert read(Histogram().encode()) == {}
 
 
 def test_huge_counts_survive() -> None:
     """Counts beyond 32 bits are kept."""
     histogram = Histogram()
     histogram.record_zeros(10**12)
-    histogram.record(ints(7, 3_000_000))
-    assert counted(Histogram.decode(histogram.encode())) == counted(histogram)
-
-
-@pytest.mark.parametrize("text", ["", "nonsense", "AAAA", "HISTFAAAABx42pNpmSzMwMDABMSMQMwMxHoMDAwA", "ü"])
-def test_text_that_is_no_histogram_is_refused(text: str) -> None:
-    """A damaged baseline is a ValueError that says so, not a crash of the library."""
-    with pytest.raises(ValueError, match="histogram"):
-        Histogram.decode(text)
-
-
-def test_every_damage_is_refused_or_harmless() -> None:
-    """An encoded histogram with a changed or missing character never raises anything but ValueError."""
-    text = of([1, 500, 70_000]).encode()
-    refused = 0
-    for position in range(len(text)):
-        changed = "A" if text[position] != "A" else "B"
-        for damaged in (text[:position], text[:position] + changed + text[position + 1 :]):
-            try:
-                Histogram.decode(damaged)
-            except ValueError:
-                refused += 1
-    assert refused > len(text)
-
-
-def test_another_precision_is_refused() -> None:
-    """A histogram of 2 digits cannot be merged with ours, so it is not read."""
-    library = HdrHistogram(1, 100_000, 2)
-    library.record_value(5)
-    with pytest.raises(ValueError, match="2 significant digits"):
-        Histogram.decode(library.encode().decode())
+    histogram.record_counts(ints(7, 3_000_000), ints(1 << 53, 1))
+    assert counted(histogram) == {0: 10**12, 7: 1 << 53, int(bucket_of(ints(3_000_000))[0]): 1}
+    library = HdrHistogram.decode(histogram.encode())
+    assert library.get_count_at_value(0) == 10**12
+    assert library.get_count_at_value(7) == 1 << 53

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 
 import pytest
 
+from ciload.metrics.folding import MOST_SERIES, Folding
 from ciload.metrics.metric import BUILTIN, Kind, Metric
-from ciload.metrics.registry import MOST_SERIES, MetricConflictError, Registry, Scope
+from ciload.metrics.registry import (
+    MOST_CACHED,
+    MOST_METRICS,
+    MOST_SCOPES,
+    MetricConflictError,
+    MetricLimitError,
+    Registry,
+    Scope,
+)
 from ciload.metrics.series import HttpSeries, Tags
 from ciload.metrics.sinks import CounterSink, RateSink, TrendSink
 from ciload.metrics.snapshot import Snapshot
@@ -197,7 +207,7 @@ def test_taking_leaves_nothing_behind() -> None:
 # --- bounds
 
 
-def test_series_beyond_a_thousand_become_other() -> None:
+def test_names_beyond_a_thousand_become_other() -> None:
     """A script whose URLs never repeat fills a thousand series, then one; no request is lost, and it is said."""
     registry = Registry()
     scope = Scope(registry, "browse")
@@ -206,19 +216,21 @@ def test_series_beyond_a_thousand_become_other() -> None:
     whole = Snapshot({})
     whole.merge(registry.take())
     assert count(whole) == MOST_SERIES
+    assert not whole.folded.tags
     for number in range(5 * MOST_SERIES):
         record(scope, f"/other/{number}", status=500 if number % 5 == 0 else 200)
     record(scope, "/item/7")
     whole.merge(registry.take())
-    assert whole.overflowed
     assert len(registry.http) == MOST_SERIES + 2
-    assert len(scope.http) <= MOST_SERIES + 2
     assert count(whole) == 6 * MOST_SERIES + 1
     assert count(whole, tags={"name": OTHER, "status": "200", "scenario": "browse"}) == 4 * MOST_SERIES
     assert count(whole, tags={"name": OTHER, "status": "500"}) == MOST_SERIES
     assert count(whole, tags={"name": "/item/7"}) == 2
     assert rate(whole, "http_req_failed", {"name": OTHER}) == (MOST_SERIES, 5 * MOST_SERIES)
     assert whole.request_errors.entries[(f"GET {OTHER}", "HTTP 500")].count == MOST_SERIES
+    assert {tag: (each.count, each.example) for tag, each in whole.folded.tags.items()} == {
+        "name": ("5,000", "/other/0")
+    }
 
 
 def test_errors_that_never_repeat_stay_bounded() -> None:
@@ -229,21 +241,21 @@ def test_errors_that_never_repeat_stay_bounded() -> None:
         key = (f"/item/{number}", "GET", 0, f"invalid URL '/item/{number}'", ())
         (scope.http.get(key) or scope.http_series(key, 1020)).unsent += 1
     snapshot = registry.take()
-    assert snapshot.overflowed
-    assert len(registry.http) < MOST_SERIES + 10
+    assert len(registry.http) < 2 * MOST_SERIES
     assert count(snapshot) == 3 * MOST_SERIES
     assert count(snapshot, tags={"name": OTHER, "error_code": "1020"}) == 2 * MOST_SERIES
+    assert snapshot.folded.tags.keys() == {"name", "error"}
 
 
 def test_tags_that_make_no_new_series_do_not_grow_memory() -> None:
-    """Tags that a request's own facts replace, or empty ones, do not fill the caches."""
+    """Tags that a request's own facts replace, or empty ones, do not fill the caches, in however many scopes."""
     registry = Registry()
     scope = Scope(registry)
-    for number in range(2 * MOST_SERIES):
+    for number in range(MOST_CACHED):
         record(scope, "/a", tags=(("status", str(number)),))
-        record(scope, "/a", tags=((f"tag{number}", ""),))
-    assert len(registry.http) == 1
-    assert len(scope.http) <= MOST_SERIES
+        record(scope.within(f"{number % 3}"), "/a", tags=((f"tag{number}", ""),))
+    assert len(registry.http) == 4
+    assert len(scope.http) + sum(len(scope.within(name).http) for name in "012") <= MOST_CACHED
 
 
 def test_checks_beyond_the_bound_become_other() -> None:
@@ -254,55 +266,84 @@ def test_checks_beyond_the_bound_become_other() -> None:
         scope.check_sink(f"item {number} is there").add(number % 2)
     scope.check_sink("item 7 is there").add(1)
     snapshot = registry.take()
-    assert snapshot.overflowed
     assert rate(snapshot, "checks") == (MOST_SERIES // 2 + 250 + 1, MOST_SERIES + 501)
     assert rate(snapshot, "checks", {"check": OTHER, "scenario": "browse"}) == (250, 500)
     assert rate(snapshot, "checks", {"check": "item 7 is there"}) == (2, 2)
     assert len(registry.sinks) == MOST_SERIES + 1
-    assert len(scope.checks) == MOST_SERIES
+    assert snapshot.folded.tags["check"].count == "500"
 
 
 def test_custom_tags_beyond_the_bound_are_dropped() -> None:
-    """Tags made of data are dropped at the bound; the samples are not."""
+    """Tags made of data, that no threshold selects, are dropped at the bound; the samples are not."""
     registry = Registry()
     scope = Scope(registry, "browse")
     sold = Metric("sold", Kind.COUNTER)
     for number in range(MOST_SERIES + 500):
         scope.sink(sold, {"item": str(number)}).add(1)
+        scope.sink(sold, {f"item{number}": "sold"}).add(1)
     snapshot = registry.take()
-    assert snapshot.overflowed
-    assert count(snapshot, "sold") == MOST_SERIES + 500
+    assert count(snapshot, "sold") == 2 * (MOST_SERIES + 500)
     assert count(snapshot, "sold", {"item": "3"}) == 1
     assert len(registry.sinks) == MOST_SERIES + 1
+    assert len(snapshot.folded.tags) <= 21  # a script may make up names of tags as well
 
 
 def test_builtin_metrics_work_in_a_full_registry() -> None:
-    """A script that has used up all series still gets its iterations counted."""
-    registry = Registry()
-    scope = Scope(registry, "browse")
+    """A script that has used up all series still gets its iterations counted, by scenario."""
+    registry = Registry(folding=Folding(scenarios=["browse", "pay"]))
     for number in range(MOST_SERIES):
-        record(scope, f"/{number}")
-    for _ in range(3):
+        record(Scope(registry, "browse"), f"/{number}")
+    for scenario in ("browse", "pay", "pay"):
+        scope = Scope(registry, scenario)
         scope.sink(BUILTIN["iterations"]).add(1)
         scope.sink(BUILTIN["iteration_duration"]).add(5)
     snapshot = registry.take()
-    assert count(snapshot, "iterations", {"scenario": "browse"}) == 3
+    assert count(snapshot, "iterations", {"scenario": "browse"}) == 1
+    assert count(snapshot, "iterations", {"scenario": "pay"}) == 2
     assert snapshot.trend("iteration_duration").count == 3
 
 
-def test_groups_beyond_a_thousand_become_other() -> None:
-    """Group names made of data end in one "(other)" group; its samples are all there."""
+def test_groups_without_end_stay_bounded() -> None:
+    """Group names made of data end in one "(other)"; their samples are all there, and so are their checks'."""
     registry = Registry()
     scope = Scope(registry, "browse")
-    for number in range(MOST_SERIES + 300):
+    for number in range(3 * MOST_SERIES):
         record(scope.within(f"user {number}"), "/a")
-    assert registry.scopes <= MOST_SERIES + 1
+        scope.within(f"user {number}").within("inner").check_sink("ok").add(True)
+    assert registry.scopes == MOST_SCOPES
+    assert max(len(registry.http), len(registry.sinks)) <= 2 * MOST_SERIES
     snapshot = registry.take()
-    assert snapshot.overflowed
-    assert count(snapshot) == MOST_SERIES + 300
+    assert count(snapshot) == rate(snapshot, "checks")[1] == 3 * MOST_SERIES
+    assert count(snapshot, tags={"group": OTHER}) > MOST_SERIES
     assert scope.within("user 0").group == "::user 0"
-    assert scope.within("user 999999") is scope.within("user 888888")
-    assert scope.within("user 999999").group == f"::{OTHER}"
+    assert scope.within("user 999999").group == "::user 999999"
+
+
+def test_scopes_that_are_not_kept_go_with_whoever_used_them() -> None:
+    """Beyond the bound, a scope is freed at once, without waiting for the garbage collector, which runs seldom."""
+    registry = Registry()
+    scope = Scope(registry, "browse")
+    registry.scopes = MOST_SCOPES
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(isinstance(each, Scope) for each in gc.get_objects())
+        for number in range(100):
+            scope.tagged((("user", str(number)),)).within("a").tags()
+        assert sum(isinstance(each, Scope) for each in gc.get_objects()) == before
+    finally:
+        gc.enable()
+
+
+def test_a_metric_for_every_sample_is_refused() -> None:
+    """Metrics cannot be folded into one another: a script that makes up their names is told so."""
+    registry = Registry()
+    scope = Scope(registry)
+    for number in range(MOST_METRICS - len(BUILTIN)):
+        scope.sink(Metric(f"sold {number}", Kind.COUNTER)).add(1)
+    with pytest.raises(MetricLimitError, match="'one more': more than 1,000 metrics"):
+        scope.sink(Metric("one more", Kind.COUNTER))
+    assert len(registry.metrics) == MOST_METRICS
 
 
 def test_scopes_of_a_group_are_found_again() -> None:

@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ciload.metrics.histogram import LARGEST
-from ciload.metrics.metric import Kind
+from ciload.metrics.metric import BUILTIN, Kind, Metric
 from ciload.metrics.sinks import (
     LONGEST_MS,
-    STEPS_PER_UNIT,
     CounterSink,
+    FloatTrendSink,
     GaugeSink,
     RateSink,
     TrendSink,
@@ -29,7 +28,7 @@ times = st.lists(st.one_of(milliseconds, st.floats(0, 10), st.sampled_from([0.0,
 
 
 def trend(values: list[float]) -> TrendSink:
-    sink = TrendSink(LONGEST_MS)
+    sink = TrendSink()
     for number in values:
         sink.add(number)
     return sink
@@ -58,7 +57,7 @@ def test_percentiles_are_numpys(values: list[float]) -> None:
 def test_percentiles_of_a_realistic_run(seed: int) -> None:
     """A hundred thousand skewed response times: p50 to p99.9 are right to 0.1%."""
     values = np.random.default_rng(seed).lognormal(3, 1, 100_000)
-    sink = TrendSink(LONGEST_MS)
+    sink = TrendSink()
     sink.add_many(values)
     for seen, wanted in zip(sink.percentiles(PERCENTS), np.percentile(values, PERCENTS).tolist(), strict=True):
         assert seen == pytest.approx(wanted, rel=0.001, abs=0.001)
@@ -118,7 +117,7 @@ def test_empty_trend_has_no_numbers() -> None:
 
 def test_zeros_may_be_added_in_bulk() -> None:
     """Zeros that were never appended count like any sample."""
-    sink = TrendSink(LONGEST_MS)
+    sink = TrendSink()
     sink.add_many(np.array([10.0]), zeros=3)
     sink.add_many(np.zeros(0), zeros=1)
     assert (sink.count, sink.sum, sink.smallest, sink.largest) == (5, 10, 0, 10)
@@ -137,17 +136,6 @@ def test_values_out_of_range_are_clamped_and_counted() -> None:
     assert (sink.clamped, sink.count) == (4, 6)
 
 
-def test_trend_without_unit_takes_large_values() -> None:
-    """A trend that is no time, such as of bytes, is not cut at an hour."""
-    sink = TrendSink()
-    top = LARGEST / STEPS_PER_UNIT
-    for number in (0.0, 5e12, top, top * 2):
-        sink.add(number)
-    assert sink.count == 4
-    assert sink.clamped == 1
-    assert sink.percentiles([100 / 3])[0] == pytest.approx(5e12, rel=0.001)
-
-
 def test_microseconds_are_kept() -> None:
     """Below 2 ms every µs is a bucket of its own."""
     sink = trend([0.001, 0.002, 1.999])
@@ -156,7 +144,7 @@ def test_microseconds_are_kept() -> None:
 
 def test_ten_million_samples_take_little_memory() -> None:
     """A run of ten million requests keeps its distribution in less than 200 kB and its percentiles to 0.1%."""
-    sink = TrendSink(LONGEST_MS)
+    sink = TrendSink()
     rng = np.random.default_rng(7)
     part: npt.NDArray[np.float64] = rng.lognormal(4, 1.5, 500_000)
     for _ in range(20):
@@ -285,23 +273,21 @@ def test_gauges_merge_in_any_order(parts: list[list[int]], random: object) -> No
 
 
 @pytest.mark.parametrize(
-    ("kind", "unit", "sink"),
+    ("metric", "sink"),
     [
-        (Kind.COUNTER, "", CounterSink),
-        (Kind.GAUGE, "ms", GaugeSink),
-        (Kind.RATE, "", RateSink),
-        (Kind.TREND, "", TrendSink),
-        (Kind.TREND, "ms", TrendSink),
+        (BUILTIN["http_reqs"], CounterSink),
+        (Metric("depth", Kind.GAUGE, "ms"), GaugeSink),
+        (Metric("paid", Kind.RATE), RateSink),
+        (BUILTIN["http_req_duration"], TrendSink),
+        (Metric("skew", Kind.TREND, "ms"), FloatTrendSink),
     ],
 )
-def test_every_kind_has_its_sink(kind: Kind, unit: str, sink: type) -> None:
-    """A metric's kind decides how it adds up; only times are cut at an hour."""
-    made = new_sink(kind, unit)
+def test_every_kind_has_its_sink(metric: Metric, sink: type) -> None:
+    """A metric's kind decides how it adds up; a trend of the script's own takes any number, whatever its unit."""
+    made = new_sink(metric)
     assert type(made) is sink
-    assert made.kind is kind
+    assert made.kind is metric.kind
     assert made.empty
-    if isinstance(made, TrendSink):
-        assert (made.top == LONGEST_MS) == (unit == "ms")
 
 
 @settings(max_examples=20)

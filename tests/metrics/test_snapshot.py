@@ -67,7 +67,7 @@ def facts(snapshot: Snapshot) -> dict[str, Any]:
         "series": series,
         "tallies": tallies,
         "marked": set(snapshot.marked_failed),
-        "overflowed": snapshot.overflowed,
+        "folded": snapshot.folded.tags.keys(),
     }
 
 
@@ -208,9 +208,14 @@ def test_metrics_of_all_parts_are_known() -> None:
     assert whole.metrics == BUILTIN | {"sold": SOLD, "rows": ROWS}
 
 
-def test_overflow_of_one_part_is_overflow_of_the_whole() -> None:
-    """A note that names were folded is not lost in a merge."""
-    full = measured([])
-    full.overflowed = True
-    assert merged(measured([]), full).overflowed
-    assert merged(full, measured([])).overflowed
+def test_what_was_folded_in_one_part_was_folded_in_the_whole() -> None:
+    """A note that names were folded is not lost in a merge, and each of them counts once."""
+    first, second = measured([]), measured([])
+    for part, numbers in ((first, range(5)), (second, range(3, 9))):
+        for number in numbers:
+            part.folded.note("name", f"/{number}")
+    second.folded.lose("http_req_duration", "name")
+    for whole in (merged(first, second), merged(second, first)):
+        assert whole.folded.tags["name"].count == "9"
+        assert whole.folded.has_lost("http_reqs", ["user", "name"]) == ["name"]
+        assert not whole.folded.has_lost("checks", ["user", "name"])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ciload.reports.format import HOLDS, format_against, format_share, format_value
+from ciload.reports.format import HOLDS, format_against, format_digits, format_share, format_value
 
 POWER: dict[str, dict[str, int | Decimal]] = {
     "ms": {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1, "µs": Decimal("0.001")},
@@ -118,6 +118,13 @@ def test_shown_number_meets_the_limit_exactly_if_the_measured_one_does(
         (59_999.9999, "<", 60_000, "ms", "59.9999999s"),
         (0.0100001, "<", 0.01, "", "0.0100001"),
         (5.004, "==", 5, "", "5.004"),
+        (0.9968, ">", 0.99, "", "0.997"),
+        (0.99996, ">", 0.9, "", "0.99996"),
+        (0.999996, "<", 0.5, "", "0.999996"),
+        (1.0, ">", 0.99, "", "1"),
+        (0.000004, "<", 0.01, "", "0.000004"),
+        (0.9968, "<", 5, "ms", "996.8µs"),
+        (1.0004, "<", 5, "", "1.0004"),
         (5.004, "!=", 4, "", "5"),
     ],
 )
@@ -126,6 +133,32 @@ def test_digits_are_added_only_where_the_limit_is_near(
 ) -> None:
     """Far from the limit a measured value looks as it does everywhere else."""
     assert format_against(value, operator, limit, unit) == text
+
+
+@given(passes=st.integers(0, 10**9), more=st.integers(0, 3), limit=st.sampled_from([0.0, 0.01, 0.5, 0.95, 0.99, 1.0]))
+def test_a_rate_reads_all_or_nothing_only_when_it_is(passes: int, more: int, limit: float) -> None:
+    """One failed check in a thousand million is not a rate of 1, whatever the limit is."""
+    value = passes / max(1, passes + more)
+    for operator in HOLDS:
+        text = format_against(value, operator, limit, "")
+        assert (float(text) == 1, float(text) == 0) == (value == 1, value == 0)
+        assert (float(text) == limit) == (value == limit)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0.99996, 3, "0.99996"),
+        (1.0, 3, "1"),
+        (0.25, 6, "0.25"),
+        (123456.7, 3, "1.23e+05"),
+        (0.0, 3, "0"),
+        (1e-9, 6, "1e-09"),
+    ],
+)
+def test_other_programs_see_a_one_only_when_it_is(value: float, digits: int, text: str) -> None:
+    """A ratio of passed checks is 1 only without a failed one."""
+    assert format_digits(value, digits) == text
 
 
 @given(whole=st.integers(1, 10**15), data=st.data())

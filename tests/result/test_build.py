@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ciload.metrics.folding import MOST_SERIES, ROOM
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Registry, Scope
 from ciload.result.build import Facts, build_result
 from ciload.result.document import CI, Environment, Fingerprint, Generator, Git, Load, RunResult, ThresholdOutcome
 from ciload.result.thresholds import Limit, Threshold, parse_threshold
+
+
+def facts(thresholds: list[Threshold], windows: Mapping[Threshold, float | None]) -> Facts:
+    """Of a run of 10 s and ten iterations."""
+    return Facts(
+        run_id="1", name="load.py", script_sha256="", options={}, allow_script_errors=False, scenarios=[],
+        thresholds=thresholds, git=Git(commit=None, branch=None, dirty=None), ci=CI(provider=None), stops=[],
+        fingerprint=Fingerprint(scenario="", load="", target="", runner="", ciload=""),
+        environment=Environment(ciload="", python="", os="", machine="", cpu="", cores=1, memory_bytes=1),
+        load=Load(
+            started_at="", setup_s=0, load_s=10, teardown_s=0, iterations=10, iterations_interrupted=0,
+            setup_requests=0, vus_max=1,
+        ),
+        timeline=[], windows=windows,
+        generator=Generator(cpu_share=0, cpu_s=0, loop_lag_p50=0, loop_lag_p99=0, loop_lag_max=0, warnings=[]),
+    )  # fmt: skip
 
 
 def built(thresholds: list[Threshold], windows: Mapping[Threshold, float | None] | None = None) -> RunResult:
@@ -21,19 +38,7 @@ def built(thresholds: list[Threshold], windows: Mapping[Threshold, float | None]
         series.sending.append(0.0)
         series.waiting.append(0.1)
         series.receiving.append(0.0)
-    facts = Facts(
-        run_id="1", name="load.py", script_sha256="", options={}, allow_script_errors=False, scenarios=[],
-        thresholds=thresholds, git=Git(commit=None, branch=None, dirty=None), ci=CI(provider=None), stops=[],
-        fingerprint=Fingerprint(scenario="", load="", target="", runner="", ciload=""),
-        environment=Environment(ciload="", python="", os="", machine="", cpu="", cores=1, memory_bytes=1),
-        load=Load(
-            started_at="", setup_s=0, load_s=10, teardown_s=0, iterations=10, iterations_interrupted=0,
-            setup_requests=0, vus_max=1,
-        ),
-        timeline=[], windows=windows or {},
-        generator=Generator(cpu_share=0, cpu_s=0, loop_lag_p50=0, loop_lag_p99=0, loop_lag_max=0, warnings=[]),
-    )  # fmt: skip
-    return build_result(registry.take(), facts)[0]
+    return build_result(registry.take(), facts(thresholds, windows or {}))[0]
 
 
 def parsed(key: str, limit: str | Limit) -> Threshold:
@@ -65,8 +70,37 @@ def test_a_warning_does_not_fail_the_run() -> None:
 
 def test_a_selector_without_data_is_told_what_there_is() -> None:
     """A mistyped value fails the run and says what it could have been; where there is data, nothing is hinted."""
-    result = built([parsed("http_reqs{status:20}", "count>1"), parsed("http_reqs{status:20*}", "count>1")])
+    result = built([parsed("http_req_failed{status:20}", "count>1"), parsed("http_req_failed{status:20*}", "count<1")])
     assert [each.hint for each in result.thresholds] == ["status is 200", ""]
     assert [each.reason for each in result.verdict.failures] == [
-        "no data for threshold http_reqs{status:20} count>1 (status is 200)"
+        "no data for threshold http_req_failed{status:20} count>1 (status is 200)"
     ]
+
+
+def test_what_was_folded_is_said() -> None:
+    """The report says what it does not tell apart, how much of it, and what is not judged for it."""
+    thresholds = [parsed("http_reqs{user:1}", "count<10"), parsed("http_reqs{plan:gold}", "count<10")]
+    registry = Registry()
+    scope = Scope(registry, "default")
+    scope.http_series(("/users", "GET", 200, "", (("user", "1"), ("plan", "tin"))), 0).unsent += 1
+    for number in range(MOST_SERIES + ROOM + 40):
+        key = (f"/users/{number}", "GET", 200, "", (("order", str(number)),))
+        scope.http_series(key, 0).unsent += 1
+    snapshot = registry.take()
+    snapshot.folded.note("user", "17")
+    snapshot.folded.lose("http_req_failed", "user")
+    result = build_result(snapshot, facts(thresholds, {}))[0]
+    [warning] = [each for each in result.verdict.warnings if "series" in each]
+    assert warning == (
+        "1,000 series are kept apart: 291 values of the tag 'order', which no threshold selects, were left out "
+        "(first: 999); 41 names of requests were folded into (other) (first: /users/1249); "
+        "1 values of the tag 'user' were put together where no threshold tells them apart (first: 17); "
+        "give requests with changing URLs a `name=`"
+    )
+    assert [(each.value, each.outcome) for each in result.thresholds] == [
+        (None, ThresholdOutcome.NO_DATA),
+        (0, ThresholdOutcome.PASS),
+    ]
+    assert result.thresholds[0].hint == (
+        "too many values of 'user' to keep all that thresholds select: what was kept is only a part"
+    )

@@ -145,7 +145,11 @@ def requests_by_tags() -> Snapshot:
     [
         ("status:20*", 12),
         ("status:*0*", 18),
-        ("status:2", None),
+        ("status:2", 0),
+        ("stauts:2*", None),
+        ("path:/a.b,status:5*", 0),
+        ("path:/nowhere", 0),
+        ("scenario:typo,status:5*", None),
         ("status:*", 18),
         ("status:20*,path:/a.b", 2),
         ("path:/a.b", 3),
@@ -226,10 +230,37 @@ def test_an_event_that_never_happened_counts_zero_once_something_ran() -> None:
     assert measure(threshold, snapshot(), 10.0, 0) is None
 
 
-def test_a_selector_that_matches_nothing_is_no_data() -> None:
-    """A typo in a tag value must not pass as zero errors."""
-    threshold = parse_threshold("http_reqs{name:typo}", "count<10", METRICS)
-    assert measure(threshold, snapshot(), 10.0, 5) is None
+@pytest.mark.parametrize(
+    ("key", "count"),
+    [
+        ("http_reqs{status:5*1}", 0),
+        ("http_reqs{name:/users,status:404}", 0),
+        ("http_reqs{error:*,error_code:1*}", 0),  # there is no tag `error` before there is an error
+        ("script_errors{scenario:default}", 0),
+        ("http_reqs{name:typo}", None),
+        ("http_reqs{name:typo,status:404}", None),
+        ("http_reqs{stauts:500}", None),
+        ("script_errors{scenario:typo}", None),
+        ("Errors{scenario:default,kind:lost}", None),
+        ("Errors{group:::typo}", None),
+    ],
+)
+def test_what_did_not_happen_is_counted_as_zero_unless_it_may_be_misspelt(key: str, count: int | None) -> None:
+    """'No 5xx' can be said; but a tag that there is not, or a request or scenario that there is not, is no data."""
+    registry = Registry(METRICS)
+    scope = Scope(registry, "default")
+    scope.sink(BUILTIN["iterations"]).add(1)
+    scope.http_series(("/users", "GET", 200, "", ()), 0).unsent += 1
+    threshold, snapshot = parse_threshold(key, "count<1", METRICS), registry.take()
+    assert measure(threshold, snapshot, 10.0, 5) == count
+    assert measure(threshold, snapshot, 10.0, 0) is None
+
+
+def test_of_requests_that_were_not_made_nothing_is_counted() -> None:
+    """Without a single request, 'no 5xx' has not been seen to hold."""
+    registry = Registry()
+    Scope(registry, "default").sink(BUILTIN["iterations"]).add(1)
+    assert measure(parse_threshold("http_reqs{status:5*}", "count<1", METRICS), registry.take(), 10.0, 1) is None
 
 
 def test_a_limit_is_text_or_a_mapping_in_either_spelling() -> None:

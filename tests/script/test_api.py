@@ -12,7 +12,7 @@ from ciload.http.session import NoVirtualUserError, Session, current
 from ciload.metrics.registry import MetricConflictError, Registry, Scope
 from ciload.metrics.snapshot import Snapshot
 from ciload.script.api import IterationFailedError, check, fail, group
-from ciload.script.metrics import Counter, Gauge, Rate, Trend
+from ciload.script.metrics import Counter, CustomMetric, Gauge, Rate, Trend
 from tests.http.vu import Nobody
 
 
@@ -118,16 +118,36 @@ def test_custom_metrics_add_up_by_kind_and_tags() -> None:
     assert snapshot.trend("wait").count == 3
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), "abc"])
-def test_a_value_that_is_no_number_is_refused(value: float) -> None:
-    """One NaN would poison every sum it is part of."""
-    metric = Counter("c")
+@pytest.mark.parametrize("kind", [Counter, Gauge, Rate, Trend])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e308, -1e308, 10**400, "abc", None])
+def test_a_value_that_cannot_be_summed_up_is_refused(kind: type[CustomMetric], value: float) -> None:
+    """One of them would make every sum it is part of NaN or infinite; the error names the metric."""
+    metric = kind("paid in all")
 
     async def body() -> None:
-        with pytest.raises(ValueError, match=r"not a number|could not convert"):
+        with pytest.raises(ValueError, match=r"metric 'paid in all': .* is not a number that can be summed up"):
             metric.add(value)
+        with pytest.raises(ValueError, match="metric 'paid in all'"):
+            metric.add(value, {"kind": "odd"})
 
-    as_virtual_user(body)
+    assert as_virtual_user(body).select("paid in all") is None
+
+
+def test_the_largest_samples_have_finite_numbers() -> None:
+    """What is just accepted can be added up: average and percentiles are numbers."""
+    costs, total = Trend("costs"), Counter("total")
+
+    async def body() -> None:
+        for value in (1e290, -1e290, 5e-324, 1e290, 1e290):
+            costs.add(value)
+            total.add(abs(value))
+
+    snapshot = as_virtual_user(body)
+    trend = snapshot.trend("costs")
+    assert trend.mean == pytest.approx(4e289)
+    assert (trend.smallest, trend.largest) == (-1e290, 1e290)
+    assert trend.percentiles([0, 25, 50, 75]) == [-1e290, 5e-324, 1e290, 1e290]
+    assert getattr(snapshot.select("total"), "total", 0) == pytest.approx(4e290)
 
 
 def test_one_name_has_one_kind() -> None:
