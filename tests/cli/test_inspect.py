@@ -308,7 +308,7 @@ def test_the_axis_ends_with_the_clock(scenarios: dict[str, dict[str, object]], e
 @pytest.mark.parametrize("length", [1, 2, 100, 1000])
 def test_times_never_run_into_each_other(start: int, length: int) -> None:
     """Start and end are readable however close they are, and stay below the chart."""
-    short = {"executor": "constant-vus", "duration": length, "start_time": start}
+    short: dict[str, object] = {"executor": "constant-vus", "duration": f"{length}s", "start_time": f"{start}s"}
     whole = {"executor": "constant-vus", "duration": 600}
     chart = sketches(plan_of(short=short, whole=whole))["short"]
     times = chart[-1].split()
