@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from enum import Enum
 from typing import Any, Literal, TypeVar, get_origin
-from urllib.parse import quote, quote_plus
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 HIDDEN = "***"
 SHORTEST_SECRET = 4  # to mask shorter ones would punch holes into every word
@@ -42,7 +43,21 @@ def _until_query(url: str) -> str:
     return url.split("#", 1)[0].split("?", 1)[0]
 
 
-# --- tokens
+SECRET_PARAMETER = re.compile(r"token|key|secret|sig|pass|auth|credential", re.IGNORECASE)
+
+
+def credentials_in(url: str) -> list[str]:
+    """What a URL holds to identify somebody, as it is written there and decoded."""
+    found = []
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
+        found = [password if colon else user]
+        found += [value for name, value in parse_qsl(parts.query) if SECRET_PARAMETER.search(name)]
+    return [each for credential in found for each in (credential, unquote(credential)) if each]
+
+
+# --- variables
 
 # What ciload itself signs in with, at the CI that it runs in.
 TOKEN_VARIABLE = re.compile(r"GITHUB_TOKEN|CI_JOB_TOKEN|CILOAD_\w*TOKEN")
@@ -58,10 +73,10 @@ def take_tokens(environment: MutableMapping[str, str]) -> None:
             del environment[name]
 
 
-def secrets_of(environment: Mapping[str, str]) -> list[str]:
-    """The values of the variables that are secret by their names."""
-    names = (name for name in environment if TOKEN_VARIABLE.fullmatch(name) or name.startswith(SECRET_PREFIX))
-    return [environment[name] for name in names]
+def secrets_of(environment: Mapping[str, str], names: Iterable[str] = ()) -> list[str]:
+    """The values of the variables that are secret: by what they are called, or because they are among `names`."""
+    marked = {name for name in environment if TOKEN_VARIABLE.fullmatch(name) or name.startswith(SECRET_PREFIX)}
+    return [environment[name] for name in sorted(marked.union(names)) if name in environment]
 
 
 # --- values in text

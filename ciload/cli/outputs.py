@@ -18,6 +18,7 @@ from ciload.errors import ExitCode
 from ciload.result.document import Failure, RunResult
 from ciload.script.failures import ScriptBlockedError, one_line, script_traceback
 from ciload.script.loader import SUMMARY, Script
+from ciload.secrets import Masker
 
 TIMEOUT_S = 120.0  # k6's handleSummaryTimeout
 
@@ -35,22 +36,22 @@ class CustomOutputs:
     failure: Failure | None = None
 
 
-def custom_outputs(script: Script, result: RunResult) -> CustomOutputs:
+def custom_outputs(script: Script, result: RunResult, mask: Masker) -> CustomOutputs:
     """Call the script's handle_summary(), if it has one, and write the files it wants.
 
     It gets the result document as plain values and returns a mapping of "stdout", "stderr" or a path to text or bytes.
-    Whatever goes wrong there is a failure of the run.
+    Whatever goes wrong there is a failure of the run. What is printed goes through `mask`; files are the script's own.
     """
     made = CustomOutputs()
     if script.hook(SUMMARY) is None:
         return made
     try:
-        returned = _call(script, json.loads(result.to_json()))
+        returned = _call(script, json.loads(result.to_json()), mask)
         for name, content in _checked(returned).items():
             if name == "stdout":
-                made.stdout = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
+                made.stdout = mask(content.decode("utf-8", "replace") if isinstance(content, bytes) else content)
             elif name == "stderr":
-                sys.stderr.write(content.decode("utf-8", "replace") if isinstance(content, bytes) else content)
+                sys.stderr.write(mask(content.decode("utf-8", "replace") if isinstance(content, bytes) else content))
             else:
                 made.files.append(_write(Path(name), content))
     except SummaryError as error:
@@ -58,7 +59,7 @@ def custom_outputs(script: Script, result: RunResult) -> CustomOutputs:
     return made
 
 
-def _call(script: Script, document: Any) -> Any:
+def _call(script: Script, document: Any, mask: Masker) -> Any:
     hook = script.hook(SUMMARY)
     assert hook is not None
 
@@ -74,7 +75,7 @@ def _call(script: Script, document: Any) -> Any:
     except (TimeoutError, ScriptBlockedError):
         raise SummaryError(f"did not finish within {TIMEOUT_S:g} s") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever the script raises is reported
-        sys.stderr.write(f"{script_traceback(error)}\n")
+        sys.stderr.write(mask(f"{script_traceback(error)}\n"))
         raise SummaryError(f"raised {one_line(error)}") from None
 
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import anyio
 
-from ciload.ci.workflow_commands import Bracket, known_secrets
+from ciload.ci.workflow_commands import Bracket
 from ciload.cli.command import exit_code_of, say, show, wants_color
 from ciload.cli.facts import facts_of_failure, facts_of_run
 from ciload.cli.gate import Gate
+from ciload.cli.masking import masked, secrets_at_start, secrets_in_plan
 from ciload.cli.outputs import custom_outputs
 from ciload.cli.plan_text import outlook
 from ciload.cli.progress import progress_for
@@ -32,7 +33,7 @@ from ciload.http.ready import wait_until_ready
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Registry
 from ciload.metrics.snapshot import Snapshot
-from ciload.options.model import URL_OPTIONS, Options
+from ciload.options.model import Options
 from ciload.options.plan import Plan, make_plan, origins
 from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
 from ciload.reports.console import console_summary
@@ -42,21 +43,25 @@ from ciload.result.build import build_result
 from ciload.result.comparison import Comparison
 from ciload.result.document import Failure, RunResult
 from ciload.script.loader import Script, load_script
-from ciload.secrets import without_secrets
+from ciload.secrets import Masker, take_tokens, without_secrets
 
 LONGEST_ERROR = 300
 
 
 def run_command(path: Path | None, config: Path | None, env: Sequence[str], flags: Mapping[str, Any]) -> int:
     """Do the run; every outcome ends here as an exit code and, unless it was a usage error, as reports."""
-    bracket = Bracket.around(os.environ)
-    return _command("run", path, env, flags, bracket, lambda path, told: _run(path, config, told, flags, bracket))
+    bracket, mask = Bracket.around(os.environ), Masker()
+    return _command(
+        "run", path, env, flags, bracket, mask, lambda path, told: _run(path, config, told, flags, bracket, mask)
+    )  # fmt: skip
 
 
 def inspect_command(path: Path | None, config: Path | None, env: Sequence[str], flags: Mapping[str, Any]) -> int:
     """Print what a run would do. Nothing is sent, written or removed, and mistakes end as they do in a run."""
-    bracket = Bracket.around(os.environ)
-    return _command("inspect", path, env, flags, bracket, lambda path, told: _inspect(path, config, told, flags))
+    bracket, mask = Bracket.around(os.environ), Masker()
+    return _command(
+        "inspect", path, env, flags, bracket, mask, lambda path, told: _inspect(path, config, told, flags, mask)
+    )  # fmt: skip
 
 
 def _command(
@@ -65,21 +70,24 @@ def _command(
     env: Sequence[str],
     flags: Mapping[str, Any],
     bracket: Bracket,
+    mask: Masker,
     act: Callable[[Path, Mapping[str, str]], int],
 ) -> int:
     _allow_open_files()
-    urls = [url for each in URL_OPTIONS for url in (flags.get(each), os.environ.get(f"CILOAD_{each.upper()}")) if url]
-    bracket.open(known_secrets(os.environ, urls))  # before the script says its first word
+    secrets = secrets_at_start(os.environ, env, flags)
+    mask.add(secrets)
+    bracket.open(secrets)  # before the script says its first word
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the engine takes over, it ends like SIGINT
 
     def with_environment() -> int:
         if path is None:
             raise UsageError(f"which script? usage: ciload {name} SCRIPT [options]; `ciload run --help` shows one")
         environment = dict(os.environ)
+        take_tokens(os.environ)  # they are for comments and artifacts, not for the script
         os.environ.update(_parse_env(env))  # after the copy: -e is for the script and never sets options
         return act(path, environment)
 
-    return exit_code_of(with_environment, bracket)
+    return exit_code_of(with_environment, bracket, mask)
 
 
 def _allow_open_files() -> None:
@@ -90,30 +98,49 @@ def _allow_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection is an open file
 
 
-def _load(path: Path, config: Path | None, sources: list[Source], registry: Registry) -> tuple[Script, Plan]:
-    """Run the script's top level and make the plan; `sources`, flags and environment, gets what else there is."""
+def _load(
+    path: Path,
+    config: Path | None,
+    environment: Mapping[str, str],
+    sources: list[Source],
+    registry: Registry,
+    mask: Masker,
+) -> tuple[Script, Plan]:
+    """Run the script's top level and make the plan.
+
+    `sources`, flags and environment, gets what else there is, and `mask` the secrets that the plan names.
+    """
     file_source = from_file(config)
     script = load_script(path, registry)
     sources += [from_script(script.options, script.path, script.lines), file_source]
-    return script, make_plan(sources, registry.metrics, script.complaint_about)
+    plan = make_plan(sources, registry.metrics, script.complaint_about)
+    mask.add(secrets_in_plan(plan, environment, sources))
+    return script, plan
 
 
-def _inspect(path: Path, config: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> int:
+def _inspect(
+    path: Path, config: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any], mask: Masker
+) -> int:
     sources = [from_flags(flags), from_environment(environment)]
-    script, plan = _load(path, config, sources, Registry())
-    show(outlook(script, plan, origins(sources), color=wants_color()))
+    script, plan = _load(path, config, environment, sources, Registry(), mask)
+    show(mask(outlook(script, plan, origins(sources), color=wants_color())))
     return ExitCode.PASSED
 
 
 def _run(
-    path: Path, config: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any], bracket: Bracket
+    path: Path,
+    config: Path | None,
+    environment: Mapping[str, str],
+    flags: Mapping[str, Any],
+    bracket: Bracket,
+    mask: Masker,
 ) -> int:
     registry = Registry()
     sources = [from_flags(flags), from_environment(environment)]
     # Before anything can go wrong: whatever happens, no earlier run's green report is left for CI to pick up.
     forget_reports(_out_dir(sources))
     try:
-        script, plan = _load(path, config, sources, registry)
+        script, plan = _load(path, config, environment, sources, registry, mask)
         folder = claim_folder(plan.options.out_dir)
         gate = Gate.open(plan.options, environment)
         _wait(plan)
@@ -121,40 +148,40 @@ def _run(
         raise
     except CiloadError as error:
         facts = facts_of_failure(path, environment, error)
-        folder, result = claim_folder(_out_dir(sources)), build_result(Snapshot(dict(BUILTIN)), facts)
+        folder, result = claim_folder(_out_dir(sources)), masked(build_result(Snapshot(dict(BUILTIN)), facts), mask)
         files = write_reports(folder, result)
-        _publish(result, files, environment, bracket, _wants_comment(sources), error.exit_code)
+        _publish(result, files, environment, bracket, _wants_comment(sources), error.exit_code, mask)
         raise
     outcome = _execute(plan, script, registry)
     facts = facts_of_run(path, environment, plan, outcome)
-    result = build_result(outcome.snapshot, facts)
+    result = masked(build_result(outcome.snapshot, facts), mask)
     with signals_deferred() as received:  # until it is written, nothing of it may get lost
-        reruns, comparisons = _confirmed(gate, plan, result, environment)
+        reruns, comparisons = _confirmed(gate, plan, path, result, environment, mask)
         if received or any(each.verdict.exit_code == ExitCode.INTERRUPTED for each in reruns):
             stop = Failure(code=ExitCode.INTERRUPTED, reason="interrupted after the load, while it was compared")
             facts = replace(facts, stops=[*facts.stops, stop])
-            result = build_result(outcome.snapshot, facts)
-        result = gate.judged(result, comparisons)
-        custom = custom_outputs(script, result)
+            result = masked(build_result(outcome.snapshot, facts), mask)
+        result = masked(gate.judged(result, comparisons), mask)
+        custom = custom_outputs(script, result, mask)
         if custom.failure is not None:
             result = build_result(outcome.snapshot, replace(facts, stops=[*facts.stops, custom.failure]))
-            result = gate.judged(result, comparisons)
+            result = masked(gate.judged(result, comparisons), mask)
         files = write_reports(folder, result)
     if custom.stdout is not None:
         show(custom.stdout)
     elif not plan.options.quiet:
         show(console_summary(result, files, color=wants_color()))
     if custom.files and not plan.options.quiet:
-        say(f"handle_summary() wrote {', '.join(map(str, custom.files))}")
+        say(mask(f"handle_summary() wrote {', '.join(map(str, custom.files))}"))
     exit_code = result.verdict.exit_code
     try:
         kept = gate.keep(result)
         if kept and not plan.options.quiet:
-            say(kept)
+            say(mask(kept))
     except BaselineError as error:
-        say(f"error: {error}")
+        say(mask(f"error: {error}"))
         exit_code = exit_code or error.exit_code
-    _publish(result, files, environment, bracket, plan.options.comment, exit_code, quiet=plan.options.quiet)
+    _publish(result, files, environment, bracket, plan.options.comment, exit_code, mask, quiet=plan.options.quiet)
     return exit_code
 
 
@@ -165,6 +192,7 @@ def _publish(
     bracket: Bracket,
     comment: bool,
     exit_code: int,
+    mask: Masker,
     *,
     quiet: bool = False,
 ) -> None:
@@ -175,12 +203,12 @@ def _publish(
     published = publish(result, files, files[0].parent, environment, comment=comment, exit_code=exit_code)
     for line in published.said:
         if not quiet or line.startswith("warning"):
-            say(line)
-    bracket.later(published.commands)
+            say(mask(line))
+    bracket.later(map(mask, published.commands))
 
 
 def _confirmed(
-    gate: Gate, plan: Plan, result: RunResult, environment: Mapping[str, str]
+    gate: Gate, plan: Plan, path: Path, result: RunResult, environment: Mapping[str, str], mask: Masker
 ) -> tuple[list[RunResult], list[Comparison]]:
     """Reruns, if the gates have a suspicion that somebody wants confirmed, and what they say of all runs together.
 
@@ -194,12 +222,13 @@ def _confirmed(
             say(f"this may be a regression ({suspicion}): run {len(reruns) + 1} of {plan.options.confirm} to confirm")
         registry = Registry()
         try:
-            script = load_script(Path(result.name), registry)
+            script = load_script(path, registry)
         except CiloadError as error:  # its top level could be run once only: what was measured stands
-            say(f"cannot run again to confirm: {one_line(str(error), LONGEST_ERROR)}")
+            say(f"cannot run again to confirm: {one_line(mask(str(error)), LONGEST_ERROR)}")
             break
         outcome = _execute(plan, script, registry)
-        reruns.append(build_result(outcome.snapshot, facts_of_run(script.path, environment, plan, outcome)))
+        rerun = build_result(outcome.snapshot, facts_of_run(script.path, environment, plan, outcome))
+        reruns.append(masked(rerun, mask))
         if reruns[-1].verdict.exit_code == ExitCode.INTERRUPTED:
             break
     return reruns, gate.compare([result, *reruns]) if reruns else comparisons
@@ -246,7 +275,7 @@ def _execute(plan: Plan, script: Script, registry: Registry) -> RunOutcome:
 
 
 def _parse_env(pairs: Sequence[str]) -> dict[str, str]:
-    wrong = [pair for pair in pairs if not pair.partition("=")[0] or "=" not in pair]
-    if wrong:
-        raise UsageError(f"-e {wrong[0]}: write -e KEY=VALUE")
+    wrong = [number for number, pair in enumerate(pairs, 1) if not pair.partition("=")[0] or "=" not in pair]
+    if wrong:  # unquoted: it may be a secret
+        raise UsageError(f"-e, number {wrong[0]} of {len(pairs)}: write -e KEY=VALUE")
     return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
