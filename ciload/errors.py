@@ -43,6 +43,26 @@ class CiloadError(Exception):
     exit_code = ExitCode.INTERNAL_ERROR
 
 
+class Abort(BaseException):  # an order, which `except Exception` in a script must not eat
+    """The run is to end now; teardown and reports still happen."""
+
+    exit_code = ExitCode.ABORTED
+
+    @property
+    def reason(self) -> str:
+        return "the script called abort()" + (f": {self}" if str(self) else "")
+
+
+class NoTargetError(Abort):
+    """A relative URL, and no base URL: no such request of this run can succeed."""
+
+    exit_code = ExitCode.INVALID_OPTIONS
+
+    @property
+    def reason(self) -> str:
+        return f"{str(self)!r} is relative, and there is no target: say --base-url, or set the option base_url"
+
+
 class UsageError(CiloadError):
     exit_code = ExitCode.USAGE
 

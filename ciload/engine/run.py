@@ -154,7 +154,7 @@ class Run:
         try:
             return await function.call(*function.arguments(vu=vu, data=data)), True
         except Abort as order:
-            self.control.abort(str(order))
+            self.control.abort(order)
         except ScriptBlockedError as error:  # it did not even let its timeout happen
             record_script_error(Scope(self.aside), error)
             return None, False

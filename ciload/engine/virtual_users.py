@@ -185,7 +185,7 @@ class ScenarioVUs:
         try:
             await hook.call(*hook.arguments(vu=side.vu, data=side.data))
         except Abort as order:
-            self.context.control.abort(str(order))
+            self.context.control.abort(order)
         except (Exception, ScriptBlockedError) as error:  # noqa: BLE001  # whatever the script raises counts
             record_script_error(Scope(self.context.registries[side.arm], self.name, group), error)
             return False
@@ -252,7 +252,7 @@ class ScenarioVUs:
             self.interrupted += running
             raise
         except Abort as order:
-            control.abort(str(order))
+            control.abort(order)
         finally:
             self.active -= running or wait is None
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ciload.http.target import Params, Target, encode_form, parse_target
+from ciload.errors import NoTargetError
+from ciload.http.target import Base, Params, Target, encode_form, is_relative, parse_target
+from ciload.secrets import without_secrets
 from ciload.version import __version__
 
 HeaderValue = str | bytes | int | float
@@ -116,11 +118,10 @@ def _header_text(name: str, value: HeaderValue) -> str:
 class Preparer:
     """Prepares requests and remembers them: most scripts send the same few, over and over."""
 
-    __slots__ = ("base_url", "home", "memory", "servers")
+    __slots__ = ("base", "memory", "servers")
 
     def __init__(self, base_url: str = "") -> None:
-        self.base_url = base_url
-        self.home = parse_target(base_url).origin if base_url else None
+        self.base = Base(base_url) if base_url else None
         self.servers: set[str] = set()  # that requests were prepared for, as far as they fit
         self.memory: dict[tuple[str, str, HeaderPairs], Prepared] = {}
 
@@ -129,6 +130,7 @@ class Preparer:
 
         Raises:
             RequestFailedError: the URL cannot be requested.
+            NoTargetError: it is relative, and there is no base.
             ValueError, TypeError: the method or a header is not valid.
         """
         method, url, headers = key
@@ -136,7 +138,10 @@ class Preparer:
             raise ValueError(f"invalid method {method!r}")
         if not isinstance(url, str):
             raise TypeError(f"expected a URL as text, got {type(url).__name__}")
-        prepared = Prepared(method.upper(), parse_target(url, self.base_url, self.home), headers)
+        if self.base is None and is_relative(url):
+            raise NoTargetError(without_secrets(url))
+        absolute = self.base.join(url) if self.base else url
+        prepared = Prepared(method.upper(), parse_target(absolute, base=self.base), headers)
         self.note(prepared)
         if len(self.memory) >= MOST_PREPARED:
             self.memory.clear()

@@ -10,8 +10,6 @@ from email.message import Message
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from ciload.secrets import without_secrets
-
 
 class HTTPStatusError(Exception):
     """`raise_for_status()` met a 4xx or 5xx response."""
@@ -288,7 +286,7 @@ class Response:
             RequestError: there was no response.
             HTTPStatusError: 4xx or 5xx.
         """
-        shown = f"{self.method} {without_secrets(self.url)}"
+        shown = f"{self.method} {self.url.partition('?')[0]}"  # it carries no userinfo
         if self.status_code == 0:
             raise RequestError(f"{shown}: {self.error}", self)
         if self.status_code >= 400:

@@ -7,16 +7,13 @@ import traceback
 from pathlib import Path
 
 import ciload
+from ciload.errors import Abort as Abort  # of the script's verbs, though the client gives it as well
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Scope
 
 OUR_CODE = str(Path(ciload.__file__).parent)
 LONGEST_MESSAGE = 500
 LONGEST_TRACEBACK = 8_000
-
-
-class Abort(BaseException):  # an order, which `except Exception` in a script must not eat
-    """The script called `abort()`."""
 
 
 class ScriptBlockedError(BaseException):

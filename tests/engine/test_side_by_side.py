@@ -23,7 +23,8 @@ BOTH = {"base_url": NEW, "compare_url": OLD}
 
 def target(vu: VU) -> str:
     assert vu.session.client is not None
-    return vu.session.client.preparer.base_url
+    assert vu.session.client.preparer.base is not None
+    return vu.session.client.preparer.base.url
 
 
 @dataclass
