@@ -9,7 +9,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
-from ciload.durations import parse_duration
+from ciload.durations import LARGEST_BARE, check_unit, parse_duration
 from ciload.http.connection import Connection, ConnectionSettings, sweep
 from ciload.http.decoding import ENCODINGS, inflate
 from ciload.http.dial import Dialer
@@ -257,6 +257,8 @@ def tag_pairs(tags: Mapping[str, str]) -> Tags:
 
 def timeout_s(timeout: float | str) -> float:
     seconds = parse_duration(timeout)
+    if seconds >= LARGEST_BARE:
+        check_unit(timeout)  # k6's 60000 would be 16 hours
     if seconds == 0:
         raise ValueError("a timeout must be longer than 0")
     return seconds

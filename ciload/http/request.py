@@ -6,7 +6,7 @@ import json as jsonlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from ciload.errors import NoTargetError
 from ciload.http.target import Base, Params, Target, encode_form, is_relative, parse_target
@@ -25,6 +25,20 @@ OURS = frozenset({"content-length", "transfer-encoding", "host"})
 MOST_PREPARED = 4_096
 MOST_SERVERS = 50
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
+
+
+class RequestOptions(TypedDict, total=False):
+    """The keyword arguments of a request, for type checkers; `http.request` says what they mean."""
+
+    params: Params | None
+    headers: HeaderTypes | None
+    json: Any
+    data: Params | str | bytes | None
+    content: str | bytes | None
+    timeout: float | str | None
+    name: str | None
+    tags: Mapping[str, str] | None
+    follow_redirects: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import ciload
 from ciload.errors import Abort as Abort  # of the script's verbs, though the client gives it as well
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Scope
+from ciload.script.hints import hint
 
 OUR_CODE = str(Path(ciload.__file__).parent)
 LONGEST_MESSAGE = 500
@@ -29,6 +30,7 @@ def record_script_error(scope: Scope, error: BaseException) -> None:
 def one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     shown = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    shown += f"; {hint(error)}" if hint(error) else ""
     return shown if len(shown) <= LONGEST_MESSAGE else shown[: LONGEST_MESSAGE - 1] + "…"
 
 
@@ -46,6 +48,7 @@ def script_traceback(error: BaseException) -> str:
         parts += [part.__cause__, part.__context__, *(part.exceptions or ())]
     here = f'File "{Path.cwd()}{os.sep}'  # results travel between machines: paths as seen from where ciload runs
     text = "".join(report.format()).rstrip().replace(here, 'File "')
+    text += f"\n{hint(error)}" if hint(error) else ""
     return text if len(text) <= LONGEST_TRACEBACK else text[:LONGEST_TRACEBACK] + "\n…"
 
 

@@ -100,10 +100,10 @@ def test_users_have_a_life_of_their_own_at_each_target(run_virtually: Callable[.
         return {"from": target(vu)}
 
     async def vu_start(vu: VU) -> None:
-        vu.where = target(vu)  # type: ignore[attr-defined]
+        vu.where = target(vu)
 
     async def default(vu: VU, data: dict[str, Any]) -> None:
-        assert data["from"] == vu.where == target(vu)  # type: ignore[attr-defined]
+        assert data["from"] == vu.where == target(vu)
         seen[target(vu)].append((vu.id, vu.iteration, vu.random.random(), vu.random.random()))
         await sleep(0.1)
 
