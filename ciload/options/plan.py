@@ -24,7 +24,7 @@ from ciload.options.scenarios import (
     Stage,
 )
 from ciload.options.sources import Source
-from ciload.options.values import AS_WRITTEN
+from ciload.options.values import AS_WRITTEN, names_in
 from ciload.result.thresholds import Threshold, parse_threshold
 
 IN_HELP = "`ciload run --help` lists them"
@@ -93,6 +93,8 @@ def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric], check_fu
         where = owner["compare_url"].where(("compare_url",))
         complaints.append(Complaint(where, "there is no new target to compare with", "say --base-url too"))
     known = {key: source.values[key] for key, source in owner.items() if key in Options.model_fields}
+    if "secrets" in known:  # a stronger place adds to them: nothing that is secret anywhere may get out
+        known["secrets"] = [name for source in sources for name in names_in(source.values.get("secrets", ()))]
     broken = set()
     try:
         options = Options.model_validate(known, context=AS_WRITTEN)

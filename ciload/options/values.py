@@ -120,12 +120,18 @@ def _plain_text(value: object) -> object:
 Pairs = Annotated[dict[str, str], BeforeValidator(_text_by_name)]
 
 
-def _variable_names(value: object) -> object:
-    names = [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
-    if isinstance(names, list | tuple):
-        for number, name in enumerate(names, 1):
-            if not isinstance(name, str) or not VARIABLE.fullmatch(name):  # unquoted: it may be the secret itself
-                raise ValueError(f"entry {number} is no name of an environment variable")
+def names_in(value: object) -> list[object]:
+    """The names in `A,B` or in a list; what is neither stands for itself."""
+    if isinstance(value, str):
+        return [each.strip() for each in value.split(",") if each.strip()]
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _variable_names(value: object) -> list[object]:
+    names = names_in(value)
+    for number, name in enumerate(names, 1):
+        if not isinstance(name, str) or not VARIABLE.fullmatch(name):  # unquoted: it may be the secret itself
+            raise ValueError(f"entry {number} is no name of an environment variable")
     return names
 
 

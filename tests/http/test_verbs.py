@@ -32,7 +32,7 @@ def test_help_shows_signature_and_documentation(verb: str) -> None:
     """`help(http.post)` has the arguments by name and says what they are; nothing of how it is made."""
     function = getattr(http, verb)
     shown = pydoc.plain(pydoc.render_doc(function))
-    assert f"Help on method {verb} in module ciload.http" in shown
+    assert f"method {verb} in module ciload.http" in shown
     assert f"Send a {verb.upper()} request and measure it." in shown
     assert "json: a value sent as JSON" in shown
     assert "any HTTP method" not in shown

@@ -302,6 +302,21 @@ def test_the_name_of_a_secret_that_is_its_value_is_not_quoted() -> None:
     assert said == "--secret: secrets: entry 2 is no name of an environment variable"
 
 
+def test_secrets_of_all_places_are_secret(tmp_path: Path) -> None:
+    """A flag that names one more does not let out what the script or the file names."""
+    file = yaml_file(tmp_path, "secrets: [D]\n")
+    plan = plan_of({"secrets": ["A"]}, {"CILOAD_SECRETS": "B"}, {"secrets": ["C", "A"]}, file)
+    assert plan.options.secrets == ("A", "B", "C", "A", "D")
+
+
+@pytest.mark.parametrize("secrets", [5, [5], {"A": SECRET}, [[SECRET]], None, [""]])
+def test_secrets_are_names(secrets: object) -> None:
+    """Whatever else stands there is told, and not shown."""
+    said = complaints_of(script={"secrets": secrets})
+    assert "secrets: entry 1 is no name" in said
+    assert SECRET not in said
+
+
 # --- words of other tools
 
 

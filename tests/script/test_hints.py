@@ -43,12 +43,10 @@ def test_a_hint_stands_in_message_and_traceback(code: str, hint: str) -> None:
     assert script_traceback(caught.value).count(hint) == 1
 
 
-@pytest.mark.parametrize(
-    "code", ["len(1, 2)", "unknown_name", "dict(1)", "exec('from ciload import nothing')", "1 / 0"]
-)
+@pytest.mark.parametrize("code", ["len(1, 2)", "unknown_name", "exec('from ciload import nothing')", "1 / 0"])
 def test_other_exceptions_stay_as_they_are(code: str) -> None:
     """A hint is only for what it is about."""
-    with pytest.raises(Exception) as caught:
+    with pytest.raises((TypeError, NameError, ImportError, ArithmeticError)) as caught:
         eval(code)
     assert one_line(caught.value) == f"{type(caught.value).__name__}: {caught.value}"
 
