@@ -123,6 +123,7 @@ def _inspect(
 ) -> int:
     sources = [from_flags(flags), from_environment(environment)]
     script, plan = _load(path, config, environment, sources, Registry(), mask)
+    plan = mask.document(plan)  # before lines are broken in the middle of a secret
     show(mask(outlook(script, plan, origins(sources), color=wants_color())))
     return ExitCode.PASSED
 

@@ -67,7 +67,7 @@ class Target:
 class Base:
     """The base URL: what relative URLs are put behind. At and below it, a path is name enough."""
 
-    __slots__ = ("_before", "_prefix", "origin", "url")
+    __slots__ = ("_before", "_prefix", "origin")
 
     def __init__(self, url: str) -> None:
         """`url` is absolute, without query and fragment.
@@ -76,7 +76,6 @@ class Base:
             RequestFailedError: it cannot be requested.
         """
         target, parts = parse_target(url), urlsplit(url.strip())
-        self.url = url
         self.origin = target.origin
         self._before = f"{parts.scheme}://{parts.netloc}"
         self._prefix = target.path.rstrip("/")

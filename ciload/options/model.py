@@ -14,6 +14,7 @@ from ciload.options.values import (
     LoadDuration,
     OneOrMore,
     Pairs,
+    Place,
     RootAddress,
     Share,
     VariableNames,
@@ -78,7 +79,7 @@ class Options(BaseModel):
     setup_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="time for setup() and vu_start()")
     teardown_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="time for teardown() and vu_stop()")
     compare_url: RootAddress = Field("", description="an older version of the target: every iteration runs at both")
-    baseline: str = Field("", description="file, URL or artifact:NAME with earlier runs to compare with")
+    baseline: Place = Field("", description="file, URL or artifact:NAME with earlier runs to compare with")
     save_baseline: str = Field("", description="file that this run is added to")
     confirm: Annotated[int, Field(ge=0, le=9)] = Field(
         0, description="how often to run again before a regression is believed"

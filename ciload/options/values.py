@@ -60,6 +60,14 @@ def _about_at_sign(value: str) -> str:
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
+def _place(value: str) -> str:
+    return _web_address(value) if value.lower().startswith(("http://", "https://")) else value
+
+
+# A file, a URL, or what else the gate can read.
+Place = Annotated[str, AfterValidator(_place)]
+
+
 def _root_address(value: str) -> str:
     parts = urlsplit(value)
     if parts.query or parts.fragment:

@@ -48,7 +48,7 @@ def parameters(command: str) -> list[tuple[str, list[str], object, object]]:
 def test_run_and_inspect_take_the_same_flags() -> None:
     """What can be run can be looked at first, with the same command line."""
     assert parameters("run") == parameters("inspect")
-    assert len(parameters("run")) == len(FLAGS) + 1
+    assert len(parameters("run")) == len(FLAGS) + 2
 
 
 def test_every_flag_is_an_option() -> None:
@@ -136,4 +136,12 @@ def test_an_address_in_place_of_a_script_is_told_where_it_belongs(address: str) 
     outcome = CliRunner().invoke(app, ["run", address], env={"COLUMNS": "200", "TERM": "dumb"})
     assert outcome.exit_code == 2
     assert "--base-url URL" in outcome.output
+    assert "s3cretzqx" not in outcome.output
+
+
+def test_a_second_argument_is_not_quoted() -> None:
+    """`-e` was forgotten before a variable with a secret in it."""
+    outcome = CliRunner().invoke(app, ["run", "load.py", "TOKEN=s3cretzqx"], env={"COLUMNS": "200", "TERM": "dumb"})
+    assert outcome.exit_code == 2
+    assert "variables are -e KEY=VALUE each" in outcome.output
     assert "s3cretzqx" not in outcome.output

@@ -142,13 +142,14 @@ def test_a_script_gets_the_token_that_it_is_given(ciload: Ciload) -> None:
     assert ciload.run(script, "-e", "GITHUB_TOKEN=mine", **TOKENS).code != 107
 
 
-def test_no_target_ends_the_run_at_once(ciload: Ciload) -> None:
+@pytest.mark.parametrize("name", ["setup", "vu_start", "default"])
+def test_no_target_ends_the_run_at_once(ciload: Ciload, name: str) -> None:
     """Without a base URL, the first relative request says so; not each of a thousand."""
-    script = (
-        "from ciload import http\nasync def default():\n    try: await http.get('/users')\n    except Exception: pass\n"
-    )
+    ask = "\n    try: await http.get('/users')\n    except Exception: pass\n"
+    script = f"from ciload import http\nasync def {name}():{ask}"
+    script += "async def default(): pass\n" if name != "default" else ""
     run = ciload.run(script, "-u", "5", "-i", "1000")
-    assert run.code == 104
+    assert run.code == 104, run.stderr
     assert run.reasons == ["'/users' is relative, and there is no target: say --base-url, or set the option base_url"]
     assert json.loads(run.files["result.json"])["load"]["iterations"] == 0
 

@@ -24,7 +24,7 @@ BOTH = {"base_url": NEW, "compare_url": OLD}
 def target(vu: VU) -> str:
     assert vu.session.client is not None
     assert vu.session.client.preparer.base is not None
-    return vu.session.client.preparer.base.url
+    return f"http://{vu.session.client.preparer.base.origin.authority}"
 
 
 @dataclass

@@ -271,6 +271,14 @@ def test_a_url_with_a_misread_password_is_refused_unseen(url: str, key: str) -> 
     assert SECRET not in said
 
 
+@pytest.mark.parametrize("url", [each for each in URL_LIKE if each.startswith("http")])
+def test_a_baseline_at_such_a_url_is_refused_too(url: str) -> None:
+    """It may also be a file or an artifact, which are taken as they are."""
+    assert SECRET not in complaints_of(flags={"baseline": url})
+    for place in ("runs@2/b.json", "artifact:load", "https://me:p%2Fw@host/b.json?token=x"):
+        assert plan_of({"baseline": place}).options.baseline == place
+
+
 @pytest.mark.parametrize(
     "url", ["http://h", "https://me:pass%2Fword@h:8443/api/", "http://h/users/%40me", "http://[::1]:80"]
 )
