@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from enum import Enum
-from typing import Any, Literal, TypeVar, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 HIDDEN = "***"
@@ -59,9 +59,9 @@ def credentials_in(url: str) -> list[str]:
 
 # --- variables
 
+SECRET_PREFIX = "CILOAD_SECRET_"  # noqa: S105  # a variable of the script's, whose value is to be masked
 # What ciload itself signs in with, at the CI that it runs in.
-TOKEN_VARIABLE = re.compile(r"GITHUB_TOKEN|CI_JOB_TOKEN|CILOAD_\w*TOKEN")
-SECRET_PREFIX = "CILOAD_SECRET_"  # noqa: S105  # a variable whose value is to be masked
+TOKEN_VARIABLE = re.compile(rf"GITHUB_TOKEN|CI_JOB_TOKEN|(?!{SECRET_PREFIX})CILOAD_\w*TOKEN")
 
 
 def take_tokens(environment: MutableMapping[str, str]) -> None:
@@ -148,11 +148,18 @@ class Masker:
 
 
 # Fields that other fields or programs refer to.
-FORM = frozenset({"run_id", "script_sha256", "histogram", "started_at", "executor", "aggregation", "operator", "unit"})
+FORM = frozenset(
+    {"run_id", "script_sha256", "commit", "histogram", "started_at", "at", "executor", "aggregation", "operator",
+     "unit"}
+)  # fmt: skip
 
 
 def _is_free(name: str, field: Any) -> bool:
-    return name not in FORM and get_origin(field.annotation) is not Literal
+    return name not in FORM and not _is_choice(field.annotation)
+
+
+def _is_choice(annotation: Any) -> bool:
+    return get_origin(annotation) is Literal or any(map(_is_choice, get_args(annotation)))
 
 
 def _parts(value: str) -> Iterator[str]:
@@ -160,9 +167,10 @@ def _parts(value: str) -> Iterator[str]:
     stripped = value.strip()
     if len(stripped) >= SHORTEST_SECRET:
         yield stripped
+    if len(collapsed := " ".join(stripped.split())) >= SHORTEST_SECRET:  # as messages in one line show it
+        yield collapsed
     lines = stripped.splitlines()
     if len(lines) > 1:
-        yield " ".join(stripped.split())
         yield from (line.strip() for line in lines if len(line.strip()) >= SHORTEST_LINE)
 
 

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ciload.cli.masking import masked, secrets_at_start
+from ciload.result.comparison import GateVerdict
 from ciload.result.document import ErrorRow, RunResult
 from ciload.secrets import Masker, take_tokens
+from tests.reports.results import comparison, error, gated, threshold
 from tests.reports.results import result as result_of
-from tests.reports.results import threshold
 
 SECRET = "s3cret/ü+'\\\"zqx"
 
@@ -27,6 +28,11 @@ SECRET = "s3cret/ü+'\\\"zqx"
 def test_every_spelling_is_masked(spelled: str) -> None:
     """As it is, in URLs, in JSON, and in what Python shows of it."""
     assert Masker([SECRET])(f"a {spelled} b {spelled}") == "a *** b ***"
+
+
+def test_blanks_in_a_secret_may_be_collapsed() -> None:
+    """Messages are put into one line before they are shown."""
+    assert Masker(["correct  horse\tbattery"])("KeyError: correct horse battery") == "KeyError: ***"
 
 
 def test_short_values_are_left_alone() -> None:
@@ -128,10 +134,15 @@ def test_tokens_are_taken_and_everything_else_stays() -> None:
     environment = {
         "GITHUB_TOKEN": "ghs_1234", "CI_JOB_TOKEN": "glcbt-zqx", "CILOAD_GITHUB_TOKEN": "a", "CILOAD_GITLAB_TOKEN": "b",
         "CI_REGISTRY_PASSWORD": "glcbt-zqx", "CI_REPOSITORY_URL": "https://gitlab-ci-token:glcbt-zqx@h/x.git",
-        "CI_PROJECT_ID": "7", "API_TOKEN": "mine", "CILOAD_SECRET_DB": "dbdbdb", "GITHUB_SHA": "abc",
+        "CI_PROJECT_ID": "7", "API_TOKEN": "mine", "CILOAD_SECRET_A_TOKEN": "aaaa", "GITHUB_SHA": "abc",
     }  # fmt: skip
     take_tokens(environment)
-    assert environment == {"CI_PROJECT_ID": "7", "API_TOKEN": "mine", "CILOAD_SECRET_DB": "dbdbdb", "GITHUB_SHA": "abc"}
+    assert environment == {
+        "CI_PROJECT_ID": "7",
+        "API_TOKEN": "mine",
+        "CILOAD_SECRET_A_TOKEN": "aaaa",
+        "GITHUB_SHA": "abc",
+    }
 
 
 def test_a_traceback_is_masked() -> None:
@@ -141,3 +152,21 @@ def test_a_traceback_is_masked() -> None:
     except KeyError:
         text = Masker([SECRET])(traceback.format_exc())
     assert "zqx" not in text.rpartition("raise")[2].partition("\n")[2]
+
+
+def texts(value: object) -> set[str]:
+    """All keys and texts of plain values."""
+    if isinstance(value, dict):
+        return {str(key) for key in value} | {text for each in value.values() for text in texts(each)}
+    if isinstance(value, list):
+        return {text for each in value for text in texts(each)}
+    return {value} if isinstance(value, str) else set()
+
+
+def test_whatever_text_is_the_secret_the_document_stays_one() -> None:
+    """Each text of a result with comparisons, taken for a secret, leaves a document that can be read again."""
+    compared = comparison(GateVerdict.REGRESSION, gated())
+    result = result_of(comparisons=[compared], errors=[error()], thresholds=[threshold(passed=False, severity="warn")])
+    for secret in texts(json.loads(result.to_json())):
+        again = masked(result, Masker([secret]))
+        assert RunResult.model_validate_json(again.to_json()) == again, secret

@@ -101,7 +101,7 @@ FLAGS = (
 NOT_OPTIONS = frozenset({"env", "config"})  # these say what the script and the options are read from
 
 ADDRESS = re.compile(r"(?i)https?:/|[\w.-]+:\d+(/|$)")
-MORE = typer.Argument(hidden=True, metavar="")
+MORE_ARGUMENTS = {"allow_extra_args": True}  # settings of the command: those that nobody asked for are told here
 SCRIPT = typer.Argument(help="The scenario script.", envvar="CILOAD_SCRIPT", show_default=False)
 
 
@@ -119,13 +119,17 @@ def with_flags(act: Callable[[Asked], None]) -> Callable[..., None]:
     """`act` as typer wants it: with a parameter for the script and for each flag."""
 
     def command(
-        script: str | None, more: list[str] | None, config: str | None, env: list[str] | None, **options: Any
+        context: typer.Context, script: str | None, config: str | None, env: list[str] | None, **options: Any
     ) -> None:
-        if more:  # unquoted: it may be a variable for which -e is missing
-            raise typer.BadParameter(f"{len(more)} more than the one script; variables are -e KEY=VALUE each")
+        if context.args:  # unquoted: it may be a variable for which -e is missing
+            many = len(context.args)
+            raise typer.BadParameter(f"{many} more than the one script; variables are -e KEY=VALUE each")
         act(Asked(_script(script), None if config is None else Path(config), tuple(env or ()), options))
 
-    parameters = [_parameter("script", str | None, SCRIPT), _parameter("more", list[str] | None, MORE)]
+    parameters = [
+        inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+        _parameter("script", str | None, SCRIPT),
+    ]
     parameters += [_parameter(each.name, TYPES[each.kind], _option(each)) for each in FLAGS]
     made: Any = command
     made.__name__, made.__doc__ = act.__name__, act.__doc__

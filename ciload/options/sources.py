@@ -10,10 +10,11 @@ from typing import Any
 from ciload.errors import Complaint, UsageError, place
 from ciload.options.scenarios import snake_case
 from ciload.options.yaml_text import Lines, YAMLTextError, read_yaml
-from ciload.secrets import SECRET_PREFIX, TOKEN_VARIABLE
+from ciload.secrets import SECRET_PREFIX
 
 PREFIX = "CILOAD_"
-NOT_OPTIONS = frozenset({"CILOAD_CONFIG", "CILOAD_SCRIPT"})  # these say what to read, not how to run it
+# These say what to read, and who we are in CI, not how to run it.
+NOT_OPTIONS = frozenset({"CILOAD_CONFIG", "CILOAD_SCRIPT", "CILOAD_GITHUB_TOKEN", "CILOAD_GITLAB_TOKEN"})
 FLAG_NAMES = {"stages": "--stage", "tags": "--tag", "secrets": "--secret"}
 STRUCTURED = ("thresholds", "scenarios")  # variables that hold YAML or JSON
 DEFAULT_FILE = Path("ciload.yaml")
@@ -64,7 +65,7 @@ def from_environment(environment: Mapping[str, str]) -> Source:
 
 def _is_option(variable: str) -> bool:
     ours = variable.startswith(PREFIX) and not variable.startswith(SECRET_PREFIX)
-    return ours and variable not in NOT_OPTIONS and not TOKEN_VARIABLE.fullmatch(variable)
+    return ours and variable not in NOT_OPTIONS
 
 
 def from_script(options: Mapping[str, Any], path: Path, lines: Lines) -> Source:

@@ -404,7 +404,7 @@ def test_an_unlikely_guess_is_not_made() -> None:
 
 
 def test_variables_that_hold_secrets_are_no_options() -> None:
-    """CILOAD_SECRET_* are values to mask, CILOAD_*TOKEN sign in at the CI."""
+    """CILOAD_SECRET_* are values to mask, two tokens sign in at the CI."""
     environment = {
         "CILOAD_SECRET_DB": "x",
         "CILOAD_GITHUB_TOKEN": "x",
