@@ -43,8 +43,8 @@ class CiloadError(Exception):
     exit_code = ExitCode.INTERNAL_ERROR
 
 
-class Abort(BaseException):  # an order, which `except Exception` in a script must not eat
-    """The run is to end now; teardown and reports still happen."""
+class Abort(BaseException):  # so that `except Exception` in a script does not end its way
+    """The run is to end now; the engine has been told already. Teardown and reports still happen."""
 
     exit_code = ExitCode.ABORTED
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ciload.cli.masking import masked, secrets_at_start
 from ciload.result.comparison import GateVerdict
 from ciload.result.document import ErrorRow, RunResult
+from ciload.runner.masking import masked, secrets_at_start
 from ciload.secrets import Masker, take_tokens
 from tests.reports.results import comparison, error, gated, threshold
 from tests.reports.results import result as result_of

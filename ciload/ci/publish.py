@@ -16,7 +16,6 @@ from ciload.ci.github_comments import post_comment
 from ciload.ci.gitlab import post_note
 from ciload.ci.sticky import comment_text, marker_of
 from ciload.ci.workflow_commands import workflow_command
-from ciload.reports.files import COMMENT, write_report
 from ciload.result.document import RunResult
 
 GITHUB, GITLAB = "github", "gitlab"
@@ -36,8 +35,8 @@ def publish(
     files: Sequence[Path],
     folder: Path,
     environment: Mapping[str, str],
+    write_comment: Callable[[str], Path] | None,
     *,
-    comment: bool,
     exit_code: int,
 ) -> Published:
     """Summary, outputs, annotations and comment, where there are such things.
@@ -47,20 +46,20 @@ def publish(
         files: its reports.
         folder: where they are.
         environment: that of the CI.
-        comment: whether to comment on the pull request.
+        write_comment: writes the comment's file; None if there is to be no comment on the pull request.
         exit_code: what the process will say; not always the verdict's, since the baseline is saved after it.
 
     Raises:
-        UsageError: the comment's file could not be written.
+        Only what `write_comment` does.
     """
     published, files = Published(), [*files]
     provider = result.ci.provider
-    if comment:
+    if write_comment is not None:
         job = environment.get("GITHUB_JOB") or environment.get("CI_JOB_NAME") or result.ci.job or ""
         workflow = environment.get("GITHUB_WORKFLOW", "")
         marker = marker_of(result, workflow, job)
         body = comment_text(result, marker, result.ci.run_url)
-        files.append(write_report(folder / COMMENT, body))
+        files.append(write_comment(body))
         said, denied = _comment(provider, environment, marker, body, files[-1])
         published.said.append(said)
         published.commands += [workflow_command("notice", said, {"title": "ciload"})] if denied else []

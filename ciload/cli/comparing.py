@@ -24,8 +24,8 @@ from ciload.options.values import Share
 from ciload.reports.console_comparison import console_comparisons
 from ciload.reports.plain import one_line
 from ciload.result.comparison import Reaction
-from ciload.result.document import RunResult, Verdict
-from ciload.result.judgement import with_comparisons
+from ciload.result.document import RunResult
+from ciload.result.judgement import judge_comparisons
 from ciload.secrets import without_secrets
 
 MOST_BYTES = 64 << 20
@@ -90,8 +90,7 @@ def _compare(files: Sequence[Path], baseline: str | None, settings: CompareSetti
         show(json.dumps([each.model_dump(mode="json") for each in comparisons], indent=1) + "\n")
     else:
         show(console_comparisons(comparisons, color=wants_color()))
-    nothing_else = Verdict(passed=True, exit_code=ExitCode.PASSED, failures=[], warnings=[])
-    verdict = with_comparisons(nothing_else, comparisons, settings.on_missing_baseline, settings.on_inconclusive)
+    verdict = judge_comparisons(comparisons, settings.on_missing_baseline, settings.on_inconclusive)
     for warning in verdict.warnings:
         say(f"warning: {one_line(warning, LONGEST_COMPLAINT)}")
     return verdict.exit_code

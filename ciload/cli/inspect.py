@@ -1,4 +1,4 @@
-"""`ciload inspect`: what it is for. What is done about it stands in `session.py`, what is printed in `outlook.py`."""
+"""`ciload inspect`: what it is for. What is done about it stands in `with_script.py`, what is printed in `outlook.py`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def inspect(asked: Asked) -> None:
       0  the plan is valid               104  invalid options
       2  wrong usage                     107  the script raised
     """
-    from ciload.cli.session import inspect_command  # late: `--version` and `--help` need none of it
+    from ciload.cli.with_script import inspect_command  # late: `--version` and `--help` need none of it
 
-    raise typer.Exit(inspect_command(asked.script, asked.config, asked.env, asked.options))
+    raise typer.Exit(inspect_command(asked))

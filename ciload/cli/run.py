@@ -1,4 +1,4 @@
-"""`ciload run`: what it is for. What is done about it stands in `session.py`."""
+"""`ciload run`: what it is for. What is done about it stands in `with_script.py`."""
 
 from __future__ import annotations
 
@@ -49,6 +49,6 @@ def run(asked: Asked) -> None:
     100  setup timed out                   1  a bug in ciload
                                            2  wrong usage
     """
-    from ciload.cli.session import run_command  # late: `--version` and `--help` need none of it
+    from ciload.cli.with_script import run_command  # late: `--version` and `--help` need none of it
 
-    raise typer.Exit(run_command(asked.script, asked.config, asked.env, asked.options))
+    raise typer.Exit(run_command(asked))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from ciload.errors import NoTargetError
+from ciload.http.session import end_run
 from ciload.http.target import Base, Params, Target, encode_form, is_relative, parse_target
 from ciload.secrets import without_secrets
 from ciload.version import __version__
@@ -144,7 +145,7 @@ class Preparer:
 
         Raises:
             RequestFailedError: the URL cannot be requested.
-            NoTargetError: it is relative, and there is no base.
+            NoTargetError: it is relative, and there is no base; the run has been told to end.
             ValueError, TypeError: the method or a header is not valid.
         """
         method, url, headers = key
@@ -153,7 +154,7 @@ class Preparer:
         if not isinstance(url, str):
             raise TypeError(f"expected a URL as text, got {type(url).__name__}")
         if self.base is None and is_relative(url):
-            raise NoTargetError(without_secrets(url))
+            end_run(NoTargetError(without_secrets(url)))
         absolute = self.base.join(url) if self.base else url
         prepared = Prepared(method.upper(), parse_target(absolute, base=self.base), headers)
         self.note(prepared)

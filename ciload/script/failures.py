@@ -7,7 +7,6 @@ import traceback
 from pathlib import Path
 
 import ciload
-from ciload.errors import Abort as Abort  # of the script's verbs, though the client gives it as well
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Scope
 from ciload.script.hints import hint
@@ -28,7 +27,13 @@ def record_script_error(scope: Scope, error: BaseException) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    """Kind and message; of a group, those of its first error."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  # the script's own exceptions may raise here
+        text = ""
     shown = f"{type(error).__name__}: {text}" if text else type(error).__name__
     shown += f"; {hint(error)}" if hint(error) else ""
     return shown if len(shown) <= LONGEST_MESSAGE else shown[: LONGEST_MESSAGE - 1] + "…"

@@ -10,7 +10,7 @@ import pytest
 
 from ciload import http
 from ciload.errors import TargetNotReadyError
-from ciload.http.ready import wait_until_ready
+from ciload.runner.ready import wait_until_ready
 from tests.http.certificates import Authority
 from tests.http.server import Answer, End, Server, in_turn, pieces, redirect, response
 from tests.http.vu import virtual_user

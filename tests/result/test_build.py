@@ -33,7 +33,7 @@ def built(thresholds: list[Threshold], windows: Mapping[Threshold, float | None]
         timeline=[], windows=windows or {},
         generator=Generator(cpu_share=0, cpu_s=0, loop_lag_p50=0, loop_lag_p99=0, loop_lag_max=0, warnings=[]),
     )  # fmt: skip
-    return build_result(registry.take(), facts)
+    return build_result(registry.take(), facts)[0]
 
 
 def parsed(key: str, limit: str | Limit) -> Threshold:

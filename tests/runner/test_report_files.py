@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ciload.errors import UsageError
-from ciload.reports.files import claim_folder, write_atomically, write_reports
+from ciload.runner.report_files import claim_folder, write_atomically, write_reports
 from tests.reports.results import result
 
 

@@ -1,0 +1,168 @@
+"""The gates of one run: the baseline is read before the load; then compare, confirm, keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from ciload.errors import BaselineError
+from ciload.result.comparison import Comparison, GateVerdict
+from ciload.result.document import RunResult
+from ciload.secrets import without_secrets
+
+if TYPE_CHECKING:
+    from ciload.gate.document import Baseline
+    from ciload.gate.verdicts import Terms
+
+ARTIFACT = "artifact:"
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """What is asked of the gates; the names are those of the options."""
+
+    baseline: str = ""
+    save_baseline: str = ""
+    compare_url: str = ""
+    confirm: int = 0
+    false_alarm: float = 0.01
+    tolerance: float = 0.10
+
+    @property
+    def against_history(self) -> bool:
+        return bool(self.baseline or self.save_baseline)
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """The gates that are asked for; `history` is what the baseline held before the load."""
+
+    settings: GateSettings
+    history: Baseline | None = None
+
+    @classmethod
+    def open(cls, settings: GateSettings, fetch_artifact: Callable[[str], bytes | None]) -> Gates:
+        """See to it that everything is there before a load is made.
+
+        Args:
+            settings: what is asked for.
+            fetch_artifact: gets what `artifact:NAME` stands for; None if there is none.
+
+        Raises:
+            BaselineError: the baseline cannot be read, or the new one could not be written.
+        """
+        if not settings.against_history:
+            return cls(settings)
+        from ciload.gate.store import check_writable, parse_baseline, printable, read_baseline  # late: most need none
+
+        kept = None
+        if settings.save_baseline:
+            check_writable(Path(settings.save_baseline))
+            kept = read_baseline(settings.save_baseline)
+        if not settings.baseline:
+            # Who saves without comparing compares with what is saved: a regression must not become a level of its own.
+            return cls(settings, kept)
+        if not settings.baseline.startswith(ARTIFACT):
+            return cls(settings, read_baseline(settings.baseline))
+        data = fetch_artifact(settings.baseline)
+        return cls(settings, None if data is None else parse_baseline(data, printable(settings.baseline)))
+
+    def compare(self, results: Sequence[RunResult]) -> list[Comparison]:
+        """What the gates say of a run (the first) and its confirmation reruns."""
+        settings, comparisons = self.settings, []
+        if not (settings.against_history or settings.compare_url):
+            return []
+        from ciload.gate.alarms import Terms, compare_side_by_side, compare_with_history
+        from ciload.gate.stored_run import stored_run
+
+        terms = Terms(settings.false_alarm, settings.tolerance)
+        if settings.compare_url:
+            comparisons.append(compare_side_by_side(results, terms))
+        if settings.against_history:
+            against = without_secrets(settings.baseline) if settings.baseline else settings.save_baseline
+            try:
+                new, *reruns = [stored_run(each) for each in results]
+            except ValueError as error:  # a clock in 1970, a number that no run can have
+                comparisons.append(_impossible(against, f"this run cannot be compared: {first_line(error)}", terms))
+            else:
+                comparisons.append(compare_with_history(new, reruns, self.history, against, terms))
+        return comparisons
+
+    def wants_confirmation(self, result: RunResult, comparisons: Sequence[Comparison]) -> str:
+        """What looks like a regression and should be looked at again; "" if nothing does, or nobody wants to know."""
+        if not (self.settings.confirm and comparisons):
+            return ""
+        from ciload.gate.alarms import suspects
+        from ciload.gate.stored_run import generator_faults, stored_run
+
+        try:
+            if generator_faults(stored_run(result)):  # reruns do not make a run better that is no measure
+                return ""
+        except ValueError:
+            return ""
+        found = [each for comparison in comparisons for each in suspects(comparison)]
+        return f"{found[0].label} {found[0].metric} {found[0].changed}" if found else ""
+
+    def keep(self, result: RunResult) -> str:
+        """Add the run to the file that is to hold it; answers what became of it, "" if it was not to be kept.
+
+        It is no measure for others if a gate raised an alarm. If there was nothing to compare it with, the file that
+        it goes to is asked: a regression must not become the level there.
+
+        Raises:
+            BaselineError: it could not be added; the file is as it was.
+        """
+        place = self.settings.save_baseline
+        if not place:
+            return ""
+        from ciload.gate.alarms import Terms, compare_with_history, mark
+        from ciload.gate.document import Baseline
+        from ciload.gate.levels import merge
+        from ciload.gate.store import update
+        from ciload.gate.stored_run import stored_run
+
+        try:
+            run = stored_run(result)
+        except ValueError as error:
+            raise BaselineError(f"--save-baseline: this run cannot be kept: {first_line(error)}") from None
+        terms = Terms(self.settings.false_alarm, self.settings.tolerance)
+
+        def add(baseline: Baseline) -> Baseline:
+            nonlocal run
+            if self.history is not None and self.settings.baseline.startswith(ARTIFACT):
+                # The next artifact takes its place: without what is in this one, no history would ever grow.
+                baseline = merge(baseline, self.history)
+            compared = list(result.comparisons)
+            if all(each.verdict is GateVerdict.MISSING for each in compared if each.gate == "history"):
+                compared.append(compare_with_history(run, [], baseline, place, terms))
+            run = mark(run, compared)
+            return merge(baseline, Baseline(runs=[run]))
+
+        update(Path(place), add)
+        if run.alarm:
+            return (
+                f"saved in {place}, but not as a measure for later runs: it is {run.alarm} than the level there; if "
+                f"that is to stay: ciload accept {place} --reason …"
+            )
+        if run.tainted:
+            return f"saved in {place}, but not as a measure for later runs: {run.tainted[0]}"
+        return f"saved in {place}"
+
+
+def _impossible(against: str, reason: str, terms: Terms) -> Comparison:
+    return Comparison(
+        gate="history", against=against, verdict=GateVerdict.MISSING, reason=reason, false_alarm=terms.false_alarm,
+        tolerance=terms.tolerance,
+    )  # fmt: skip
+
+
+def first_line(error: ValueError) -> str:
+    """What is wrong, of the many lines that pydantic writes."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
+    return str(error)
