@@ -41,6 +41,12 @@ def known_secrets(environment: Mapping[str, str], urls: Iterable[str], names: It
     return [each for each in dict.fromkeys(map(str.strip, found)) if len(each) >= SHORTEST_SECRET]
 
 
+def to_mask(secrets: Iterable[str], environment: Mapping[str, str]) -> list[str]:
+    """Those that the CI does not mask by itself: its own tokens need not be told to it."""
+    own = [environment.get(name, "").strip() for name in ("GITHUB_TOKEN", "CI_JOB_TOKEN")]
+    return [each for each in secrets if each not in own]
+
+
 class Bracket:
     """From `open` to the end of the process, nothing that it or its children print is a command.
 

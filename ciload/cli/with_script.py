@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from ciload.ci.workflow_commands import Bracket
+from ciload.ci.workflow_commands import Bracket, to_mask
 from ciload.cli.command import exit_code_of, show, wants_color
 from ciload.cli.flags import Asked
 from ciload.cli.plan_text import outlook
@@ -45,7 +45,7 @@ def _command(name: str, asked: Asked, bracket: Bracket, act: Callable[[Request],
     _allow_open_files()
     secrets = secrets_at_start(os.environ, asked.env, asked.options)
     mask = Masker(secrets)
-    bracket.open(secrets)  # before the script says its first word
+    bracket.open(to_mask(secrets, os.environ))  # before the script says its first word
 
     def with_environment() -> int:
         if asked.script is None:
