@@ -8,6 +8,7 @@ import re
 UNIT_S = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|d|h|m|s)")
 LONGEST_S = 366 * 86_400.0
+LARGEST_BARE = 1_000  # from here on, a number without a unit is more likely k6's milliseconds than seconds
 
 
 def parse_duration(value: float | str) -> float:
@@ -23,6 +24,21 @@ def parse_duration(value: float | str) -> float:
     if isinstance(value, bool) or not math.isfinite(seconds) or not 0 <= seconds <= LONGEST_S:
         raise ValueError(f"{value!r} is not a duration between 0 and a year")
     return seconds
+
+
+def check_unit(value: float | str) -> None:
+    """Refuse a large number that says no unit: ciload counts in seconds, k6 in milliseconds.
+
+    Raises:
+        ValueError: it is large, and has none.
+    """
+    try:
+        number = float(value)
+    except ValueError:
+        return  # text with a unit
+    if number >= LARGEST_BARE:
+        said, in_seconds = f"{number:.15g}", f"{number / 1e3:.15g}s"
+        raise ValueError(f"{said} has no unit: for milliseconds, as in k6, write {in_seconds}; for seconds {said}s")
 
 
 def _from_text(text: str) -> float:

@@ -43,6 +43,26 @@ class CiloadError(Exception):
     exit_code = ExitCode.INTERNAL_ERROR
 
 
+class Abort(BaseException):  # so that `except Exception` in a script does not end its way
+    """The run is to end now; the engine has been told already. Teardown and reports still happen."""
+
+    exit_code = ExitCode.ABORTED
+
+    @property
+    def reason(self) -> str:
+        return "the script called abort()" + (f": {self}" if str(self) else "")
+
+
+class NoTargetError(Abort):
+    """A relative URL, and no base URL: no such request of this run can succeed."""
+
+    exit_code = ExitCode.INVALID_OPTIONS
+
+    @property
+    def reason(self) -> str:
+        return f"{str(self)!r} is relative, and there is no target: say --base-url, or set the option base_url"
+
+
 class UsageError(CiloadError):
     exit_code = ExitCode.USAGE
 

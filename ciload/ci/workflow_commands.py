@@ -16,14 +16,12 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from urllib.parse import parse_qsl, unquote, urlsplit
+
+from ciload.secrets import SHORTEST_SECRET, credentials_in, secrets_of
 
 STDOUT, STDERR = 1, 2
 DRAIN_TIMEOUT_S = 2.0
 PAUSE_S = 0.2  # a runner needs no more from reading a line to acting on it
-SHORTEST_SECRET = 4  # to mask shorter ones would punch holes into every word of the log
-SECRET_PARAMETER = re.compile(r"token|key|secret|sig|pass|auth|credential", re.IGNORECASE)
-TOKEN_VARIABLE = re.compile(r"CILOAD_\w*TOKEN")
 
 
 def workflow_command(name: str, message: str, properties: Mapping[str, str] | None = None) -> str:
@@ -36,18 +34,17 @@ def _escape(text: str, more: str = "") -> str:
     return re.sub(f"[%\r\n{more}]", lambda match: f"%{ord(match[0]):02X}", text)
 
 
-def known_secrets(environment: Mapping[str, str], urls: Iterable[str]) -> list[str]:
-    """What must not be in a log: our tokens, and what URLs hold to identify somebody."""
-    found = [value for name, value in environment.items() if TOKEN_VARIABLE.fullmatch(name)]
-    for url in urls:
-        with suppress(ValueError):
-            parts = urlsplit(url)
-            userinfo = parts.netloc.rpartition("@")[0]
-            user, colon, password = userinfo.partition(":")
-            found.append(password if colon else user)
-            found += [value for name, value in parse_qsl(parts.query) if SECRET_PARAMETER.search(name)]
-    both = [each for secret in found for each in (secret.strip(), unquote(secret.strip()))]
-    return [each for each in dict.fromkeys(both) if len(each) >= SHORTEST_SECRET]
+def known_secrets(environment: Mapping[str, str], urls: Iterable[str], names: Iterable[str] = ()) -> list[str]:
+    """What must not be in a log: tokens, secret variables and those of these names, and what URLs hold to sign in."""
+    found = secrets_of(environment, names)
+    found += [each for url in urls for each in credentials_in(url)]
+    return [each for each in dict.fromkeys(map(str.strip, found)) if len(each) >= SHORTEST_SECRET]
+
+
+def to_mask(secrets: Iterable[str], environment: Mapping[str, str]) -> list[str]:
+    """Those that the CI does not mask by itself: its own tokens need not be told to it."""
+    own = [environment.get(name, "").strip() for name in ("GITHUB_TOKEN", "CI_JOB_TOKEN")]
+    return [each for each in secrets if each not in own]
 
 
 class Bracket:

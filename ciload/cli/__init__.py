@@ -12,6 +12,7 @@ from ciload.cli.baseline import baseline
 from ciload.cli.calibrate import calibrate
 from ciload.cli.comment import comment
 from ciload.cli.compare import compare
+from ciload.cli.flags import MORE_ARGUMENTS
 from ciload.cli.init import init
 from ciload.cli.inspect import inspect
 from ciload.cli.run import run
@@ -24,9 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(run)
+app.command(context_settings=MORE_ARGUMENTS)(run)
 app.command()(init)
-app.command()(inspect)
+app.command(context_settings=MORE_ARGUMENTS)(inspect)
 app.command()(accept)
 app.add_typer(baseline, name="baseline")
 app.command()(compare)

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from ciload.ci.workflow_commands import Bracket
 from ciload.errors import CiloadError, ExitCode, OptionsError
+from ciload.secrets import Masker
 
 if TYPE_CHECKING:
     from ciload.reports.terminal import Printable
 
 
-def exit_code_of(act: Callable[[], int], bracket: Bracket | None = None) -> int:
+def exit_code_of(act: Callable[[], int], bracket: Bracket | None = None, mask: Masker | None = None) -> int:
     """Do it; an error of the user's is told in a line, and an interruption is one.
 
-    `bracket` is around all that is printed; without one, there is the CI's.
+    `bracket` is around all that is printed; without one, there is the CI's. `mask` is asked when something is to be
+    said, so it may learn secrets until then.
     """
+    mask = mask or Masker()
     if bracket is None:
         Bracket.around(os.environ).open()
     for stream in (sys.stdout, sys.stderr):
@@ -28,11 +32,14 @@ def exit_code_of(act: Callable[[], int], bracket: Bracket | None = None) -> int:
     try:
         return act()
     except CiloadError as error:
-        say(f"error: {error}" if not isinstance(error, OptionsError) else _listed(error))
+        say(mask(f"error: {error}" if not isinstance(error, OptionsError) else _listed(error)))
         return error.exit_code
     except KeyboardInterrupt:
         say("interrupted")
         return ExitCode.INTERRUPTED
+    except Exception:  # noqa: BLE001  # a bug of ours: told in full, but for secrets
+        sys.stderr.write(mask(traceback.format_exc()))
+        return ExitCode.INTERNAL_ERROR
 
 
 def show(text: str) -> None:

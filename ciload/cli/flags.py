@@ -6,6 +6,7 @@ Values are text here: one place (options/) checks them, wherever they come from,
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,11 +92,17 @@ FLAGS = (
         variable="CILOAD_CONFIG",
     ),
     Flag("comment", OUTPUT, "In CI: comment on the pull request, always the same comment.", kind="switch"),
+    Flag(
+        "secrets", OUTPUT, "Variable whose value becomes *** in all that ciload writes; may be repeated.", "NAME",
+        ("--secret",), "list",
+    ),
     Flag("out_dir", OUTPUT, "Where the reports go (default ciload-results).", "FOLDER"),
     Flag("quiet", OUTPUT, "Only errors: no progress, no summary.", declared=("-q", "--quiet"), kind="switch"),
 )  # fmt: skip
 NOT_OPTIONS = frozenset({"env", "config"})  # these say what the script and the options are read from
 
+ADDRESS = re.compile(r"(?i)https?:/|[\w.-]+:\d+(/|$)")
+MORE_ARGUMENTS = {"allow_extra_args": True}  # settings of the command: those that nobody asked for are told here
 SCRIPT = typer.Argument(help="The scenario script.", envvar="CILOAD_SCRIPT", show_default=False)
 
 
@@ -112,16 +119,34 @@ class Asked:
 def with_flags(act: Callable[[Asked], None]) -> Callable[..., None]:
     """`act` as typer wants it: with a parameter for the script and for each flag."""
 
-    def command(script: Path | None, config: str | None, env: list[str] | None, **options: Any) -> None:
-        act(Asked(script, None if config is None else Path(config), tuple(env or ()), options))
+    def command(
+        context: typer.Context, script: str | None, config: str | None, env: list[str] | None, **options: Any
+    ) -> None:
+        if context.args:  # unquoted: it may be a variable for which -e is missing
+            many = len(context.args)
+            raise typer.BadParameter(f"{many} more than the one script; variables are -e KEY=VALUE each")
+        act(Asked(_script(script), None if config is None else Path(config), tuple(env or ()), options))
 
-    parameters = [_parameter("script", Path | None, SCRIPT)]
+    parameters = [
+        inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+        _parameter("script", str | None, SCRIPT),
+    ]
     parameters += [_parameter(each.name, TYPES[each.kind], _option(each)) for each in FLAGS]
     made: Any = command
     made.__name__, made.__doc__ = act.__name__, act.__doc__
     made.__signature__ = inspect.Signature(parameters)
     made.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
+
+
+def _script(given: str | None) -> Path | None:
+    if given is not None and ADDRESS.match(given):
+        raise typer.BadParameter(
+            "this is the address of a target, not a script. Usage: ciload run SCRIPT --base-url URL; "
+            "`ciload init URL` writes a first script.",
+            param_hint="SCRIPT",
+        )
+    return None if given is None else Path(given)
 
 
 def _parameter(name: str, kind: object, typers: object) -> inspect.Parameter:

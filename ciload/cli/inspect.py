@@ -1,4 +1,4 @@
-"""`ciload inspect`: what it is for. What is done about it stands in `session.py`, what is printed in `outlook.py`."""
+"""`ciload inspect`: what it is for. `with_script.py` does it, `plan_text.py` says what is printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ciload run`: what it is for. What is done about it stands in `session.py`."""
+"""`ciload run`: what it is for. What is done about it stands in `with_script.py`."""
 
 from __future__ import annotations
 

@@ -18,13 +18,15 @@ from ciload.reports.console import console_summary
 from ciload.result.document import RunResult
 from ciload.runner.interface import Level
 from ciload.script.loader import Script
+from ciload.secrets import Masker
 
 
 class Terminal:
-    """The output on stdout, everything else on stderr; the CI's commands when all is over."""
+    """The output on stdout, everything else on stderr; the CI's commands when all is over. Nothing secret is said."""
 
-    def __init__(self, bracket: Bracket) -> None:
+    def __init__(self, bracket: Bracket, mask: Masker) -> None:
         self._bracket = bracket
+        self._mask = mask
         self._quiet = False
 
     def planned(self, plan: Plan) -> None:
@@ -35,7 +37,7 @@ class Terminal:
 
     def say(self, text: str, level: Level = "info") -> None:
         if level != "info" or not self._quiet:
-            say(text if level == "info" else f"{level}: {text}")
+            say(self._mask(text if level == "info" else f"{level}: {text}"))
 
     def show_result(self, result: RunResult, files: Sequence[Path]) -> None:
         if not self._quiet:
@@ -43,12 +45,12 @@ class Terminal:
 
     def write(self, stream: Literal["stdout", "stderr"], text: str) -> None:
         if stream == "stdout":
-            show(text)
+            show(self._mask(text))
         else:
-            sys.stderr.write(text)
+            sys.stderr.write(self._mask(text))
 
     def give_commands(self, lines: Sequence[str]) -> None:
-        self._bracket.later(lines)
+        self._bracket.later(map(self._mask, lines))
 
     def leave(self, exit_code: int) -> NoReturn:
         for stream in (sys.stdout, sys.stderr):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ciload.errors import ExitCode
-from ciload.script.failures import aborted_reason
+from ciload.errors import Abort, ExitCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,5 +26,5 @@ class Control:
         if self.stop is None:
             self.stop = Stop(code, reason)
 
-    def abort(self, reason: str) -> None:
-        self.request(ExitCode.ABORTED, aborted_reason(reason))
+    def abort(self, order: Abort) -> None:
+        self.request(order.exit_code, order.reason)

@@ -15,7 +15,7 @@ from ciload.engine.load import SegmentLoad, keep_watch
 from ciload.engine.machine import withheld
 from ciload.engine.segment import WHOLE
 from ciload.engine.watchdog import HARD_LIMIT_S, Watchdog
-from ciload.errors import ExitCode
+from ciload.errors import Abort, ExitCode
 from ciload.http.client import Client
 from ciload.http.session import Session, current
 from ciload.metrics.blocks import Arm
@@ -49,8 +49,8 @@ class StageOwner:
         self._stage = stage
         self._control = control
 
-    def abort(self, reason: str) -> None:
-        self._control.abort(reason)
+    def abort(self, order: Abort) -> None:
+        self._control.abort(order)
 
     def cut_off(self, _waited_s: float, /) -> str:
         return f"no answer when {self._stage}() ended"

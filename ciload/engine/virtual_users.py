@@ -16,6 +16,7 @@ from anyio.lowlevel import checkpoint
 
 from ciload.engine.control import Control
 from ciload.engine.segment import Segment
+from ciload.errors import Abort
 from ciload.http.client import Client
 from ciload.http.cookies import CookieJar
 from ciload.http.session import Session, current
@@ -81,8 +82,8 @@ class VUAtTarget:
         self.completed: CounterSink = sinks.completed
         self.cookies: CookieJar | None = None  # what vu_start() left behind: every iteration begins with it
 
-    def abort(self, reason: str) -> None:
-        self.user.vus.context.control.abort(reason)
+    def abort(self, order: Abort) -> None:
+        self.user.vus.context.control.abort(order)
 
     def cut_off(self, waited_s: float) -> str:
         return self.user.cut_off(waited_s, self.arm)

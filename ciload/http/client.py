@@ -9,7 +9,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
-from ciload.durations import parse_duration
+from ciload.durations import LARGEST_BARE, check_unit, parse_duration
 from ciload.http.connection import Connection, ConnectionSettings, sweep
 from ciload.http.decoding import ENCODINGS, inflate
 from ciload.http.dial import Dialer
@@ -105,7 +105,7 @@ async def request(
 
     Args:
         method: any HTTP method.
-        url: absolute, or relative to `--base-url`.
+        url: absolute, or a path below `--base-url`.
         params: added to the query; lists repeat the key.
         headers: a mapping or pairs. Only User-Agent and Host are sent besides.
         json: a value sent as JSON.
@@ -118,6 +118,7 @@ async def request(
 
     Raises:
         ValueError, TypeError: an argument that cannot be sent. Nothing was sent.
+        NoTargetError: the URL is relative and there is no `--base-url`, which ends the run.
     """
     session = current.get(None)
     if session is None or session.client is None:
@@ -178,7 +179,8 @@ async def exchange(
                 break
             connection = None
     except RequestFailedError as failure:
-        return _unsent(session, prepared.method, prepared.target.url, name or prepared.name, tags, failure)
+        target = prepared.target.if_unreachable
+        return _unsent(session, prepared.method, target.url, name or target.name, tags, failure)
     session.pool.used = True
 
     first, sent = connection.first_byte_at or connection.done_at, connection.sent_at
@@ -295,6 +297,8 @@ def tag_pairs(tags: Mapping[str, str]) -> Tags:
 
 def timeout_s(timeout: float | str) -> float:
     seconds = parse_duration(timeout)
+    if seconds >= LARGEST_BARE:
+        check_unit(timeout)  # k6's 60000 would be 16 hours
     if seconds == 0:
         raise ValueError("a timeout must be longer than 0")
     return seconds
@@ -365,7 +369,7 @@ async def _follow(
         try:
             if len(history) > MOST_REDIRECTS:
                 raise RequestFailedError(ErrorCode.UNKNOWN, f"too many redirects: more than {MOST_REDIRECTS}")
-            target = parse_target(location, prepared.target.url, session.client.preparer.home)
+            target = parse_target(location, prepared.target.url, session.client.preparer.base)
             if target.origin != prepared.target.origin:  # what was meant for one server is not another's to know
                 headers = tuple(pair for pair in headers if pair[0].lower() not in OF_ONE_ORIGIN)
             elif prepared.target.authorization and not target.authorization:

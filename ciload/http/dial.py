@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 import ssl
+from collections.abc import Iterator
 from ipaddress import ip_address
+from itertools import cycle
 from time import perf_counter
 from typing import Any
 
@@ -26,7 +29,7 @@ class Dialer:
 
     def __init__(self, settings: ConnectionSettings, *, verify: bool) -> None:
         self._settings = settings
-        self._addresses: dict[tuple[str, int], tuple[float, list[Address]]] = {}
+        self._addresses: dict[tuple[str, int], tuple[float, Iterator[list[Address]]]] = {}
         self._verify = verify
         self._tls: ssl.SSLContext | None = None
 
@@ -55,10 +58,11 @@ class Dialer:
         return connection
 
     async def _look_up(self, host: str, port: int) -> list[Address]:
+        """The addresses in the order that they are to be tried in, each time another one."""
         now = perf_counter()
         known = self._addresses.get((host, port))
         if known is not None and known[0] > now:
-            return known[1]
+            return next(known[1])
         try:
             ip = ip_address(host.partition("%")[0])
         except ValueError:
@@ -70,11 +74,11 @@ class Dialer:
             except UnicodeError:  # no name at all: an empty or overlong label
                 raise RequestFailedError(ErrorCode.NO_SUCH_HOST, "lookup: no such host") from None
             addresses = [(socket.AddressFamily(family), address) for family, _, _, _, address in found]
-            addresses.sort(key=lambda each: each[0] != socket.AF_INET)  # k6's policy preferIPv4
         else:
             addresses = [(socket.AF_INET if ip.version == 4 else socket.AF_INET6, (host, port))]
-        self._addresses[(host, port)] = (perf_counter() + ADDRESSES_LAST_S, addresses)
-        return addresses
+        orders = cycle(_orders(addresses))
+        self._addresses[(host, port)] = (perf_counter() + ADDRESSES_LAST_S, orders)
+        return next(orders)
 
     async def _hand_over(self, sock: socket.socket, origin: Origin) -> Connection:
         """Give a connected socket to the event loop, through TLS where the origin wants it."""
@@ -97,23 +101,46 @@ class Dialer:
 
     def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
-            self._tls = ssl.create_default_context()
-            self._tls.set_alpn_protocols(["http/1.1"])
-            if not self._verify:
-                self._tls.check_hostname = False
-                self._tls.verify_mode = ssl.CERT_NONE
+            self._tls = tls_context(verify=self._verify)
         return self._tls
 
 
+def tls_context(*, verify: bool) -> ssl.SSLContext:
+    """TLS as all of ciload's requests to a target use it: trusts what OpenSSL trusts, SSL_CERT_FILE included."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _orders(addresses: list[Address]) -> list[list[Address]]:
+    """Each address of the preferred family (k6's policy preferIPv4) comes first once; the others are tried after it.
+
+    So connections are spread over all of them.
+    """
+    distinct = list(dict.fromkeys(addresses))
+    preferred = [each for each in distinct if each[0] == socket.AF_INET] or distinct
+    others = [each for each in distinct if each not in preferred]
+    turns = list(range(len(preferred)))
+    random.shuffle(turns)  # so that the worker processes do not all begin at the same one
+    return [[*preferred[turn:], *preferred[:turn], *others] for turn in turns]
+
+
 async def _connect(addresses: list[Address]) -> socket.socket:
-    """A socket connected to the first address that answers."""
+    """A socket connected to the first address that answers.
+
+    Raises:
+        RequestFailedError: none did; says what the first one did.
+    """
     loop = asyncio.get_running_loop()
-    failure: RequestFailedError | None = None
+    first: RequestFailedError | None = None
     for family, address in addresses:
         try:
             sock = socket.socket(family, socket.SOCK_STREAM)
         except OSError as error:  # too many open files, or a family that this machine does not have
-            failure = from_dial(error)
+            first = first or from_dial(error)
             continue
         try:
             sock.setblocking(False)
@@ -123,13 +150,13 @@ async def _connect(addresses: list[Address]) -> socket.socket:
                 await loop.sock_connect(sock, address)
         except TimeoutError:
             sock.close()
-            failure = RequestFailedError(ErrorCode.DIAL_TIMEOUT, "dial: i/o timeout")
+            first = first or RequestFailedError(ErrorCode.DIAL_TIMEOUT, "dial: i/o timeout")
         except OSError as error:
             sock.close()
-            failure = from_dial(error)
+            first = first or from_dial(error)
         except BaseException:
             sock.close()
             raise
         else:
             return sock
-    raise failure or RequestFailedError(ErrorCode.NO_SUCH_HOST, "lookup: no such host")
+    raise first or RequestFailedError(ErrorCode.NO_SUCH_HOST, "lookup: no such host")

@@ -6,9 +6,12 @@ import json as jsonlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
-from ciload.http.target import Params, Target, encode_form, parse_target
+from ciload.errors import NoTargetError
+from ciload.http.session import end_run
+from ciload.http.target import Base, Params, Target, encode_form, is_relative, parse_target
+from ciload.secrets import without_secrets
 from ciload.version import __version__
 
 HeaderValue = str | bytes | int | float
@@ -23,6 +26,20 @@ OURS = frozenset({"content-length", "transfer-encoding", "host"})
 MOST_PREPARED = 4_096
 MOST_SERVERS = 50
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
+
+
+class RequestOptions(TypedDict, total=False):
+    """The keyword arguments of a request, for type checkers; `http.request` says what they mean."""
+
+    params: Params | None
+    headers: HeaderTypes | None
+    json: Any
+    data: Params | str | bytes | None
+    content: str | bytes | None
+    timeout: float | str | None
+    name: str | None
+    tags: Mapping[str, str] | None
+    follow_redirects: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +133,10 @@ def _header_text(name: str, value: HeaderValue) -> str:
 class Preparer:
     """Prepares requests and remembers them: most scripts send the same few, over and over."""
 
-    __slots__ = ("base_url", "home", "memory", "servers")
+    __slots__ = ("base", "memory", "servers")
 
     def __init__(self, base_url: str = "") -> None:
-        self.base_url = base_url
-        self.home = parse_target(base_url).origin if base_url else None
+        self.base = Base(base_url) if base_url else None
         self.servers: set[str] = set()  # that requests were prepared for, as far as they fit
         self.memory: dict[tuple[str, str, HeaderPairs], Prepared] = {}
 
@@ -129,6 +145,7 @@ class Preparer:
 
         Raises:
             RequestFailedError: the URL cannot be requested.
+            NoTargetError: it is relative, and there is no base; the run has been told to end.
             ValueError, TypeError: the method or a header is not valid.
         """
         method, url, headers = key
@@ -136,7 +153,10 @@ class Preparer:
             raise ValueError(f"invalid method {method!r}")
         if not isinstance(url, str):
             raise TypeError(f"expected a URL as text, got {type(url).__name__}")
-        prepared = Prepared(method.upper(), parse_target(url, self.base_url, self.home), headers)
+        if self.base is None and is_relative(url):
+            end_run(NoTargetError(without_secrets(url)))
+        absolute = self.base.join(url) if self.base else url
+        prepared = Prepared(method.upper(), parse_target(absolute, base=self.base), headers)
         self.note(prepared)
         if len(self.memory) >= MOST_PREPARED:
             self.memory.clear()

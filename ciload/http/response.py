@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from email.message import Message
 from http import HTTPStatus
-from typing import Any, NamedTuple
-
-from ciload.secrets import without_secrets
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 
 class HTTPStatusError(Exception):
@@ -165,6 +163,19 @@ class SentRequest(NamedTuple):
     url: str
 
 
+_ELSEWHERE = {  # names in k6, requests and aiohttp, and what does their work here
+    "body": "it is text, content (bytes), or json()",
+    "html": "text has it",
+    "ok": "it is is_success (2xx), or `status_code < 400`",
+    "proto": "it is http_version",
+    "protocol": "it is http_version",
+    "reason": "it is reason_phrase",
+    "status": "it is status_code",
+    "status_text": "it is reason_phrase",
+    "success": "count what you expect with check()",
+}
+
+
 class Response:
     """The answer to a request, or what came instead: then `status_code` is 0 and `error` says why."""
 
@@ -288,7 +299,7 @@ class Response:
             RequestError: there was no response.
             HTTPStatusError: 4xx or 5xx.
         """
-        shown = f"{self.method} {without_secrets(self.url)}"
+        shown = f"{self.method} {self.url.partition('?')[0]}"  # it carries no userinfo
         if self.status_code == 0:
             raise RequestError(f"{shown}: {self.error}", self)
         if self.status_code >= 400:
@@ -297,3 +308,11 @@ class Response:
 
     def __repr__(self) -> str:
         return f"<Response [{self.status_code or self.error}]>"
+
+    if not TYPE_CHECKING:  # type checkers must not believe that every attribute exists
+
+        def __getattr__(self, name: str) -> Any:
+            if name in _ELSEWHERE:
+                raise AttributeError(f"a response has no {name!r}: {_ELSEWHERE[name]}")
+            # With these two, Python's traceback guesses what was meant.
+            raise AttributeError(f"a response has no {name!r}", name=name, obj=self)

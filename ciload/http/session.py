@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from time import perf_counter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
+from ciload.errors import Abort
 from ciload.http.connection import Connection
 from ciload.http.cookies import CookieJar
 from ciload.metrics.registry import Scope
@@ -36,8 +37,8 @@ class Pool:
 class Owner(Protocol):
     """Whoever runs the code that a session is for."""
 
-    def abort(self, reason: str) -> None:
-        """The script wants the whole run to end."""
+    def abort(self, order: Abort) -> None:
+        """The whole run is to end."""
 
     def cut_off(self, waited_s: float, /) -> str:
         """A request is cancelled without an answer, so long after it began; answers why, in words."""
@@ -104,3 +105,11 @@ def current_session() -> Session:
     if session is None or session.client is None:
         raise NoVirtualUserError
     return session
+
+
+def end_run(order: Abort) -> NoReturn:
+    """Tell whoever runs this code, then end the code as well: the run ends even if somebody catches the exception."""
+    session = current.get(None)
+    if session is not None:
+        session.owner.abort(order)
+    raise order

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
 
 from ciload.http.failure import ErrorCode, RequestFailedError
-from ciload.secrets import without_secrets
+from ciload.secrets import HIDDEN, without_secrets
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 # Characters that may stand in a request target as they are; "%" because it may already be encoded.
@@ -41,7 +42,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A parsed URL. `name` and `url` carry no userinfo; `name` has neither query nor fragment."""
+    """A parsed URL. `name` and `url` carry no userinfo; `name` has neither query nor fragment.
+
+    `ambiguous` is a URL with an `@` behind its host: if nobody answers there, the host may be half of a password.
+    """
 
     origin: Origin
     path: str
@@ -49,29 +53,99 @@ class Target:
     url: str
     name: str
     authorization: str | None
+    ambiguous: bool = False
+
+    @property
+    def if_unreachable(self) -> Target:
+        """What may be shown of it when nobody has answered there."""
+        if not self.ambiguous or self.name.startswith("/"):  # below the base URL, the host is right
+            return self
+        hidden = f"{self.origin.scheme}://{HIDDEN}"
+        return replace(self, url=hidden, name=hidden)
 
 
-def parse_target(url: str, base_url: str = "", home: Origin | None = None) -> Target:
-    """Take a URL apart. At `home`, the server that is tested, a path is name enough: it is the same on every machine.
+class Base:
+    """The base URL: what relative URLs are put behind. At and below it, a path is name enough."""
+
+    __slots__ = ("_before", "_prefix", "origin")
+
+    def __init__(self, url: str) -> None:
+        """`url` is absolute, without query and fragment.
+
+        Raises:
+            RequestFailedError: it cannot be requested.
+        """
+        target, parts = parse_target(url), urlsplit(url.strip())
+        self.origin = target.origin
+        self._before = f"{parts.scheme}://{parts.netloc}"
+        self._prefix = target.path.rstrip("/")
+
+    def join(self, url: str) -> str:
+        """An absolute URL stays as it is; another one is a path below the base, as in httpx, however it begins.
+
+        So `/echo`, `echo` and `//echo` at `http://host/api` are `http://host/api/echo`, and no other host.
+        """
+        if not is_relative(url):
+            return url
+        relative = url.strip().lstrip("/")
+        path = re.split("[?#]", relative, maxsplit=1)[0]
+        return self._before + _without_dots(f"{self._prefix}/{path}") + relative[len(path) :]
+
+    def name(self, origin: Origin, path: str) -> str | None:
+        """The path below the base, which is the same on every machine; None for what is not below it."""
+        if origin != self.origin or not (path == self._prefix or path.startswith(f"{self._prefix}/")):
+            return None
+        return path[len(self._prefix) :] or "/"
+
+
+def is_relative(url: str) -> bool:
+    """Whether a URL needs a base; what is no URL at all does not."""
+    try:
+        return not urlsplit(url.strip()).scheme
+    except ValueError:
+        return False
+
+
+def _without_dots(path: str) -> str:
+    """RFC 3986 5.2.4, for a path that begins with a slash."""
+    kept: list[str] = []
+    segments = path.split("/")
+    for segment in segments:
+        if segment == "..":
+            del kept[max(1, len(kept) - 1) :]
+        elif segment != ".":
+            kept.append(segment)
+    return "/".join([*kept, ""] if segments[-1] in (".", "..") else kept)
+
+
+def parse_target(url: str, link_on: str = "", base: Base | None = None) -> Target:
+    """Take a URL apart.
+
+    Args:
+        url: absolute, or a link on the page `link_on`.
+        link_on: an absolute URL.
+        base: what is below it is named by its path alone.
 
     Raises:
         RequestFailedError: no URL, or not one that ciload can request (code 1020, or 1000 for another scheme).
     """
     try:
-        joined = urljoin(base_url, url) if base_url else url
+        joined = urljoin(link_on, url) if link_on else url
         parts = urlsplit(joined.strip())
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise RequestFailedError(ErrorCode.INVALID_URL, f"invalid URL {without_secrets(url)!r}") from None
-    if not parts.scheme and not base_url:
-        raise RequestFailedError(
-            ErrorCode.INVALID_URL, f"invalid URL {without_secrets(url)!r}: relative, and no --base-url is set"
-        )
+        raise _invalid(url) from None
+    if not parts.scheme:
+        raise _invalid(url, ": relative, and there is no --base-url")
     if parts.scheme not in DEFAULT_PORTS:
-        raise RequestFailedError(ErrorCode.UNKNOWN, f"unsupported protocol scheme {parts.scheme!r}")
-    host = _ascii_host(host or "")
+        scheme = f" {parts.scheme!r}" if "@" not in url else ""  # there, it may be a user's name
+        raise RequestFailedError(ErrorCode.UNKNOWN, f"unsupported protocol scheme{scheme}: use http:// or https://")
+    try:
+        host = _ascii_host(host or "")
+    except UnicodeError:
+        raise _invalid(url, ": the host's name is not valid") from None
     if not host or any(character.isspace() or not character.isprintable() for character in host):
-        raise RequestFailedError(ErrorCode.INVALID_URL, f"invalid URL {without_secrets(url)!r}: no host")
+        raise _invalid(url, ": no host")
     origin = Origin(parts.scheme, host, DEFAULT_PORTS[parts.scheme] if port is None else port)
     path = quote(parts.path or "/", safe=SAFE_PATH)
     query = f"?{quote(parts.query, safe=SAFE_QUERY)}" if parts.query else ""
@@ -80,7 +154,13 @@ def parse_target(url: str, base_url: str = "", home: Origin | None = None) -> Ta
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = "Basic " + b64encode(pair.encode()).decode()
-    return Target(origin, path, path + query, address + query, path if origin == home else address, authorization)
+    name = base.name(origin, path) if base else None
+    ambiguous = "@" in parts.path + parts.query + parts.fragment
+    return Target(origin, path, path + query, address + query, name or address, authorization, ambiguous)
+
+
+def _invalid(url: str, why: str = "") -> RequestFailedError:
+    return RequestFailedError(ErrorCode.INVALID_URL, f"invalid URL {without_secrets(url)!r}{why}")
 
 
 def _ascii_host(host: str) -> str:
@@ -88,10 +168,7 @@ def _ascii_host(host: str) -> str:
         return str(ip_address(host))
     except ValueError:
         pass
-    try:
-        return host.encode("idna").decode("ascii").lower() if not host.isascii() else host.lower()
-    except UnicodeError:
-        raise RequestFailedError(ErrorCode.INVALID_URL, f"invalid host name {host!r}") from None
+    return host.encode("idna").decode("ascii").lower() if not host.isascii() else host.lower()
 
 
 def with_params(url: str, params: Params) -> str:

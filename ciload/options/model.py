@@ -8,7 +8,19 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 
 from ciload.options.scenarios import Scenarios, Stages
-from ciload.options.values import Count, Duration, LoadDuration, OneOrMore, Pairs, Share, WebAddress, split_rate
+from ciload.options.values import (
+    Count,
+    Duration,
+    LoadDuration,
+    OneOrMore,
+    Pairs,
+    Place,
+    RootAddress,
+    Share,
+    VariableNames,
+    WebAddress,
+    split_rate,
+)
 from ciload.result.comparison import Reaction
 from ciload.result.thresholds import Limit
 
@@ -53,7 +65,7 @@ class Options(BaseModel):
         1, description="processes that share the load; auto: one for each core"
     )
     tags: Pairs = Field(default_factory=dict, description="tags of every sample")
-    base_url: WebAddress = Field("", description="what relative URLs in the script are joined to")
+    base_url: RootAddress = Field("", description="what relative URLs in the script are joined to")
     thresholds: dict[str, Annotated[list[Limit], OneOrMore]] = Field(
         default_factory=dict, description="limits that fail the run, by metric"
     )
@@ -66,8 +78,8 @@ class Options(BaseModel):
     batch_per_host: Annotated[int, Field(ge=0)] = Field(6, description="of these to one host; 0: no limit")
     setup_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="time for setup() and vu_start()")
     teardown_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="time for teardown() and vu_stop()")
-    compare_url: WebAddress = Field("", description="an older version of the target: every iteration runs at both")
-    baseline: str = Field("", description="file, URL or artifact:NAME with earlier runs to compare with")
+    compare_url: RootAddress = Field("", description="an older version of the target: every iteration runs at both")
+    baseline: Place = Field("", description="file, URL or artifact:NAME with earlier runs to compare with")
     save_baseline: str = Field("", description="file that this run is added to")
     confirm: Annotated[int, Field(ge=0, le=9)] = Field(
         0, description="how often to run again before a regression is believed"
@@ -87,6 +99,7 @@ class Options(BaseModel):
     allow_script_errors: bool = Field(False, description="exceptions in iterations do not fail the run")
     allow_empty: bool = Field(False, description="a run that measured nothing does not fail for that")
     comment: bool = Field(False, description="in CI, comment on the pull request or merge request")
+    secrets: VariableNames = Field((), description="variables whose values are replaced by *** in all that is written")
     out_dir: str = Field("ciload-results", min_length=1, description="where the reports go")
     quiet: bool = Field(False, description="no progress and no summary, only errors")
 

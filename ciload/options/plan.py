@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ciload.errors import Complaint, OptionsError
 from ciload.metrics.metric import Metric
+from ciload.options.elsewhere import INSTEAD
 from ciload.options.model import LOAD_OPTIONS, URL_OPTIONS, Options
 from ciload.options.scenarios import (
     EXECUTORS,
@@ -23,9 +24,12 @@ from ciload.options.scenarios import (
     Stage,
 )
 from ciload.options.sources import Source
+from ciload.options.values import AS_WRITTEN, names_in
 from ciload.result.thresholds import Threshold, parse_threshold
 
 IN_HELP = "`ciload run --help` lists them"
+# Below these keys stand values that may be secret: complaints name the key alone.
+UNQUOTED = frozenset({"env", "tags", "secrets", *URL_OPTIONS})
 # What may be said together about the load; everything else contradicts itself.
 TOGETHER = ({"duration", "iterations"}, {"duration", "rate"})
 
@@ -81,25 +85,32 @@ def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric], check_fu
         OptionsError: all that is wrong, each with its place.
     """
     owner = _owners(sources)
-    values = {key: source.values[key] for key, source in owner.items()}
-    complaints = [
-        Complaint(source.where((key,)), f"unknown option {key!r}", _meant(key, Options.model_fields, IN_HELP))
-        for key, source in owner.items()
-        if key not in Options.model_fields
-    ]
-    complaints += _contradictions(owner)
-    known = {key: value for key, value in values.items() if key in Options.model_fields}
+    complaints = [complaint for source in sources for complaint in source.complaints]
+    complaints += [_unknown(key, source) for key, source in owner.items() if key not in Options.model_fields]
+    contradiction = _contradiction(owner)
+    complaints += [contradiction] if contradiction else []
+    if "compare_url" in owner and "base_url" not in owner:
+        where = owner["compare_url"].where(("compare_url",))
+        complaints.append(Complaint(where, "there is no new target to compare with", "say --base-url too"))
+    known = {key: source.values[key] for key, source in owner.items() if key in Options.model_fields}
+    if "secrets" in known:  # a stronger place adds to them: nothing that is secret anywhere may get out
+        known["secrets"] = [name for source in sources for name in names_in(source.values.get("secrets", ()))]
+    broken = set()
     try:
-        options = Options.model_validate(known)
+        options = Options.model_validate(known, context=AS_WRITTEN)
     except ValidationError as error:
         complaints += [_complaint(details, owner) for details in error.errors()]
-        # Thresholds are still looked at, so that one round of mending is enough.
-        options = _valid_part(known, {str(details["loc"][0]) for details in error.errors()})
+        # The rest is still looked at, so that one round of mending is enough.
+        broken = {str(details["loc"][0]) for details in error.errors()}
+        options = Options.model_validate({key: value for key, value in known.items() if key not in broken})
     thresholds = _thresholds(options, owner, metrics, complaints)
     scenarios: dict[str, Scenario] = {}
-    if not complaints:
+    if contradiction is None and not broken & {"vus", "graceful_stop", *LOAD_OPTIONS}:
         scenarios = _scenarios(options, owner, complaints)
-        complaints += _about_functions(scenarios, owner, check_function)
+    functions = {name: each.exec for name, each in scenarios.items()}
+    if "scenarios" not in owner:
+        functions = {"default": "default"}  # whatever else may be wrong with the load
+    complaints += _about_functions(functions, owner, check_function)
     if complaints:
         raise OptionsError(complaints)
     plan = Plan(options=options, scenarios=scenarios, thresholds=tuple(thresholds), warnings=tuple(_lost(sources)))
@@ -127,37 +138,45 @@ def _owners(sources: Sequence[Source]) -> dict[str, Source]:
 
 
 def _lost(sources: Sequence[Source]) -> Iterable[str]:
-    """What somebody said about the load and a stronger source has replaced."""
+    """What somebody said about the load and a stronger source has replaced by something else.
+
+    A flag over the same option of the script is what flags are for, and no news.
+    """
     decider, load_option = next(
         ((source, key) for source in sources for key in LOAD_OPTIONS if key in source.values), (None, "")
     )
     for source in sources:
         if decider is not None and source is not decider:
-            replaced = [f"{key} ({source.where((key,))})" for key in LOAD_OPTIONS if key in source.values]
-            if replaced:
-                yield f"{decider.where((load_option,))} decides the load and replaces {', '.join(replaced)}"
+            keys = [key for key in LOAD_OPTIONS if key in source.values and key not in decider.values]
+            if keys:
+                replaced = ", ".join(f"{key} ({source.where((key,))})" for key in keys)
+                yield f"{decider.where((load_option,))} decides the load and replaces {replaced}"
 
 
-def _contradictions(owner: Mapping[str, Source]) -> list[Complaint]:
+def _contradiction(owner: Mapping[str, Source]) -> Complaint | None:
     """Load options that cannot go together; all that are left by `_owners` come from one place."""
     said = [key for key in LOAD_OPTIONS if key in owner]
     place = {key: owner[key].where((key,)) for key in (*said, "vus") if key in owner}
     if len(said) > 1 and set(said) not in TOGETHER:
         message = f"{' and '.join(said)} contradict each other"
-        return [Complaint(place[said[-1]], message, "say one of them, or write `scenarios`")]
+        return Complaint(place[said[-1]], message, "say one of them, or write `scenarios`")
     if said == ["scenarios"] and "vus" in owner:
         hint = "set vus in the scenario, or give a duration or iterations too, to replace the scenarios"
-        return [Complaint(place["vus"], "vus does not apply to scenarios", hint)]
-    if "compare_url" in owner and "base_url" not in owner:
-        where = owner["compare_url"].where(("compare_url",))
-        return [Complaint(where, "there is no new target to compare with", "say --base-url too")]
+        return Complaint(place["vus"], "vus does not apply to scenarios", hint)
     if said == ["rate"]:
-        return [Complaint(place["rate"], "a rate needs a duration", "for example --duration 30s")]
-    return []
+        return Complaint(place["rate"], "a rate needs a duration", "for example --duration 30s")
+    return None
+
+
+def _unknown(key: str, source: Source) -> Complaint:
+    where = source.where((key,))
+    if key in INSTEAD:
+        return Complaint(where, f"ciload has no option {key!r}", INSTEAD[key])
+    return Complaint(where, f"unknown option {key!r}", _meant(key, Options.model_fields, IN_HELP))
 
 
 def _meant(key: str, known: Iterable[str], otherwise: str) -> str:
-    close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.65)
     return f"did you mean {close[0]!r}?" if close else otherwise
 
 
@@ -177,19 +196,14 @@ def _complaint(details: Any, owner: Mapping[str, Source]) -> Complaint:
         return Complaint(where, f"{name}.executor: " + (f"unknown {said!r}" if said else "missing"), hint)
     message = str(details["msg"]).removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
-    # A URL may hold a password, and what does not parse cannot be shown without it.
-    told = path[0] in URL_OPTIONS or kind == "missing" or isinstance(given, Mapping)
-    hint = "" if told else f"got {_shown(given)}"
-    return Complaint(where, f"{name}: {message}", hint)
+    quotable = kind != "missing" and isinstance(given, str | int | float) and not UNQUOTED.intersection(path)
+    quoted = repr(given) in message or message.startswith(str(given))
+    return Complaint(where, f"{name}: {message}", f"got {_shown(given)}" if quotable and not quoted else "")
 
 
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:79] + "…"
-
-
-def _valid_part(values: Mapping[str, Any], broken: set[str]) -> Options:
-    return Options.model_validate({key: value for key, value in values.items() if key not in broken})
 
 
 def _thresholds(
@@ -250,10 +264,11 @@ def _plain(stages: tuple[Stage, ...]) -> Any:
 
 
 def _about_functions(
-    scenarios: Mapping[str, Scenario], owner: Mapping[str, Source], check_function: FunctionCheck
+    functions: Mapping[str, str], owner: Mapping[str, Source], check_function: FunctionCheck
 ) -> Iterable[Complaint]:
-    for name, scenario in scenarios.items():
-        complaint = check_function(scenario.exec)
+    """What is wrong with the functions that scenarios, by their names, run."""
+    for name, function in functions.items():
+        complaint = check_function(function)
         if complaint is not None and "scenarios" in owner:
             where = owner["scenarios"].where(("scenarios", name, "exec"))
             yield Complaint(where, f"scenarios.{name}.exec: {complaint}")

@@ -26,7 +26,8 @@ MOST_ARRIVAL_VUS = 10_000
 
 def snake_case(key: str) -> str:
     """`startVUs` and `start-vus` mean `start_vus`: k6's spelling and a flag's are welcome everywhere."""
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", key).replace("-", "_").lower()
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", key.replace("VUs", "Vus"))
+    return words.replace("-", "_").lower()
 
 
 def _snake_keys(value: object) -> object:
@@ -205,7 +206,7 @@ def _split_rate_field(value: object) -> object:
         if "time_unit" in value:
             raise ValueError(f"rate {value['rate']!r} says per how long, and so does time_unit; say it once")
         count, unit_s = split_rate(value["rate"])
-        return value | {"rate": count, "time_unit": unit_s}
+        return value | {"rate": count, "time_unit": f"{unit_s:f}s"}
     return value
 
 

@@ -7,35 +7,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from ciload.errors import Complaint, OptionsError, UsageError, place
+from ciload.errors import Complaint, UsageError, place
 from ciload.options.scenarios import snake_case
+from ciload.options.yaml_text import Lines, YAMLTextError, read_yaml
+from ciload.secrets import SECRET_PREFIX
 
 PREFIX = "CILOAD_"
 # These say what to read, and who we are in CI, not how to run it.
 NOT_OPTIONS = frozenset({"CILOAD_CONFIG", "CILOAD_SCRIPT", "CILOAD_GITHUB_TOKEN", "CILOAD_GITLAB_TOKEN"})
-FLAG_NAMES = {"stages": "--stage", "tags": "--tag"}
+FLAG_NAMES = {"stages": "--stage", "tags": "--tag", "secrets": "--secret"}
 STRUCTURED = ("thresholds", "scenarios")  # variables that hold YAML or JSON
 DEFAULT_FILE = Path("ciload.yaml")
-
-Lines = Mapping[tuple[str, ...], int]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Options from one place. Keys are spelled as in `Options`; `where` gives the place of a key path."""
+    """Options from one place. Keys are spelled as in `Options`; `where` gives the place of a key path.
+
+    `complaints` are about what could not become a value at all.
+    """
 
     values: Mapping[str, Any]
     where: Callable[[tuple[str, ...]], str]
+    complaints: tuple[Complaint, ...] = ()
 
 
 def from_flags(flags: Mapping[str, Any]) -> Source:
     given = {key: value for key, value in flags.items() if value is not None and value != []}
+    # `--baseline "$UNSET"` must not switch the gate off.
     empty = [key for key, value in given.items() if isinstance(value, str) and not value.strip()]
-    if empty:  # `--baseline "$UNSET"` must not switch the gate off
-        raise OptionsError([Complaint(_flag(key), "is empty; is a variable not set?") for key in empty])
-    return Source(given, lambda path: _flag(path[0]))
+    complaints = tuple(Complaint(_flag(key), "is empty; is a variable not set?") for key in empty)
+    values = {key: value for key, value in given.items() if key not in empty}
+    return Source(values, lambda path: _flag(path[0]), complaints)
 
 
 def _flag(key: str) -> str:
@@ -48,19 +51,21 @@ def from_environment(environment: Mapping[str, str]) -> Source:
     An empty variable counts as unset, as CI inputs need it.
     """
     values: dict[str, Any] = {}
+    complaints = []
     for variable, text in environment.items():
-        if not variable.startswith(PREFIX) or variable in NOT_OPTIONS or not text:
+        if not text or not _is_option(variable):
             continue
         key = variable.removeprefix(PREFIX).lower()
-        values[key] = _structured(variable, text) if key in STRUCTURED else text
-    return Source(values, lambda path: PREFIX + path[0].upper())
+        try:
+            values[key] = read_yaml(text)[0] if key in STRUCTURED else text
+        except YAMLTextError as error:
+            complaints.append(Complaint(variable, str(error)))
+    return Source(values, lambda path: PREFIX + path[0].upper(), tuple(complaints))
 
 
-def _structured(variable: str, text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise OptionsError([Complaint(variable, f"not YAML: {_first_line(error)}")]) from None
+def _is_option(variable: str) -> bool:
+    ours = variable.startswith(PREFIX) and not variable.startswith(SECRET_PREFIX)
+    return ours and variable not in NOT_OPTIONS
 
 
 def from_script(options: Mapping[str, Any], path: Path, lines: Lines) -> Source:
@@ -83,7 +88,6 @@ def from_file(path: Path | None) -> Source:
 
     Raises:
         UsageError: the file was asked for and cannot be read.
-        OptionsError: it is not a YAML mapping.
     """
     if path is None:
         if not DEFAULT_FILE.is_file():
@@ -94,30 +98,12 @@ def from_file(path: Path | None) -> Source:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot read the configuration: {error}") from None
     try:
-        values, node = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise OptionsError([Complaint(where, f"not YAML: {_first_line(error)}")]) from None
+        values, lines = read_yaml(text)
+    except YAMLTextError as error:
+        where = f"{path}:{error.line}" if error.line else str(path)
+        return Source({}, lambda _: str(path), (Complaint(where, str(error)),))
     if values is None:
         values = {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise OptionsError([Complaint(str(path), "expected options as `name: value` lines")])
-    lines: dict[tuple[str, ...], int] = {}
-    _collect(node, (), lines)
+        return Source({}, lambda _: str(path), (Complaint(str(path), "expected options as `name: value` lines"),))
     return Source({snake_case(key): value for key, value in values.items()}, _finder(path, lines))
-
-
-def _first_line(error: yaml.YAMLError) -> str:
-    return str(getattr(error, "problem", None) or error).splitlines()[0]
-
-
-def _collect(node: yaml.Node | None, path: tuple[str, ...], lines: dict[tuple[str, ...], int]) -> None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            lines[(*path, str(key.value))] = key.start_mark.line + 1
-            _collect(value, (*path, str(key.value)), lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            lines[(*path, str(index))] = value.start_mark.line + 1
-            _collect(value, (*path, str(index)), lines)

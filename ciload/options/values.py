@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from ciload.durations import parse_duration
+from ciload.durations import check_unit, parse_duration
+
+# Validation of what a user has written, as against what ciload hands to itself.
+AS_WRITTEN = {"as_written": True}
+
+
+def _duration(value: Any, info: ValidationInfo) -> float:
+    seconds = parse_duration(value)
+    if info.context is AS_WRITTEN:
+        check_unit(value)
+    return seconds
+
 
 # Seconds; written as a number of seconds or as text with units.
-Duration = Annotated[float, BeforeValidator(parse_duration)]
+Duration = Annotated[float, BeforeValidator(_duration)]
 Count = Annotated[int, Field(ge=1)]
 # k6's bound as well: a shorter load says nothing about anything.
 LoadDuration = Annotated[Duration, Field(ge=1.0)]
@@ -25,17 +37,46 @@ OneOrMore = BeforeValidator(_as_list)
 
 
 def _web_address(value: str) -> str:
+    """A URL that can be requested. Complaints never quote it: it may hold a password."""
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if value and not usable:
-        raise ValueError("not a URL like http://localhost:8000")
+        raise ValueError(f"not a URL like http://localhost:8000{_about_at_sign(value)}")
+    if usable and "@" in value and "@" not in parts.netloc:
+        # https://tok/en@host asks the host `tok`. In a path, an @ that is meant can be written as %40.
+        raise ValueError(f"not a URL like http://localhost:8000{_about_at_sign(value)}")
     return value
 
 
+def _about_at_sign(value: str) -> str:
+    if "@" not in value:
+        return ""
+    return "; before an @, write / as %2F, ? as %3F, # as %23 and @ as %40; an @ in a path as %40 too"
+
+
 WebAddress = Annotated[str, AfterValidator(_web_address)]
+
+
+def _place(value: str) -> str:
+    return _web_address(value) if value.lower().startswith(("http://", "https://")) else value
+
+
+# A file, a URL, or what else the gate can read.
+Place = Annotated[str, AfterValidator(_place)]
+
+
+def _root_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.query or parts.fragment:
+        raise ValueError("paths are put behind it, so it can have no query (?...) and no fragment (#...)")
+    return value
+
+
+# What relative URLs are put behind.
+RootAddress = Annotated[WebAddress, AfterValidator(_root_address)]
 
 
 def _share(value: object) -> object:
@@ -58,17 +99,24 @@ def _text_by_name(value: object) -> object:
     if isinstance(value, str):
         value = [pair.strip() for pair in value.split(",") if pair.strip()]
     if isinstance(value, list | tuple):
-        return dict(_pair(str(pair)) for pair in value)
+        return dict(_pair(number, pair) for number, pair in enumerate(value, 1))
     if isinstance(value, Mapping):
-        return {str(name): _plain_text(each) for name, each in value.items()}
+        return {_name(name): _plain_text(each) for name, each in value.items()}
     return value
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _pair(number: int, pair: object) -> tuple[str, str]:
+    text = pair if isinstance(pair, str) else ""
     mark = min((text.index(mark) for mark in "=:" if mark in text), default=0)
     if not text[:mark].strip():
-        raise ValueError(f"{text!r} is not a pair: write name=value")
+        raise ValueError(f"entry {number} is not a pair: write name=value")  # unquoted: it may be a secret
     return text[:mark].strip(), text[mark + 1 :].strip()
+
+
+def _name(name: object) -> str:
+    if name is None or not str(name).strip():
+        raise ValueError("a name is missing")
+    return str(name)
 
 
 def _plain_text(value: object) -> object:
@@ -78,6 +126,25 @@ def _plain_text(value: object) -> object:
 
 
 Pairs = Annotated[dict[str, str], BeforeValidator(_text_by_name)]
+
+
+def names_in(value: object) -> list[object]:
+    """The names in `A,B` or in a list; what is neither stands for itself."""
+    if isinstance(value, str):
+        return [each.strip() for each in value.split(",") if each.strip()]
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _variable_names(value: object) -> list[object]:
+    names = names_in(value)
+    for number, name in enumerate(names, 1):
+        if not isinstance(name, str) or not VARIABLE.fullmatch(name):  # unquoted: it may be the secret itself
+            raise ValueError(f"entry {number} is no name of an environment variable")
+    return names
+
+
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+VariableNames = Annotated[tuple[str, ...], BeforeValidator(_variable_names)]
 
 
 def split_rate(text: str) -> tuple[float, float]:

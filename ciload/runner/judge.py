@@ -17,6 +17,7 @@ from ciload.result.judgement import judge as judge_evidence
 from ciload.runner.execute import Execution
 from ciload.runner.facts import facts_of_run
 from ciload.runner.interface import Interface
+from ciload.runner.masking import masked
 from ciload.runner.prepare import Prepared
 from ciload.runner.publish import publish
 from ciload.runner.signals import Signals
@@ -29,7 +30,7 @@ def result_of(prepared: Prepared, outcome: RunOutcome) -> tuple[RunResult, Evide
     """The result as far as the load alone tells, and what its verdict is made from."""
     options = prepared.plan.options
     result, evidence = build_result(outcome.snapshot, facts_of_run(prepared.identity, prepared.plan, outcome))
-    return result, replace(
+    return masked(result, prepared.request.mask), replace(
         evidence, on_missing_baseline=options.on_missing_baseline, on_inconclusive=options.on_inconclusive
     )
 

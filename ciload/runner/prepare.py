@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +18,27 @@ from ciload.options.plan import Plan, make_plan
 from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
 from ciload.runner.identity import Identity, identify, identify_quickly
 from ciload.runner.interface import Interface
+from ciload.runner.masking import secrets_in_plan
 from ciload.runner.ready import wait_until_ready
 from ciload.runner.report_files import claim_folder, forget_reports
 from ciload.runner.signals import InterruptedRunError
 from ciload.script.loader import Script, load_script
-from ciload.secrets import without_secrets
+from ciload.secrets import Masker, without_secrets
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody asks for. `environment` is that of the options and the CI; a script sees `os.environ`."""
+    """What somebody asks for.
+
+    `environment` is that of the options and the CI; a script sees `os.environ`. `mask` knows what is secret of them,
+    and learns of the secrets that the plan names.
+    """
 
     script: Path
     flags: Mapping[str, Any]
     environment: Mapping[str, str]
     config: Path | None = None
+    mask: Masker = field(default_factory=Masker)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,9 @@ def load(request: Request, sources: list[Source], registry: Registry, control: C
         if control.stop is not None:  # a signal's KeyboardInterrupt, whatever the script has made of it
             raise InterruptedRunError(control.stop.reason)
     sources += [from_script(script.options, script.path, script.lines), file_source]
-    return script, make_plan(sources, registry.metrics, script.complaint_about)
+    plan = make_plan(sources, registry.metrics, script.complaint_about)
+    request.mask.add(secrets_in_plan(plan, request.environment, sources))
+    return script, plan
 
 
 def gate_settings(options: Options) -> GateSettings:

@@ -16,7 +16,8 @@ from ciload.result.judgement import Evidence
 from ciload.result.judgement import judge as judge_evidence
 from ciload.runner.facts import facts_of_failure
 from ciload.runner.interface import Interface
-from ciload.runner.prepare import PreparationFailedError, Prepared
+from ciload.runner.masking import masked
+from ciload.runner.prepare import PreparationFailedError, Prepared, Request
 from ciload.runner.report_files import COMMENT, REPORTS, claim_folder, write_report
 from ciload.runner.summary_hook import CustomOutputs, call_summary_hook
 
@@ -38,6 +39,7 @@ def save_result(prepared: Prepared, result: RunResult) -> None:
 
 def publish(prepared: Prepared, result: RunResult, evidence: Evidence, interface: Interface) -> Finished:
     """Let the script see the result, write and show it, keep it, and hand it to the CI."""
+    result = masked(result, prepared.request.mask)
 
     def without_hook(failure: Failure) -> int:
         return _publish(prepared, result, evidence, CustomOutputs(failure=failure), interface).exit_code
@@ -53,7 +55,8 @@ def _publish(
 ) -> Finished:
     if custom.failure is not None:
         evidence = replace(evidence, stops=[*evidence.stops, custom.failure])
-        result = result.model_copy(update={"verdict": judge_evidence(evidence)})
+        judged = result.model_copy(update={"verdict": judge_evidence(evidence)})
+        result = masked(judged, prepared.request.mask)
     files, exit_code = _write_reports(prepared.folder, result, interface)
     exit_code = result.verdict.exit_code or exit_code
     for stream, text in custom.printed.items():
@@ -74,7 +77,7 @@ def _publish(
     return Finished(result, files, exit_code)
 
 
-def publish_failure(failed: PreparationFailedError, environment: Mapping[str, str], interface: Interface) -> None:
+def publish_failure(failed: PreparationFailedError, request: Request, interface: Interface) -> None:
     """Reports of a run that has had no load.
 
     Raises:
@@ -82,8 +85,9 @@ def publish_failure(failed: PreparationFailedError, environment: Mapping[str, st
     """
     folder = claim_folder(failed.out_dir)
     result, _ = build_result(Snapshot(dict(BUILTIN)), facts_of_failure(failed.identity, failed.error))
+    result = masked(result, request.mask)
     files, _ = _write_reports(folder, result, interface)
-    _give_to_ci(result, files, folder, environment, interface, failed.error.exit_code, comment=failed.comment)
+    _give_to_ci(result, files, folder, request.environment, interface, failed.error.exit_code, comment=failed.comment)
 
 
 def _write_reports(folder: Path, result: RunResult, interface: Interface) -> tuple[list[Path], int]:

@@ -7,6 +7,7 @@ import time
 import anyio
 
 from ciload.errors import TargetNotReadyError
+from ciload.http.dial import tls_context
 from ciload.secrets import without_secrets
 
 PAUSE_S = 0.25
@@ -14,7 +15,7 @@ ATTEMPT_TIMEOUT_S = 5.0
 
 
 async def wait_until_ready(url: str, timeout_s: float, verify: bool) -> None:
-    """Come back when `url` answers with a status below 400.
+    """Come back when `url` answers with a status below 400. TLS is that of the load.
 
     Raises:
         TargetNotReadyError: it did not within `timeout_s`; says what it did instead.
@@ -23,7 +24,7 @@ async def wait_until_ready(url: str, timeout_s: float, verify: bool) -> None:
 
     ends_at = time.monotonic() + timeout_s
     last = "no answer"
-    async with httpx.AsyncClient(verify=verify, follow_redirects=True, trust_env=False) as client:
+    async with httpx.AsyncClient(verify=tls_context(verify=verify), follow_redirects=True, trust_env=False) as client:
         while (left := ends_at - time.monotonic()) > 0:
             try:
                 reply = await client.get(url, timeout=min(ATTEMPT_TIMEOUT_S, left))

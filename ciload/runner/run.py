@@ -24,7 +24,7 @@ def run(request: Request, interface: Interface) -> Finished:
             prepared = prepare(request, signals.control, interface)
         except PreparationFailedError as failed:
             signals.load_ended()
-            publish_failure(failed, request.environment, interface)
+            publish_failure(failed, request, interface)
             error: CiloadError = failed.error
             raise error from None
 

@@ -13,10 +13,11 @@ from typing import Any, NoReturn
 import anyio
 
 from ciload.durations import parse_duration
-from ciload.http.session import GroupSession, NoVirtualUserError, current, current_session
+from ciload.errors import Abort
+from ciload.http.session import GroupSession, NoVirtualUserError, current, current_session, end_run
 from ciload.metrics.metric import BUILTIN
 from ciload.script.calling import has_abort
-from ciload.script.failures import Abort, ScriptBlockedError, record_script_error
+from ciload.script.failures import ScriptBlockedError, record_script_error
 
 GROUP_SEPARATOR = "::"
 
@@ -136,10 +137,7 @@ def abort(reason: str = "") -> NoReturn:
     It may be called anywhere: in any task of the script's, and at its top level. The run ends even if somebody catches
     what this raises.
     """
-    session = current.get(None)
-    if session is not None:
-        session.owner.abort(reason)
-    raise Abort(reason)
+    end_run(Abort(reason))
 
 
 def fail_test(reason: str = "") -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint
 
-from ciload.script.failures import Abort
+from ciload.errors import Abort
 
 
 class Ended(Enum):

@@ -9,22 +9,15 @@ from pathlib import Path
 import ciload
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Scope
+from ciload.script.hints import hint
 
 OUR_CODE = str(Path(ciload.__file__).parent)
 LONGEST_MESSAGE = 500
 LONGEST_TRACEBACK = 8_000
 
 
-class Abort(BaseException):  # so that `except Exception` in a script does not end its way
-    """The script called `abort()`, which has told the engine already."""
-
-
 class ScriptBlockedError(BaseException):
     """Raised inside script code that keeps the event loop from running when it has to stop."""
-
-
-def aborted_reason(reason: str) -> str:
-    return "the script called abort()" + (f": {reason}" if reason else "")
 
 
 def record_script_error(scope: Scope, error: BaseException) -> None:
@@ -42,6 +35,7 @@ def one_line(error: BaseException) -> str:
     except Exception:  # noqa: BLE001  # the script's own exceptions may raise here
         text = ""
     shown = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    shown += f"; {hint(error)}" if hint(error) else ""
     return shown if len(shown) <= LONGEST_MESSAGE else shown[: LONGEST_MESSAGE - 1] + "…"
 
 
@@ -59,6 +53,7 @@ def script_traceback(error: BaseException) -> str:
         parts += [part.__cause__, part.__context__, *(part.exceptions or ())]
     here = f'File "{Path.cwd()}{os.sep}'  # results travel between machines: paths as seen from where ciload runs
     text = "".join(report.format()).rstrip().replace(here, 'File "')
+    text += f"\n{hint(error)}" if hint(error) else ""
     return text if len(text) <= LONGEST_TRACEBACK else text[:LONGEST_TRACEBACK] + "\n…"
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ciload.errors import CiloadError, Complaint, ExitCode, OptionsError, ScriptError, UsageError
+from ciload.errors import Abort, CiloadError, Complaint, ExitCode, OptionsError, ScriptError, UsageError
 from ciload.http.session import NoVirtualUserError, Session, current
 from ciload.metrics.registry import Registry, Scope
 from ciload.script.calling import call_plain
-from ciload.script.failures import aborted_reason, script_traceback
+from ciload.script.failures import script_traceback
 from ciload.script.neighbours import add_neighbours
 
 MODULE = "ciload_script"
@@ -116,12 +116,12 @@ class AbortedError(CiloadError):
 
 @dataclass(slots=True)
 class TopLevel:
-    """Whose code the top level of a script is: nobody's virtual user. Keeps the reason if it calls `abort()`."""
+    """Whose code the top level of a script is: nobody's virtual user. Keeps the order if it calls `abort()`."""
 
-    aborted: str | None = None
+    aborted: Abort | None = None
 
-    def abort(self, reason: str) -> None:
-        self.aborted = reason if self.aborted is None else self.aborted
+    def abort(self, order: Abort) -> None:
+        self.aborted = order if self.aborted is None else self.aborted
 
     def cut_off(self, _waited_s: float, /) -> str:
         raise NoVirtualUserError
@@ -167,7 +167,7 @@ def _run_top_level(path: Path, registry: Registry) -> ModuleType:
     call = call_plain(spec.loader.exec_module, module)
     current.reset(token)
     if owner.aborted is not None:
-        raise AbortedError(aborted_reason(owner.aborted))
+        raise AbortedError(owner.aborted.reason)
     if call.error is not None:
         message = f"{path}: the script failed while it was loaded"
         raise ScriptError(f"{message}\n{script_traceback(call.error)}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, MutableMapping
 from random import Random
+from typing import TYPE_CHECKING, Any
 
 from ciload.http.session import Session, current
 from ciload.metrics.series import Tags
@@ -90,6 +91,12 @@ class VU:
         if self._tags is None:
             self._tags = VUTags(self)
         return self._tags
+
+    if TYPE_CHECKING:  # a script's own attributes, of any type
+
+        def __getattr__(self, name: str) -> Any: ...
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     def __repr__(self) -> str:
         return f"<VU {self.id}, iteration {self.iteration}>"

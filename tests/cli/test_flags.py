@@ -128,3 +128,20 @@ def test_the_version_costs_no_imports() -> None:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
     done = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, timeout=30)
     assert (done.stdout.strip(), done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("address", ["http://h:8000/x?token=s3cretzqx", "HTTPS://me:s3cretzqx@h/", "localhost:8000"])
+def test_an_address_in_place_of_a_script_is_told_where_it_belongs(address: str) -> None:
+    """`ciload run http://...` says --base-url, and does not look for a file of that name."""
+    outcome = CliRunner().invoke(app, ["run", address], env={"COLUMNS": "200", "TERM": "dumb"})
+    assert outcome.exit_code == 2
+    assert "--base-url URL" in outcome.output
+    assert "s3cretzqx" not in outcome.output
+
+
+def test_a_second_argument_is_not_quoted() -> None:
+    """`-e` was forgotten before a variable with a secret in it."""
+    outcome = CliRunner().invoke(app, ["run", "load.py", "TOKEN=s3cretzqx"], env={"COLUMNS": "200", "TERM": "dumb"})
+    assert outcome.exit_code == 2
+    assert "variables are -e KEY=VALUE each" in outcome.output
+    assert "s3cretzqx" not in outcome.output

@@ -20,7 +20,7 @@ CILOAD = str(Path(sys.executable).parent / "ciload")
 
 SIX = """
 options = {
-    "base_url": "http://bob:hunter2@shop.test/api?token=abc",
+    "base_url": "http://bob:hunter2@shop.test/api", "wait_for": "http://shop.test/up?token=abcd",
     "thresholds": {
         "checks": "rate>0.9",
         "http_reqs": [{"threshold": "count>1", "abortOnFail": True}],
@@ -114,7 +114,8 @@ def test_secrets_are_not_shown(six: str) -> None:
     """A URL without its user, password and query; of a scenario's environment only the names."""
     assert "env TOKEN (values not shown)" in section(six, "SCENARIO pot\n")
     assert "base_url http://shop.test/api load.py:3" in section(six, "OPTIONS")
-    assert [word for word in ("s3cret", "hunter2", "bob", "abc") if word in six] == []
+    assert "wait_for http://shop.test/up load.py:3" in section(six, "OPTIONS")
+    assert [word for word in ("s3cret", "hunter2", "bob", "abcd") if word in six] == []
 
 
 def test_thresholds_have_their_places(six: str) -> None:
@@ -187,7 +188,7 @@ def test_without_options_everything_is_default(tmp_path: Path) -> None:
     [
         ("async def default(): pass", ["--vuss", "3"], 2, "No such option"),
         ("async def default(): pass", ["--config", "nowhere.yaml"], 2, "nowhere.yaml: cannot read"),
-        ("async def default(): pass", ["-e", "novalue"], 2, "-e novalue: write -e KEY=VALUE"),
+        ("async def default(): pass", ["-e", "novalue"], 2, "-e, number 1 of 1: write -e KEY=VALUE"),
         ("async def default(): pass", ["-s", "30s"], 104, "--stage: stages"),
         ("async def default(): pass", ["--rate", "5/s"], 104, "--rate: a rate needs a duration"),
         ("x = 1", ["-u", "0"], 104, "--vus: vus"),
@@ -308,7 +309,7 @@ def test_the_axis_ends_with_the_clock(scenarios: dict[str, dict[str, object]], e
 @pytest.mark.parametrize("length", [1, 2, 100, 1000])
 def test_times_never_run_into_each_other(start: int, length: int) -> None:
     """Start and end are readable however close they are, and stay below the chart."""
-    short = {"executor": "constant-vus", "duration": length, "start_time": start}
+    short: dict[str, object] = {"executor": "constant-vus", "duration": f"{length}s", "start_time": f"{start}s"}
     whole = {"executor": "constant-vus", "duration": 600}
     chart = sketches(plan_of(short=short, whole=whole))["short"]
     times = chart[-1].split()

@@ -37,15 +37,15 @@ def test_every_virtual_user_has_a_beginning_and_an_end(run_virtually: Runner) ->
     events: list[tuple[str, int, int]] = []
 
     async def vu_start(vu: VU, data: list[int]) -> None:
-        vu.token = vu.id * data[0]  # type: ignore[attr-defined]  # scripts set what they like
+        vu.token = vu.id * data[0]  # scripts set what they like
         events.append(("start", vu.id, 0))
 
     async def default(vu: VU) -> None:
         await sleep(1)
-        events.append(("iteration", vu.id, vu.token))  # type: ignore[attr-defined]
+        events.append(("iteration", vu.id, vu.token))
 
     async def vu_stop(vu: VU, data: list[int]) -> None:
-        events.append(("stop", vu.id, vu.token))  # type: ignore[attr-defined]
+        events.append(("stop", vu.id, vu.token))
 
     async def setup() -> list[int]:
         return [100]

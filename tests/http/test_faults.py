@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ciload import http
+from ciload.errors import NoTargetError
 from ciload.http.connection import LARGEST_HEAD
-from ciload.http.dial import Address
 from ciload.http.failure import ErrorCode, from_dial, from_lookup, from_loss
 from tests.http.server import Answer, End, HangingUp, Pause, Server, Step, free_port, in_turn, pieces, response
 from tests.http.vu import VirtualUser, run, virtual_user
@@ -107,15 +107,6 @@ async def test_impossible_host_name_is_a_failed_request(host: str) -> None:
         assert vu.failed() == (1, 1)
 
 
-async def test_every_address_of_a_name_is_tried() -> None:
-    """A server that only listens on the second address of a name is reached."""
-    async with Server(response(b"ok")) as server, virtual_user() as vu:
-        ports = (free_port(), server.port)
-        addresses: list[Address] = [(socket.AF_INET, ("127.0.0.1", port)) for port in ports]
-        vu.client.dialer._addresses[("two.test", server.port)] = (perf_counter() + 60, addresses)
-        assert (await http.get(f"http://two.test:{server.port}/")).text == "ok"
-
-
 async def test_ipv6_literal_is_reached() -> None:
     """A URL with an IPv6 address in brackets works, and the Host header keeps the brackets."""
     try:
@@ -133,9 +124,6 @@ async def test_ipv6_literal_is_reached() -> None:
 # --- URLs that lead nowhere
 
 INVALID = {
-    "": 1020,
-    "/relative": 1020,
-    "//no-scheme.test/": 1020,
     "http://": 1020,
     "http:///path": 1020,
     "http://host:port/": 1020,
@@ -151,10 +139,26 @@ INVALID = {
 
 @pytest.mark.parametrize(("url", "code"), INVALID.items())
 async def test_url_that_cannot_be_requested(url: str, code: int) -> None:
-    """An invalid or relative URL is 1020, a scheme other than http and https 1000; nothing is raised."""
+    """An invalid URL is 1020, a scheme other than http and https 1000; nothing is raised."""
     async with virtual_user() as vu:
         assert_failed(await http.get(url), vu, code, "")
         assert vu.snapshot().trend("http_req_duration").count == 0
+
+
+@pytest.mark.parametrize("url", ["", "/relative", "relative?x=1", "//no-scheme.test/"])
+async def test_a_relative_url_without_a_base_ends_the_run(url: str) -> None:
+    """Every such request would fail: the run is told what is missing, and nothing in the script can catch that."""
+    async with virtual_user() as vu:
+        with pytest.raises(NoTargetError) as caught:
+            await http.get(url)
+        with pytest.raises(NoTargetError):
+            await http.batch(["http://127.0.0.1/", url])
+        assert vu.count() == 0
+    assert caught.value.reason == (
+        f"{url.partition('?')[0]!r} is relative, and there is no target: say --base-url, or set the option base_url"
+    )
+    assert caught.value.exit_code == 104
+    assert not isinstance(caught.value, Exception)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +171,9 @@ async def test_url_that_cannot_be_requested(url: str, code: int) -> None:
         "http://ann:hunter2?x@host/",  # nor were these encoded
         "http://ann:hunter2#x@host/",
         "ann:hunter2@host/x",  # the scheme forgotten
-        "//ann:hunter2@host/x",
+        "hunter2:x@host/",
+        "http://127.0.0.1:1/hunter2@host/",  # the host is half of what should have been encoded
+        "http://hunter2.invalid/en@host/",
         "ftp://ann:hunter2@host/x",
     ],
 )

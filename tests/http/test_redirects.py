@@ -264,5 +264,6 @@ async def test_base_url_is_kept_through_redirects() -> None:
     def answer(request: Received) -> Answer:
         return redirect("../b") if request.target == "/v1/a/x" else OK
 
-    async with Server(answer) as server, virtual_user(base_url=f"{server.url}/v1/"):
+    async with Server(answer) as server, virtual_user(base_url=f"{server.url}/v1/") as vu:
         assert (await http.get("a/x")).url == f"{server.url}/v1/b"
+        assert vu.names == {"/a/x", "/b"}

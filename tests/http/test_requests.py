@@ -141,11 +141,13 @@ async def test_params_are_added_to_the_query(path: str, params: Any, target: str
     assert (await sent(path=path, params=params)).target == target
 
 
-@pytest.mark.parametrize("url", ["x", "/v1/x", "./x", "x?q=1"])
-async def test_relative_urls_use_the_base(url: str) -> None:
-    """With a base URL, scripts may leave the host out."""
-    async with Server(OK) as server, virtual_user(base_url=f"{server.url}/v1/"):
+@pytest.mark.parametrize("url", ["x", "/x", "//x", "./x", "x?q=1"])
+@pytest.mark.parametrize("prefix", ["/v1", "/v1/"])
+async def test_relative_urls_are_below_the_base(prefix: str, url: str) -> None:
+    """With a base URL, scripts may leave host and prefix out, in names as well."""
+    async with Server(OK) as server, virtual_user(base_url=server.url + prefix) as vu:
         assert (await http.get(url)).text == "ok"
+        assert vu.names == {"/x"}
     assert server.targets[0].split("?")[0] == "/v1/x"
 
 

@@ -9,6 +9,8 @@ from time import perf_counter
 import pytest
 
 from ciload import http
+from ciload.errors import TargetNotReadyError
+from ciload.runner.ready import wait_until_ready
 from tests.http.certificates import Authority
 from tests.http.server import Answer, End, Server, in_turn, pieces, redirect, response
 from tests.http.vu import virtual_user
@@ -202,3 +204,15 @@ async def test_secure_cookies_stay_in_tls(good: ssl.SSLContext) -> None:
             await http.get(url)
     assert [request.header("cookie") for request in server.requests] == [None, "a=b"]
     assert plain.requests[0].header("cookie") is None
+
+
+async def test_waiting_for_a_target_trusts_what_the_load_trusts(
+    good: ssl.SSLContext, stranger: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--wait-for https://...` works with a private authority in SSL_CERT_FILE, and refuses one that is not there."""
+    async with Server(OK, tls=good) as server:
+        await wait_until_ready(server.url, 5, verify=True)
+        monkeypatch.setenv("SSL_CERT_FILE", str(stranger.path))
+        with pytest.raises(TargetNotReadyError, match="certificate verify failed"):
+            await wait_until_ready(server.url, 0.3, verify=True)
+        await wait_until_ready(server.url, 5, verify=False)

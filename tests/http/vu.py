@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from ciload.errors import Abort
 from ciload.http.client import Client
 from ciload.http.session import Session, current
 from ciload.metrics.registry import Registry, Scope
@@ -27,8 +28,8 @@ class Nobody:
         self.aborted: list[str] = []
         self.cut: list[float] = []
 
-    def abort(self, reason: str) -> None:
-        self.aborted.append(reason)
+    def abort(self, order: Abort) -> None:
+        self.aborted.append(order.reason)
 
     def cut_off(self, waited_s: float, /) -> str:
         self.cut.append(waited_s)

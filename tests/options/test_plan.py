@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from ciload.errors import OptionsError, UsageError
+from ciload.errors import Complaint, OptionsError, UsageError
 from ciload.metrics.metric import BUILTIN, Kind, Metric
+from ciload.options.elsewhere import INSTEAD
+from ciload.options.model import Options
 from ciload.options.plan import Plan, make_plan
-from ciload.options.scenarios import ConstantVUs
+from ciload.options.scenarios import ConstantVUs, snake_case
 from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
 
 METRICS = {**BUILTIN, "List Users": Metric("List Users", Kind.TREND, "ms")}
@@ -110,20 +112,303 @@ def test_fewer_iterations_than_virtual_users_is_a_mistake() -> None:
     assert "3 iterations cannot keep 5 virtual users busy" in complaints_of(flags={"iterations": "3", "vus": "5"})
 
 
-@pytest.mark.parametrize("text", ["- a\n- b\n", "just text", "1: 2"])
+@pytest.mark.parametrize("text", ["- a\n- b\n", "just text", "~: 2"])
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     """The message says what was expected."""
-    with pytest.raises(OptionsError, match="expected options"):
-        yaml_file(tmp_path, text)
+    assert "expected options" in complaints_of(file=yaml_file(tmp_path, text))
 
 
 def test_broken_yaml_names_its_line(tmp_path: Path) -> None:
     """The place in the file is part of the message."""
-    with pytest.raises(OptionsError, match=r"ciload\.yaml:2: not YAML"):
-        yaml_file(tmp_path, "vus: 3\nbatch: : 1\n")
+    assert f"{tmp_path}/ciload.yaml:2: not YAML" in complaints_of(file=yaml_file(tmp_path, "vus: 3\nbatch: : 1\n"))
 
 
 def test_a_missing_configuration_is_a_usage_error(tmp_path: Path) -> None:
     """A file that was asked for must be there."""
     with pytest.raises(UsageError, match=r"nowhere\.yaml"):
         from_file(tmp_path / "nowhere.yaml")
+
+
+def test_mistakes_that_hinder_reading_come_with_all_others(tmp_path: Path) -> None:
+    """An empty flag, a variable and a file that are no YAML, contradictions, a function that is missing: one list."""
+    with pytest.raises(OptionsError) as caught:
+        make_plan(
+            [
+                from_flags({"baseline": " ", "name": "", "compare_url": "http://old"}),
+                from_environment({"CILOAD_THRESHOLDS": "{a: ", "CILOAD_VUSS": "1"}),
+                from_script({"rate": 5}, Path("s.py"), {("rate",): 3}),
+                yaml_file(tmp_path, "a: [\n"),
+            ],
+            METRICS,
+            lambda name: Complaint("s.py", f"no `{name}` function"),
+        )
+    places = [each.where for each in caught.value.complaints]
+    assert sorted(places) == sorted(
+        ["--baseline", "--name", "CILOAD_THRESHOLDS", f"{tmp_path}/ciload.yaml:2", "CILOAD_VUSS", "s.py:3",
+         "--compare-url", "s.py"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        {"flags": {"duration": "2s"}, "script": {"duration": "30s", "vus": 3}},
+        {"flags": {"iterations": "2"}, "environment": {"CILOAD_ITERATIONS": "9"}},
+        {"environment": {"CILOAD_STAGES": "1s:2"}, "script": {"stages": "9s:9"}},
+        {"flags": {"duration": "2s", "rate": "5/s"}, "script": {"duration": "30s", "rate": "9/s"}},
+    ],
+)
+def test_a_stronger_place_over_the_same_option_is_no_news(places: dict[str, Any]) -> None:
+    """`-d 2s` over the script's own duration is what flags are for: no warning in every report."""
+    assert plan_of(**places).warnings == ()
+
+
+def test_what_else_a_flag_replaces_is_told() -> None:
+    """The script's rate is lost with its duration: that is another load than it describes."""
+    [warning] = plan_of({"duration": "2s"}, script={"duration": "30s", "rate": "9/s"}).warnings
+    assert warning == "--duration decides the load and replaces rate (s.py)"
+
+
+# --- YAML
+
+
+@pytest.mark.parametrize(
+    "word", ["no", "on", "1.10", "010", "0x1f", "10:30", "2024-01-01", "1e3", "1_000", ".5", "=", "Yes"]
+)
+def test_yaml_text_is_what_is_written(tmp_path: Path, word: str) -> None:
+    """A country `no` and a version 1.10 stay what they are, in each option that is text and in names."""
+    text = f"name: {word}\ntarget: {word}\ntags: {{a: {word}, {word}: b}}\n"
+    text += f"scenarios:\n  main: {{executor: constant-vus, duration: 5s, exec: {word}, env: {{A: {word}}}}}\n"
+    plan = plan_of(file=yaml_file(tmp_path, text))
+    assert (plan.options.name, plan.options.target, plan.options.tags) == (word, word, {"a": word, word: "b"})
+    assert (plan.scenarios["main"].exec, plan.scenarios["main"].env) == (word, {"A": word})
+
+
+def test_structured_variables_are_text_too() -> None:
+    """What holds for the file holds for CILOAD_SCENARIOS and CILOAD_THRESHOLDS."""
+    scenarios = '{on: {executor: constant-vus, duration: 5, vus: 2, env: {COUNTRY: no}, tags: {"v": 1.10}}}'
+    limits = "{http_reqs: [{threshold: count>1, abortOnFail: yes}]}"
+    plan = plan_of(environment={"CILOAD_SCENARIOS": scenarios, "CILOAD_THRESHOLDS": limits})
+    [(name, scenario)] = plan.scenarios.items()
+    assert (name, scenario.env, scenario.tags) == ("on", {"COUNTRY": "no"}, {"v": "1.10"})
+    assert (scenario.length_s, scenario.most_vus, plan.thresholds[0].abort_on_fail) == (5, 2, True)
+
+
+def test_numbers_and_switches_in_yaml_are_numbers_and_switches(tmp_path: Path) -> None:
+    """The option's type reads its text; a null is unset."""
+    text = "vus: 3\niterations: 010\nquiet: yes\ntolerance: 0.2\nmax_body_kept: 2MiB\nduration: ~\n"
+    options = plan_of(file=yaml_file(tmp_path, text)).options
+    assert (options.vus, options.iterations, options.quiet, options.tolerance) == (3, 10, True, 0.2)
+    assert (int(options.max_body_kept), options.duration) == (2 << 20, None)
+
+
+@pytest.mark.parametrize("value", ["10:30", "0x10", "2024-01-01", "no"])
+def test_a_number_that_only_yaml_would_read_is_refused(tmp_path: Path, value: str) -> None:
+    """`10:30` is no 630 virtual users."""
+    assert "vus: input should be a valid integer" in complaints_of(file=yaml_file(tmp_path, f"vus: {value}\n"))
+
+
+def test_a_key_that_is_said_twice_is_refused(tmp_path: Path) -> None:
+    """The first one would be lost silently."""
+    text = "thresholds:\n  http_reqs: count>1\n  http_reqs: count>2\n"
+    assert f"{tmp_path}/ciload.yaml:3: 'http_reqs' is said twice" in complaints_of(file=yaml_file(tmp_path, text))
+
+
+@pytest.mark.parametrize("text", ["a: &b [*b]\n", "[" * 5_000, "a: !!timestamp 2024-99-99\n", "a: !!int x\n"])
+def test_strange_yaml_is_a_mistake_and_no_crash(tmp_path: Path, text: str) -> None:
+    """A file that contains itself, is nested without end, or lies about its types."""
+    assert "not YAML" in complaints_of(file=yaml_file(tmp_path, text))
+
+
+def test_aliases_cannot_fill_the_memory(tmp_path: Path) -> None:
+    """Ten lines that stand for ten billion values are refused."""
+    text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    text += "".join(f"a{n}: &a{n} [{', '.join(10 * [f'*a{n - 1}'])}]\n" for n in range(1, 10))
+    assert "more than 100,000 values" in complaints_of(file=yaml_file(tmp_path, text))
+
+
+# --- what complaints must not show
+
+
+SECRET = "s3cretzqx"
+URL_LIKE = [f"https://user:12/{SECRET}@host", f"https://{SECRET}/en@host", f"https://me:{SECRET}?x@host",
+            f"https://{SECRET}#@host", f"http://me:{SECRET}@:x", f"me:{SECRET}@host", f"http://h:{SECRET}"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        [f"TOKEN {SECRET}"],
+        f"TOKEN {SECRET}",
+        [SECRET],
+        {"TOKEN": [SECRET]},
+        {"TOKEN": {"a": SECRET}},
+        [{"T": SECRET}],
+        5,
+    ],
+)
+def test_values_of_variables_are_never_quoted(env: object) -> None:
+    """A scenario's `env` that is written wrongly is told by its name and entry."""
+    said = complaints_of(script={"scenarios": {"main": {"executor": "constant-vus", "duration": "5s", "env": env}}})
+    assert "scenarios.main.env" in said
+    assert SECRET not in said
+
+
+@pytest.mark.parametrize(
+    "scenarios", [[f"TOKEN={SECRET}"], {"main": [{"env": {"TOKEN": SECRET}}]}, {"m": {"env": SECRET}}]
+)
+def test_a_misplaced_scenario_is_not_quoted(scenarios: object) -> None:
+    """What stands in the wrong place may be what stands in an `env`."""
+    assert SECRET not in complaints_of(script={"scenarios": scenarios})
+
+
+@pytest.mark.parametrize("key", ["base_url", "compare_url", "wait_for"])
+@pytest.mark.parametrize("url", URL_LIKE)
+def test_a_url_with_a_misread_password_is_refused_unseen(url: str, key: str) -> None:
+    """A / or ? in a password makes another host of it; it is refused, and not shown."""
+    said = complaints_of(flags={"base_url": "http://new", key: url})
+    assert f"{key}: not a URL like http://localhost:8000" in said
+    assert SECRET not in said
+
+
+@pytest.mark.parametrize("url", [each for each in URL_LIKE if each.startswith("http")])
+def test_a_baseline_at_such_a_url_is_refused_too(url: str) -> None:
+    """It may also be a file or an artifact, which are taken as they are."""
+    assert SECRET not in complaints_of(flags={"baseline": url})
+    for place in ("runs@2/b.json", "artifact:load", "https://me:p%2Fw@host/b.json?token=x"):
+        assert plan_of({"baseline": place}).options.baseline == place
+
+
+@pytest.mark.parametrize(
+    "url", ["http://h", "https://me:pass%2Fword@h:8443/api/", "http://h/users/%40me", "http://[::1]:80"]
+)
+def test_a_url_that_is_written_well_is_taken(url: str) -> None:
+    """Passwords are fine when what delimits them is escaped."""
+    assert plan_of({"base_url": url}).options.base_url == url
+
+
+@pytest.mark.parametrize("url", ["http://h/?a=b", "http://h/api#x"])
+def test_a_base_url_has_no_query(url: str) -> None:
+    """Paths are put behind it; the query would be lost silently."""
+    assert "can have no query" in complaints_of(flags={"base_url": url})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"a: *{SECRET}", f"a: !{SECRET} x", f"a: !!int {SECRET}", f"a: &{SECRET} 1\nb: &{SECRET} 2", f"a: '{SECRET}",
+     f"%{SECRET} x", f"a: !e!{SECRET} x", f"a: [1\nb: {SECRET}", f"a: {SECRET}: b", f'a: "\\{SECRET}"'],
+)  # fmt: skip
+def test_broken_yaml_is_not_quoted(tmp_path: Path, text: str) -> None:
+    """A password that YAML takes for an alias or a tag does not get into a message."""
+    assert SECRET not in complaints_of(file=yaml_file(tmp_path, text))
+    assert SECRET not in complaints_of(environment={"CILOAD_SCENARIOS": text})
+
+
+def test_the_name_of_a_secret_that_is_its_value_is_not_quoted() -> None:
+    """`--secret "$TOKEN"` instead of `--secret TOKEN`."""
+    said = complaints_of(flags={"secrets": ["OK", f"{SECRET}-x"]})
+    assert said == "--secret: secrets: entry 2 is no name of an environment variable"
+
+
+def test_secrets_of_all_places_are_secret(tmp_path: Path) -> None:
+    """A flag that names one more does not let out what the script or the file names."""
+    file = yaml_file(tmp_path, "secrets: [D]\n")
+    plan = plan_of({"secrets": ["A"]}, {"CILOAD_SECRETS": "B"}, {"secrets": ["C", "A"]}, file)
+    assert plan.options.secrets == ("A", "B", "C", "A", "D")
+
+
+@pytest.mark.parametrize("secrets", [5, [5], {"A": SECRET}, [[SECRET]], None, [""]])
+def test_secrets_are_names(secrets: object) -> None:
+    """Whatever else stands there is told, and not shown."""
+    said = complaints_of(script={"secrets": secrets})
+    assert "secrets: entry 1 is no name" in said
+    assert SECRET not in said
+
+
+# --- words of other tools
+
+
+@pytest.mark.parametrize("places", [{"flags": {"duration": "30000"}}, {"script": {"duration": 30000}},
+                                    {"environment": {"CILOAD_DURATION": "30000"}}])  # fmt: skip
+def test_milliseconds_are_refused_with_the_right_word(places: dict[str, Any]) -> None:
+    """k6's 30000 would be a load of 8 hours."""
+    assert "30000 has no unit: for milliseconds, as in k6, write 30s; for seconds 30000s" in complaints_of(**places)
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["graceful_stop", "warmup", "min_iteration_duration", "setup_timeout", "teardown_timeout", "wait_timeout"],
+)
+def test_milliseconds_are_refused_in_every_duration(option: str) -> None:
+    """Not only in that of the load."""
+    assert f"{option}: 1000 has no unit" in complaints_of(script={"duration": "1h", option: 1000})
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        {"executor": "constant-vus", "duration": 60000},
+        {"executor": "ramping-vus", "stages": [{"duration": 60000, "target": 5}]},
+        {"executor": "ramping-vus", "stages": "60000:5"},
+        {"executor": "shared-iterations", "maxDuration": 60000},
+        {"executor": "constant-arrival-rate", "rate": 5, "duration": "1m", "timeUnit": 60000},
+        {"executor": "constant-vus", "duration": "1m", "startTime": 60000},
+        {"executor": "constant-vus", "duration": "1m", "gracefulStop": 60000},
+    ],
+)
+def test_milliseconds_are_refused_in_scenarios(scenario: dict[str, Any]) -> None:
+    """k6's scenarios can be copied; their bare numbers cannot."""
+    assert "60000 has no unit" in complaints_of(script={"scenarios": {"main": scenario}})
+
+
+def test_long_durations_with_a_unit_stay_what_they_are() -> None:
+    """An hour is an hour, also when it reaches a worker as a plan."""
+    plan = plan_of({"duration": "1h", "graceful_stop": "999"})
+    assert (plan.length_s, plan.ends_s) == (3600, 4599)
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+
+
+@pytest.mark.parametrize(
+    ("key", "instead"),
+    [("hosts", "`base_url`"), ("noConnectionReuse", "Connection: close"), ("userAgent", "User-Agent"),
+     ("no_vu_connection_reuse", "Connection: close"), ("rps", "rate: 50/s"), ("users", "`vus`"), ("maxRedirects", "10"),
+     ("summaryTrendStats", "handle_summary")],
+)  # fmt: skip
+def test_options_of_other_tools_are_known_by_name(key: str, instead: str) -> None:
+    """No "did you mean 'stages'?" for k6's `hosts`: ciload says that it has none, and what does the same."""
+    said = complaints_of(script={key: 1})
+    assert "ciload has no option" in said
+    assert instead in said
+    assert "did you mean" not in said
+
+
+def test_no_option_is_said_to_be_missing() -> None:
+    """What ciload has is not among what it has not."""
+    assert not INSTEAD.keys() & Options.model_fields.keys()
+
+
+@pytest.mark.parametrize(
+    ("spelled", "option"),
+    [("insecureSkipTLSVerify", "insecure_skip_tls_verify"), ("startVUs", "start_vus"), ("baseURL", "base_url"),
+     ("preAllocatedVUs", "pre_allocated_vus"), ("noVUConnectionReuse", "no_vu_connection_reuse"),
+     ("out-dir", "out_dir"), ("vus", "vus")],
+)  # fmt: skip
+def test_names_in_camel_case(spelled: str, option: str) -> None:
+    """Abbreviations in capitals are one word."""
+    assert snake_case(spelled) == option
+
+
+def test_an_unlikely_guess_is_not_made() -> None:
+    """A word that resembles nothing gets the list of what there is."""
+    assert "did you mean" not in complaints_of(script={"colour": 1})
+
+
+def test_variables_that_hold_secrets_are_no_options() -> None:
+    """CILOAD_SECRET_* are values to mask, two tokens sign in at the CI."""
+    environment = {
+        "CILOAD_SECRET_DB": "x",
+        "CILOAD_GITHUB_TOKEN": "x",
+        "CILOAD_GITLAB_TOKEN": "x",
+        "CILOAD_SECRETS": "A, B",
+    }
+    assert plan_of(environment=environment).options.secrets == ("A", "B")

@@ -315,8 +315,7 @@ def test_a_wrong_value_in_the_environment_names_the_variable() -> None:
 
 def test_a_variable_that_is_no_yaml_is_a_mistake() -> None:
     """And names itself."""
-    with pytest.raises(OptionsError, match="CILOAD_SCENARIOS: not YAML"):
-        from_environment({"CILOAD_SCENARIOS": "{a: "})
+    assert "CILOAD_SCENARIOS: not YAML" in complaint(from_environment({"CILOAD_SCENARIOS": "{a: "}))
 
 
 def test_all_mistakes_in_scenarios_come_at_once() -> None:
@@ -431,7 +430,7 @@ def test_whoever_replaces_scenarios_is_told_so(tmp_path: Path) -> None:
     [warning] = plan.warnings
     assert "--duration" in warning
     assert "replaces" in warning
-    assert f"{tmp_path}/ciload.yaml:2" in warning
+    assert f"scenarios ({tmp_path}/ciload.yaml:2)" in warning
     assert (plan.scenarios["default"].length_s, plan.scenarios["default"].most_vus) == (7, 3)
 
 

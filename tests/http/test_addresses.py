@@ -1,0 +1,101 @@
+"""Names with several addresses: connections are spread over them, and one that is down costs nobody a request."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from ciload import http
+from tests.http.server import End, Server, free_port, response
+from tests.http.vu import virtual_user
+
+pytestmark = pytest.mark.anyio
+
+Address = tuple[str, int]
+
+
+def resolve(monkeypatch: pytest.MonkeyPatch, names: dict[str, list[Address]]) -> list[str]:
+    """Let the event loop find these addresses; the names that were looked up."""
+    asked: list[str] = []
+    kind = type(asyncio.get_running_loop())
+    original = kind.getaddrinfo
+
+    async def getaddrinfo(loop: Any, host: str, *more: Any, **options: Any) -> list[Any]:
+        if host not in names:  # uvloop asks for numeric addresses as well
+            return await original(loop, host, *more, **options)
+        asked.append(host)
+        return [
+            (socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM, 6, "", address)
+            for address in names[host]
+        ]
+
+    monkeypatch.setattr(kind, "getaddrinfo", getaddrinfo)
+    return asked
+
+
+def named(name: str) -> bytes:
+    return response(name.encode())
+
+
+async def servers(stack: AsyncExitStack, count: int) -> list[Server]:
+    return [await stack.enter_async_context(Server([named(str(n)), End.CLOSE])) for n in range(count)]
+
+
+async def test_connections_are_spread_over_all_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 12 connections to a name with three servers behind it, each gets 4."""
+    async with AsyncExitStack() as stack:
+        found = await servers(stack, 3)
+        asked = resolve(monkeypatch, {"three.test": [("127.0.0.1", each.port) for each in found]})
+        await stack.enter_async_context(virtual_user())
+        answers = [(await http.get("http://three.test/")).text for _ in range(12)]
+    assert Counter(answers) == {"0": 4, "1": 4, "2": 4}
+    assert asked == ["three.test"]
+
+
+async def test_each_name_is_spread_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests that alternate between two names with two servers each reach all four."""
+    async with AsyncExitStack() as stack:
+        found = await servers(stack, 4)
+        addresses = [("127.0.0.1", each.port) for each in found]
+        resolve(monkeypatch, {"a.test": addresses[:2], "b.test": addresses[2:]})
+        await stack.enter_async_context(virtual_user())
+        answers = [(await http.get(f"http://{name}.test/")).text for _ in range(4) for name in "ab"]
+    assert Counter(answers) == {"0": 2, "1": 2, "2": 2, "3": 2}
+
+
+async def test_an_address_that_refuses_falls_through_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of two servers is down: no request fails."""
+    async with Server([named("up"), End.CLOSE]) as server, virtual_user() as vu:
+        resolve(monkeypatch, {"half.test": [("127.0.0.1", free_port()), ("127.0.0.1", server.port)]})
+        assert {(await http.get("http://half.test/")).text for _ in range(4)} == {"up"}
+        assert vu.failed() == (0, 4)
+
+
+async def test_ipv4_comes_first_and_ipv6_is_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """k6's policy: an IPv6 address is asked when no IPv4 address answers."""
+    async with Server([named("four"), End.CLOSE]) as server, virtual_user():
+        resolve(monkeypatch, {"both.test": [("::1", free_port()), ("127.0.0.1", server.port)]})
+        assert {(await http.get("http://both.test/")).text for _ in range(3)} == {"four"}
+
+
+async def test_when_all_addresses_fail_the_first_error_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is what happened at the server that was meant, not at one that this machine cannot even ask."""
+    async with virtual_user():
+        resolve(monkeypatch, {"none.test": [("127.0.0.1", free_port()), ("::ffff:0:0:1", 1)]})
+        answer = await http.get("http://none.test/")
+        assert (answer.error_code, answer.error) == (1212, "dial: connection refused")
+
+
+async def test_an_address_that_is_found_twice_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resolvers repeat themselves; the share of each server stays even."""
+    async with AsyncExitStack() as stack:
+        one, two = [("127.0.0.1", each.port) for each in await servers(stack, 2)]
+        resolve(monkeypatch, {"twice.test": [one, two, one]})
+        await stack.enter_async_context(virtual_user())
+        answers = [(await http.get("http://twice.test/")).text for _ in range(4)]
+    assert Counter(answers) == {"0": 2, "1": 2}
