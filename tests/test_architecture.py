@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "metrics": set(),
     "starter": set(),
 }
-ANYWHERE = {"errors", "durations", "secrets", "version"}
+ANYWHERE = {"errors", "durations", "files", "secrets", "streams", "text", "version"}
 
 
 def imported_modules(path: Path) -> set[str]:

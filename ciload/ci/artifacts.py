@@ -18,7 +18,7 @@ from ciload.ci.forge import ApiError, ForgeApi, dig
 from ciload.ci.github_comments import github_api, read_event, repository_of
 from ciload.ci.gitlab import gitlab_api, target_project
 from ciload.errors import BaselineError
-from ciload.reports.plain import one_line
+from ciload.text import one_line
 
 PREFIX = "artifact:"
 DEFAULT_PATH = "ciload-baseline.json"

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
-from ciload.reports.plain import one_line
 from ciload.secrets import without_secrets
+from ciload.text import one_line
 
 if TYPE_CHECKING:
     import httpx

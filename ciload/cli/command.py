@@ -1,15 +1,15 @@
-"""How every command begins and ends: its streams, its text, its errors, its exit code."""
+"""How every command begins and ends: its text, its errors, its exit code."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable, Iterable
-from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from ciload.ci.workflow_commands import Bracket
 from ciload.errors import CiloadError, ExitCode, OptionsError
+from ciload.text import several_lines
 
 if TYPE_CHECKING:
     from ciload.reports.terminal import Printable
@@ -22,9 +22,6 @@ def exit_code_of(act: Callable[[], int], bracket: Bracket | None = None) -> int:
     """
     if bracket is None:
         Bracket.around(os.environ).open()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a check mark must not crash a terminal that has none
     try:
         return act()
     except CiloadError as error:
@@ -37,24 +34,20 @@ def exit_code_of(act: Callable[[], int], bracket: Bracket | None = None) -> int:
 
 def show(text: str) -> None:
     """Print what was asked for."""
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:  # `ciload … | head`: nobody reads on, and the exit code is still the verdict's
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
-def show_parts(parts: Iterable[Printable]) -> int:
-    """Print tables and text; answers the exit code of a command that does no more."""
-    from ciload.reports.terminal import rendered  # late: rich is needed only here
+def show_parts(parts: Iterable[Printable]) -> None:
+    """Print tables and text."""
+    from ciload.reports.terminal import render  # late: rich is needed only here
 
-    show(rendered(parts, color=wants_color()))
-    return ExitCode.PASSED
+    show(render(parts, color=wants_color()))
 
 
 def say(text: str) -> None:
-    """Tell the user something beside the output."""
-    sys.stderr.write(f"ciload: {text}\n")
+    """Tell the user something beside the output. It may be several lines, and quote anything."""
+    sys.stderr.write(f"ciload: {several_lines(text)}\n")
     sys.stderr.flush()
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from ciload.errors import BaselineError
 from ciload.options.model import Options
-from ciload.reports.plain import one_line
 from ciload.result.comparison import Comparison, GateVerdict
 from ciload.result.document import RunResult
 from ciload.result.judgement import with_comparisons
 from ciload.secrets import without_secrets
+from ciload.text import one_line
 
 if TYPE_CHECKING:
     from ciload.gate.document import Baseline
@@ -97,11 +97,11 @@ class Gate:
         from ciload.gate.document import Baseline
         from ciload.gate.levels import merge
         from ciload.gate.store import update
-        from ciload.gate.stored_run import stored_run
+        from ciload.gate.stored_run import UnusableRunError, stored_run
 
         try:
             run = stored_run(result)
-        except ValueError as error:
+        except UnusableRunError as error:
             raise BaselineError(f"--save-baseline: this run cannot be kept: {error}") from None
         terms = Terms(self.options.false_alarm, self.options.tolerance)
 

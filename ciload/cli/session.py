@@ -14,11 +14,11 @@ from typing import Any
 import anyio
 
 from ciload.ci.workflow_commands import Bracket, known_secrets
-from ciload.cli.command import exit_code_of, say, show, wants_color
+from ciload.cli.command import exit_code_of, say, show, show_parts, wants_color
 from ciload.cli.facts import facts_of_failure, facts_of_run
 from ciload.cli.gate import Gate
+from ciload.cli.inspect import describe_plan
 from ciload.cli.outputs import custom_outputs
-from ciload.cli.plan_text import outlook
 from ciload.cli.progress import progress_for
 from ciload.engine.aggregator import RunOutcome
 from ciload.engine.control import Control
@@ -37,12 +37,12 @@ from ciload.options.plan import Plan, make_plan, origins
 from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
 from ciload.reports.console import console_summary
 from ciload.reports.files import claim_folder, forget_reports, write_reports
-from ciload.reports.plain import one_line
 from ciload.result.build import build_result
 from ciload.result.comparison import Comparison
 from ciload.result.document import Failure, RunResult
 from ciload.script.loader import Script, load_script
 from ciload.secrets import without_secrets
+from ciload.text import one_line
 
 LONGEST_ERROR = 300
 
@@ -101,7 +101,7 @@ def _load(path: Path, config: Path | None, sources: list[Source], registry: Regi
 def _inspect(path: Path, config: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> int:
     sources = [from_flags(flags), from_environment(environment)]
     script, plan = _load(path, config, sources, Registry())
-    show(outlook(script, plan, origins(sources), color=wants_color()))
+    show_parts(describe_plan(script, plan, origins(sources)))
     return ExitCode.PASSED
 
 

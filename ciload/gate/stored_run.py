@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
+from pydantic import ValidationError
+
 from ciload.errors import ExitCode
 from ciload.gate.document import MOST_BLOCKS, MOST_ENDPOINTS, MOST_TEXT, StoredEndpoint, StoredRun
 from ciload.result.document import BlockRow, Distribution, Endpoint, Phases, RunResult
+from ciload.result.reader import first_mistake
+from ciload.text import one_line
 
 # Stricter than what a run is warned about: a warning costs a glance, a bad run in the baseline costs every verdict.
 MOST_STOLEN = 0.02
@@ -32,12 +36,25 @@ LONGEST_HISTOGRAM = 200_000
 Key = tuple[str, str]
 
 
+class UnusableRunError(Exception):
+    """Why a run can neither be compared nor stored: it has values that no run can have, such as a time in 1970."""
+
+
 def stored_run(result: RunResult) -> StoredRun:
     """The run as the baseline keeps it: accepted, without alarms; whoever has compared it knows better.
 
     Raises:
-        ValueError: the result has values that no run can have.
+        UnusableRunError: the result has values that no run can have.
     """
+    try:
+        return _stored_run(result)
+    except ValidationError as error:
+        raise UnusableRunError(first_mistake(error)) from None
+    except ValueError as error:
+        raise UnusableRunError(one_line(str(error))) from None
+
+
+def _stored_run(result: RunResult) -> StoredRun:
     rate = result.metrics["http_reqs"].rate if "http_reqs" in result.metrics else None
     rows = {(row.name, row.method): row for row in (result.blocks.rows if result.blocks else ()) if row.arm == "new"}
     return StoredRun(

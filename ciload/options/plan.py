@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -24,6 +23,7 @@ from ciload.options.scenarios import (
 )
 from ciload.options.sources import Source
 from ciload.result.thresholds import Threshold, parse_threshold
+from ciload.text import closest
 
 IN_HELP = "`ciload run --help` lists them"
 # What may be said together about the load; everything else contradicts itself.
@@ -157,8 +157,8 @@ def _contradictions(owner: Mapping[str, Source]) -> list[Complaint]:
 
 
 def _meant(key: str, known: Iterable[str], otherwise: str) -> str:
-    close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else otherwise
+    meant = closest(key, known, cutoff=0.5)
+    return f"did you mean {meant!r}?" if meant else otherwise
 
 
 def _complaint(details: Any, owner: Mapping[str, Source]) -> Complaint:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from ciload.reports.format import format_share, format_value
-from ciload.reports.plain import one_line
 from ciload.result.comparison import Comparison, Contribution, GatedMetric, GateVerdict, RunReference
+from ciload.text import one_line
 
 NONE = "–"  # noqa: RUF001  a number may stand there, and "-" would look like its sign
 BARS = "▁▂▃▄▅▆▇█"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich.table import Table
 from rich.text import Text
 
 from ciload.reports.comparison import (
@@ -26,9 +25,9 @@ from ciload.reports.comparison import (
     verdict_cell,
     verdict_word,
 )
-from ciload.reports.plain import one_line
-from ciload.reports.terminal import Printable, line, rendered
+from ciload.reports.terminal import Grid, Printable, line, render
 from ciload.result.comparison import Comparison, Contribution, GatedMetric, GateVerdict
+from ciload.text import one_line
 
 MOST_OTHERS = 12  # rows that are neither a regression nor about all requests
 MOST_REASONS = 5
@@ -46,7 +45,7 @@ MARKS = {GateVerdict.REGRESSION: "✗", GateVerdict.IMPROVED: "✓", GateVerdict
 
 def console_comparisons(comparisons: Sequence[Comparison], *, color: bool) -> str:
     """All comparisons as text, with ANSI colours or without; "" when there are none."""
-    return rendered((part for each in comparisons for part in comparison_parts(each)), color=color)
+    return render((part for each in comparisons for part in comparison_parts(each)), color=color)
 
 
 def comparison_parts(comparison: Comparison) -> Iterable[Printable]:
@@ -72,7 +71,7 @@ def comparison_parts(comparison: Comparison) -> Iterable[Printable]:
 
 def _table(metrics: Sequence[GatedMetric]) -> Iterable[Printable]:
     shown, left_out = _selection(metrics)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = Grid(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("    ", no_wrap=True)
     for index, column in enumerate(COLUMNS):
         table.add_column(column, justify="right" if index > 1 else "left", no_wrap=True)
@@ -82,7 +81,7 @@ def _table(metrics: Sequence[GatedMetric]) -> Iterable[Printable]:
         change, seen = changes_of(each, each.change, each.detectable)
         table.add_row(
             Text(f"    {verdict_cell(each)}", style=style),
-            Text(label(each, LONGEST_LABEL)),
+            label(each, LONGEST_LABEL),
             each.metric,
             value_cell(each.old, each.unit),
             value_cell(each.new, each.unit),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from ciload.reports.plain import one_line, visible
+from ciload.text import one_line, visible
 
 T = TypeVar("T")
 Row = Sequence[str]
@@ -83,7 +83,7 @@ def cut(items: Iterable[str], total: int, budget: int) -> tuple[list[str], list[
 def code_block(text: str, budget: int, language: str = "") -> str:
     """A code block that no backticks inside it can end."""
     split = text.split("\n")
-    kept, note = cut(("".join(map(visible, line[:LONGEST_LINE])) for line in split), len(split), budget)
+    kept, note = cut((visible(line[:LONGEST_LINE]) for line in split), len(split), budget)
     lines = "\n".join([*kept, *(f"{line} lines" for line in note)])
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", lines))])
     return f"{fence}{language}\n{lines}\n{fence}"

@@ -20,10 +20,10 @@ from junit_xml import TestCase, TestSuite
 from ciload.errors import ExitCode
 from ciload.reports.comparison import compared_with, describe_metric, finding, label, terms, verdict_word
 from ciload.reports.format import format_share
-from ciload.reports.plain import xml_text
 from ciload.reports.values import PLACE, explain_threshold
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
 from ciload.result.document import Check, ErrorRow, Failure, RunResult, ThresholdResult
+from ciload.text import one_line, several_lines, xml_text
 
 LONGEST_NAME = 250
 LONGEST_MESSAGE = 1_000
@@ -197,16 +197,13 @@ def _unique(cases: list[TestCase]) -> list[TestCase]:
 
 
 def _text(text: str) -> str:
-    return _cut(xml_text(text, "").replace("\r\n", "\n").replace("\r", "\n"), LONGEST_TEXT)
+    whole = xml_text(several_lines(text[: LONGEST_TEXT + 1]))
+    return whole if len(whole) <= LONGEST_TEXT else whole[: LONGEST_TEXT - 1] + "…"
 
 
 def _message(text: str) -> str:
-    return _cut(" ".join(xml_text(text).split()), LONGEST_MESSAGE)
+    return xml_text(one_line(text, LONGEST_MESSAGE))
 
 
 def _line(text: str) -> str:
-    return _cut(" ".join(xml_text(text).split()), LONGEST_NAME)
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return xml_text(one_line(text, LONGEST_NAME))

@@ -19,7 +19,6 @@ is 0 once any iteration has finished, since counting events that did not happen 
 
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 import re
@@ -34,6 +33,7 @@ from ciload.metrics.metric import Kind, Metric
 from ciload.metrics.sinks import CounterSink, GaugeSink, RateSink, Sink
 from ciload.metrics.snapshot import Snapshot
 from ciload.result.selectors import Selector, parse_selector
+from ciload.text import closest
 
 Severity = Literal["fail", "warn"]
 
@@ -184,8 +184,8 @@ def _window_s(match: re.Match[str]) -> float | None:
 
 
 def _meant(word: str, known: Mapping[str, object] | list[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    meant = closest(word, known)
+    return f"; did you mean {meant!r}?" if meant else ""
 
 
 def measure(threshold: Threshold, snapshot: Snapshot, load_s: float, finished_iterations: int) -> float | None:
