@@ -7,7 +7,6 @@ shown as an escape, such as `\\x1b`.
 from __future__ import annotations
 
 import difflib
-import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -18,8 +17,7 @@ SAFE_QUERY = SAFE_PATH + "?"
 
 ENDS_LINES = ("Zl", "Zp")
 UNSEEN = ("Cc", "Cf", "Cs")  # controls, formats such as turns of direction, halves of surrogate pairs
-# What XML 1.0 cannot hold even when escaped, and the C1 controls, which it advises against.
-NOT_XML = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NO_CHARACTERS = "\ufffe\uffff"  # nor can XML hold them, so whatever is made visible may stand in it
 
 
 def visible(text: str) -> str:
@@ -31,7 +29,8 @@ def _visible(character: str) -> str:
     category = unicodedata.category(character)
     if category in ENDS_LINES or (category == "Cc" and character.isspace()):
         return " "
-    return character.encode("unicode_escape").decode("ascii") if category in UNSEEN else character
+    unseen = category in UNSEEN or character in NO_CHARACTERS
+    return character.encode("unicode_escape").decode("ascii") if unseen else character
 
 
 def one_line(text: str, most: int = LONGEST) -> str:
@@ -44,11 +43,6 @@ def one_line(text: str, most: int = LONGEST) -> str:
 def several_lines(text: str) -> str:
     """`text` that is known to be several lines, such as a traceback: they stay, and each of them is visible."""
     return "\n".join(visible(line) for line in text.replace("\r\n", "\n").split("\n"))
-
-
-def xml_text(text: str, instead: str = " ") -> str:
-    """`text` without what no XML document can hold; the rest is for the writer of XML to escape."""
-    return NOT_XML.sub(instead, text)
 
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:

@@ -16,7 +16,6 @@ from ciload.ci.github_comments import post_comment
 from ciload.ci.gitlab import post_note
 from ciload.ci.sticky import comment_text, marker_of
 from ciload.ci.workflow_commands import workflow_command
-from ciload.reports.files import COMMENT, write_report
 from ciload.result.document import RunResult
 
 GITHUB, GITLAB = "github", "gitlab"
@@ -36,6 +35,7 @@ def publish(
     files: Sequence[Path],
     folder: Path,
     environment: Mapping[str, str],
+    write_comment: Callable[[str], Path],
     *,
     comment: bool,
     exit_code: int,
@@ -47,11 +47,12 @@ def publish(
         files: its reports.
         folder: where they are.
         environment: that of the CI.
+        write_comment: writes the comment as a file of the results; answers its path.
         comment: whether to comment on the pull request.
         exit_code: what the process will say; not always the verdict's, since the baseline is saved after it.
 
     Raises:
-        UsageError: the comment's file could not be written.
+        UsageError: the comment's file could not be written, as `write_comment` says it.
     """
     published, files = Published(), [*files]
     provider = result.ci.provider
@@ -60,7 +61,7 @@ def publish(
         workflow = environment.get("GITHUB_WORKFLOW", "")
         marker = marker_of(result, workflow, job)
         body = comment_text(result, marker, result.ci.run_url)
-        files.append(write_report(folder / COMMENT, body))
+        files.append(write_comment(body))
         said, denied = _comment(provider, environment, marker, body, files[-1])
         published.said.append(said)
         published.commands += [workflow_command("notice", said, {"title": "ciload"})] if denied else []

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,10 @@ from ciload.options.model import URL_OPTIONS, Options
 from ciload.options.plan import Plan, make_plan, origins
 from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
 from ciload.reports.console import console_summary
-from ciload.reports.files import claim_folder, forget_reports, write_reports
 from ciload.result.build import build_result
 from ciload.result.comparison import Comparison
 from ciload.result.document import Failure, RunResult
+from ciload.runner.report_files import COMMENT, claim_folder, remove_reports, write_report, write_reports
 from ciload.script.loader import Script, load_script
 from ciload.secrets import without_secrets
 from ciload.text import one_line
@@ -111,7 +112,7 @@ def _run(
     registry = Registry()
     sources = [from_flags(flags), from_environment(environment)]
     # Before anything can go wrong: whatever happens, no earlier run's green report is left for CI to pick up.
-    forget_reports(_out_dir(sources))
+    remove_reports(_out_dir(sources))
     try:
         script, plan = _load(path, config, sources, registry)
         folder = claim_folder(plan.options.out_dir)
@@ -172,7 +173,9 @@ def _publish(
         return
     from ciload.ci.publish import publish  # late: at a terminal nobody needs it
 
-    published = publish(result, files, files[0].parent, environment, comment=comment, exit_code=exit_code)
+    folder = files[0].parent
+    write = partial(write_report, folder / COMMENT)
+    published = publish(result, files, folder, environment, write, comment=comment, exit_code=exit_code)
     for line in published.said:
         if not quiet or line.startswith("warning"):
             say(line)

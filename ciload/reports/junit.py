@@ -23,7 +23,7 @@ from ciload.reports.format import format_share
 from ciload.reports.values import PLACE, explain_threshold
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
 from ciload.result.document import Check, ErrorRow, Failure, RunResult, ThresholdResult
-from ciload.text import one_line, several_lines, xml_text
+from ciload.text import one_line, several_lines
 
 LONGEST_NAME = 250
 LONGEST_MESSAGE = 1_000
@@ -197,13 +197,13 @@ def _unique(cases: list[TestCase]) -> list[TestCase]:
 
 
 def _text(text: str) -> str:
-    whole = xml_text(several_lines(text[: LONGEST_TEXT + 1]))
+    whole = several_lines(text[: LONGEST_TEXT + 1])
     return whole if len(whole) <= LONGEST_TEXT else whole[: LONGEST_TEXT - 1] + "…"
 
 
 def _message(text: str) -> str:
-    return xml_text(one_line(text, LONGEST_MESSAGE))
+    return one_line(text, LONGEST_MESSAGE)
 
 
 def _line(text: str) -> str:
-    return xml_text(one_line(text, LONGEST_NAME))
+    return one_line(text, LONGEST_NAME)

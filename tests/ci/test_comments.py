@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from ciload.ci.sticky import MOST_BYTES, comment_text, marker_of
 from ciload.ci.workflow_commands import workflow_command
 from ciload.cli.comment import _comment
 from ciload.errors import UsageError
-from ciload.reports.files import write_reports
 from ciload.result.document import CI, Failure, RunResult
+from ciload.runner.report_files import COMMENT, write_report, write_reports
 from tests.ci.conftest import Job
 from tests.ci.forge import BOT, HUMAN, OTHER_BOT, SHA, TOKEN, GitHub, GitLab, Reply
 from tests.reports import results
@@ -231,7 +232,8 @@ def test_nonsense_from_the_forge_is_no_traceback(github: GitHub, job: Job, body:
 
 def published(run: RunResult, folder: Path, environment: dict[str, str]) -> list[str]:
     files = write_reports(folder, run)
-    return publish(run, files, folder, environment, comment=True, exit_code=run.verdict.exit_code).said
+    write = partial(write_report, folder / COMMENT)
+    return publish(run, files, folder, environment, write, comment=True, exit_code=run.verdict.exit_code).said
 
 
 def test_comment_is_posted_and_kept_as_a_file(github: GitHub, job: Job, tmp_path: Path) -> None:
@@ -249,7 +251,8 @@ def test_fork_gets_a_notice_instead_of_a_failure(github: GitHub, job: Job, tmp_p
     """One line says why there is no comment, where it is, and what to do."""
     github.always["POST .*comments"] = DENIED
     run = result(ci=CI(provider="github"))
-    done = publish(run, write_reports(tmp_path, run), tmp_path, job(), comment=True, exit_code=0)
+    write = partial(write_report, tmp_path / COMMENT)
+    done = publish(run, write_reports(tmp_path, run), tmp_path, job(), write, comment=True, exit_code=0)
     [said] = done.said
     assert done.commands == [workflow_command("notice", said, {"title": "ciload"})]
     assert "forks" in said

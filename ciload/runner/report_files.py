@@ -1,0 +1,125 @@
+"""The files of a run: written as a whole, never left over from an earlier run, and nobody else's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ciload.errors import UsageError
+from ciload.files import reason_of, try_writing, write_file
+from ciload.reports.gitlab_load_performance import load_performance_json
+from ciload.reports.junit import junit_xml
+from ciload.reports.markdown import markdown_summary
+from ciload.reports.openmetrics import openmetrics_text
+from ciload.reports.taurus_xml import final_status_xml
+from ciload.result.document import RunResult
+from ciload.text import one_line
+
+ENDS_BYTES = 400
+SUMMARY_MARK = "<!-- ciload -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How one file is made of a result, and what its first or last bytes hold if it was ciload that wrote it."""
+
+    render: Callable[[RunResult], str]
+    mark: bytes
+
+
+def _marked_summary(result: RunResult) -> str:
+    return f"{markdown_summary(result)}\n{SUMMARY_MARK}\n"  # where it is shown, nobody sees the mark
+
+
+REPORTS = {
+    "result.json": Report(RunResult.to_json, b'"schema": "ciload/result/'),
+    "junit.xml": Report(junit_xml, b'<testsuites name="ciload '),
+    "summary.md": Report(_marked_summary, SUMMARY_MARK.encode()),
+    "load-performance.json": Report(load_performance_json, b'{\n "metrics": {'),
+    "metrics.txt": Report(openmetrics_text, b"# TYPE ciload_passed "),
+    "final-status.xml": Report(final_status_xml, b"<!-- ciload -->"),
+}
+COMMENT = "comment.md"  # only where a comment was asked for; what it says depends on the CI
+MARKS = {name: report.mark for name, report in REPORTS.items()} | {COMMENT: b"<!-- ciload:"}
+
+
+def remove_reports(folder: str) -> None:
+    """Remove an earlier run's reports.
+
+    Raises:
+        UsageError: they cannot be removed, or a file of that name is somebody else's; then none is removed.
+    """
+    path = Path(folder)
+    try:
+        ours = list(_ours(path)) if path.is_dir() else []
+        for each in ours:
+            each.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out-dir {one_line(folder)}: cannot remove old reports: {reason_of(error)}") from None
+
+
+def _ours(folder: Path) -> Iterator[Path]:
+    """The reports that are there. An empty file is nobody's loss; pipelines make some for steps that want a file."""
+    for name, mark in MARKS.items():
+        path = folder / name
+        try:
+            with path.open("rb") as file:
+                ends = file.read(ENDS_BYTES)
+                file.seek(-min(ENDS_BYTES, path.stat().st_size), os.SEEK_END)
+                ends += b"\n" + file.read(ENDS_BYTES)
+        except FileNotFoundError:
+            if path.is_symlink():
+                raise _foreign(path) from None
+            continue
+        except IsADirectoryError:
+            raise _foreign(path) from None
+        if ends.strip() and mark not in ends:
+            raise _foreign(path)
+        yield path
+
+
+def _foreign(path: Path) -> UsageError:
+    return UsageError(
+        f"{one_line(str(path))}: is no report of ciload's, and would be overwritten by one; "
+        "write the reports elsewhere (--out-dir), or move the file"
+    )
+
+
+def claim_folder(folder: str) -> Path:
+    """Make the folder for reports and see that it can be written to, since a run whose outcome is lost is wasted.
+
+    Raises:
+        UsageError: reports cannot be written there, or would overwrite somebody else's file.
+    """
+    remove_reports(folder)
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        try_writing(path)
+    except OSError as error:
+        raise UsageError(f"--out-dir {one_line(folder)}: cannot write reports there: {reason_of(error)}") from None
+    return path
+
+
+def write_reports(folder: Path, result: RunResult) -> list[Path]:
+    """Write every report; answers their paths.
+
+    Raises:
+        UsageError: one could not be written.
+    """
+    return [write_report(folder / name, report.render(result)) for name, report in REPORTS.items()]
+
+
+def write_report(path: Path, text: str) -> Path:
+    """Write one file of the results.
+
+    Raises:
+        UsageError: it could not be written.
+    """
+    try:
+        write_file(path, text.encode("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{one_line(str(path))}: the report could not be written: {reason_of(error)}") from None
+    return path
