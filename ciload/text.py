@@ -45,6 +45,11 @@ def several_lines(text: str) -> str:
     return "\n".join(visible(line) for line in text.replace("\r\n", "\n").split("\n"))
 
 
+def request_label(method: str, name: str) -> str:
+    """What a request is called: `GET /users`, also when its name says the method itself; "" for all requests."""
+    return name if name.startswith(f"{method} ") else f"{method} {name}".strip()
+
+
 def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """What was probably meant by a word that is none of the known ones."""
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)

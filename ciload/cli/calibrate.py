@@ -15,7 +15,7 @@ from ciload.gate.verdicts import Terms
 from ciload.reports.comparison import change_cell, value_cell
 from ciload.reports.terminal import Grid, Printable, grid, heading, line
 from ciload.secrets import without_secrets
-from ciload.text import one_line
+from ciload.text import one_line, request_label
 
 LONGEST_NAME = 60
 LONGEST_FACT = 200
@@ -110,4 +110,4 @@ def _counts(replay: Replay) -> str:
 
 
 def _name(metric: MetricCalibration) -> str:
-    return one_line(f"{metric.method} {metric.endpoint}".strip(), LONGEST_NAME) or "all requests"
+    return one_line(request_label(metric.method, metric.endpoint), LONGEST_NAME) or "all requests"

@@ -50,16 +50,14 @@ class Gate:
         options, comparisons = self.options, []
         if not (options.baseline or options.save_baseline or options.compare_url):
             return []
-        from ciload.gate.alarms import Terms, compare_side_by_side, compare_with_history
-        from ciload.gate.stored_run import stored_run
+        from ciload.gate.alarms import Terms, compare_results_with_history, compare_side_by_side
 
         terms = Terms(options.false_alarm, options.tolerance)
         if options.compare_url:
             comparisons.append(compare_side_by_side(results, terms))
         if options.baseline or options.save_baseline:
-            new, *reruns = [stored_run(each) for each in results]
             against = without_secrets(options.baseline) if options.baseline else options.save_baseline
-            comparisons.append(compare_with_history(new, reruns, self.history, against, terms))
+            comparisons.append(compare_results_with_history(results, self.history, against, terms))
         return comparisons
 
     def wants_confirmation(self, result: RunResult, comparisons: Sequence[Comparison]) -> str:
@@ -67,9 +65,12 @@ class Gate:
         if not (self.options.confirm and comparisons):
             return ""
         from ciload.gate.alarms import suspects
-        from ciload.gate.stored_run import generator_faults, stored_run
+        from ciload.gate.stored_run import UnusableRunError, generator_faults, stored_run
 
-        if generator_faults(stored_run(result)):  # reruns do not make a run better that is no measure
+        try:
+            if generator_faults(stored_run(result)):  # reruns do not make a run better that is no measure
+                return ""
+        except UnusableRunError:  # nor one whose clock is wrong
             return ""
         found = [each for comparison in comparisons for each in suspects(comparison)]
         return f"{found[0].label} {found[0].metric} {found[0].changed}" if found else ""

@@ -10,7 +10,14 @@ from rich.text import Text
 from ciload.reports.console_comparison import comparison_parts
 from ciload.reports.format import format_against, format_share, format_value
 from ciload.reports.terminal import Printable, grid, heading, line, lines, render
-from ciload.reports.values import SCENARIO_FIGURES, metric_values, scenario_figures, trend_values, worth_a_table
+from ciload.reports.values import (
+    SCENARIO_FIGURES,
+    metric_values,
+    scenario_figures,
+    trend_values,
+    without_method,
+    worth_a_table,
+)
 from ciload.result.document import RunResult
 from ciload.text import several_lines, visible
 
@@ -82,7 +89,7 @@ def _endpoints(result: RunResult) -> Iterable[Printable]:
         d = each.duration
         times = [format_value(v, "ms") for v in (d.avg, d.med, d.p95, d.p99, d.max)] if d else ["-"] * 5
         failed = Text(format_share(each.failed, each.requests), style="red" if each.failed else "")
-        table.add_row("", each.method, each.name, str(each.requests), f"{each.rate:.1f}", failed, *times)
+        table.add_row("", each.method, without_method(each), str(each.requests), f"{each.rate:.1f}", failed, *times)
     yield table
     more = len(result.endpoints) - MOST_ENDPOINTS
     if more > 0:
@@ -150,9 +157,14 @@ def _verdict(result: RunResult) -> Text:
     if verdict.passed:
         return Text("\n  ✓ PASSED", style="bold green")
     first, *others = [each.reason for each in verdict.failures] or ["the run failed"]
-    text = Text.assemble((f"\n  ✗ FAILED (exit code {verdict.exit_code})", "bold red"), f"  {several_lines(first)}")
+    text = Text.assemble((f"\n  ✗ FAILED (exit code {verdict.exit_code})", "bold red"), f"  {_indented(first)}")
     for other in others[:MOST_ERRORS]:
-        text.append(f"\n    also: {several_lines(other)}")
+        text.append(f"\n    also: {_indented(other)}")
     if (more := len(others) - MOST_ERRORS) > 0:
         text.append(f"\n    also: {more} more reasons in result.json")
     return text
+
+
+def _indented(reason: str) -> str:
+    """Tracebacks and lists of mistakes are several lines; none of them begins where our own do."""
+    return several_lines(reason).replace("\n", "\n    ")
