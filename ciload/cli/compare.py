@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ciload.ci.workflow_commands import Bracket
-from ciload.cli.command import exit_code_of, say, show, wants_color
+from ciload.cli.command import exit_code_of, say, show, show_parts, wants_color
 from ciload.errors import BaselineError, ExitCode, UsageError
 from ciload.gate.alarms import Terms, compare_side_by_side, compare_with_history
 from ciload.gate.document import Baseline, StoredRun
@@ -18,7 +18,8 @@ from ciload.gate.store import read_baseline
 from ciload.gate.stored_run import UnusableRunError, stored_run
 from ciload.options.values import Share
 from ciload.reports.console_comparison import console_comparisons
-from ciload.result.comparison import Reaction
+from ciload.reports.difference import describe_difference
+from ciload.result.comparison import Comparison, Reaction
 from ciload.result.document import RunResult, Verdict
 from ciload.result.judgement import with_comparisons
 from ciload.result.reader import first_mistake, read_result
@@ -63,32 +64,40 @@ def check_settings(given: Mapping[str, str]) -> CompareSettings:
 
 
 def _compare(files: Sequence[Path], baseline: str | None, settings: CompareSettings, as_json: bool) -> int:
-    *earlier, latest = files
-    if baseline is not None and earlier:
+    if baseline is not None and len(files) > 1:
         raise UsageError("--baseline has the earlier runs: name the new result only")
-    result = read_result(latest)
-    new, comparisons = _stored(latest, result), []
-    if baseline is not None:
-        found, name = read_baseline(baseline), without_secrets(baseline)
-        comparisons.append(compare_with_history(new, [], found, name, settings.terms))
-    elif earlier:
-        runs = (_stored(path, read_result(path)) for path in earlier)
-        history = Baseline(runs=list({run.run_id: run for run in runs}.values()))  # the same file twice is one run
-        name = str(earlier[0]) if len(earlier) == 1 else f"{len(earlier)} results"
-        comparisons.append(compare_with_history(new, [], history, name, settings.terms))
-    elif result.old_arm is None:
-        raise UsageError("compare with what? name earlier results before the new one, or a --baseline")
-    if result.old_arm is not None:
-        comparisons.append(compare_side_by_side([result], settings.terms))
+    results = [read_result(path) for path in files]
+    *earlier, latest = results
+    comparisons = list(_comparisons(files, results, baseline, settings.terms))
     if as_json:
         show(json.dumps([each.model_dump(mode="json") for each in comparisons], indent=1) + "\n")
     else:
-        show(console_comparisons(comparisons, color=wants_color()))
+        if len(earlier) == 1:
+            show_parts(describe_difference(earlier[0], latest, *map(str, files)))
+        show(console_comparisons(comparisons, color=wants_color(), shown=len(earlier) == 1))
     nothing_else = Verdict(passed=True, exit_code=ExitCode.PASSED, failures=[], warnings=[])
     verdict = with_comparisons(nothing_else, comparisons, settings.on_missing_baseline, settings.on_inconclusive)
     for warning in verdict.warnings:
         say(f"warning: {one_line(warning, LONGEST_COMPLAINT)}")
     return verdict.exit_code
+
+
+def _comparisons(
+    files: Sequence[Path], results: Sequence[RunResult], baseline: str | None, terms: Terms
+) -> Iterator[Comparison]:
+    *earlier, latest = results
+    new = _stored(files[-1], latest)
+    if baseline is not None:
+        yield compare_with_history(new, [], read_baseline(baseline), without_secrets(baseline), terms)
+    elif earlier:
+        runs = (_stored(path, result) for path, result in zip(files, earlier, strict=False))
+        history = Baseline(runs=list({run.run_id: run for run in runs}.values()))  # the same file twice is one run
+        name = str(files[0]) if len(earlier) == 1 else f"{len(earlier)} results"
+        yield compare_with_history(new, [], history, name, terms)
+    elif latest.old_arm is None:
+        raise UsageError("compare with what? name earlier results before the new one, or a --baseline")
+    if latest.old_arm is not None:
+        yield compare_side_by_side([latest], terms)
 
 
 def _stored(path: Path, result: RunResult) -> StoredRun:

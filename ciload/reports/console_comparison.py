@@ -43,13 +43,16 @@ COLUMNS = ("", "", "old", "new", "change", "interval", "sees")
 MARKS = {GateVerdict.REGRESSION: "✗", GateVerdict.IMPROVED: "✓", GateVerdict.OK: "✓"}
 
 
-def console_comparisons(comparisons: Sequence[Comparison], *, color: bool) -> str:
-    """All comparisons as text, with ANSI colours or without; "" when there are none."""
-    return render((part for each in comparisons for part in comparison_parts(each)), color=color)
+def console_comparisons(comparisons: Sequence[Comparison], *, color: bool, shown: bool = False) -> str:
+    """All comparisons as text, with ANSI colours or without; "" when there are none.
+
+    `shown`: the reader knows old and new values already, so a table that says no more than these is left out.
+    """
+    return render((part for each in comparisons for part in comparison_parts(each, shown=shown)), color=color)
 
 
-def comparison_parts(comparison: Comparison) -> Iterable[Printable]:
-    """One comparison: the verdict in a word first, whatever it takes to believe it below."""
+def comparison_parts(comparison: Comparison, *, shown: bool = False) -> Iterable[Printable]:
+    """One comparison: the verdict in a word first, then what it rests on."""
     verdict = comparison.verdict
     yield Text.assemble(
         (f"\n  {title(comparison).upper()}", "bold"),
@@ -58,7 +61,7 @@ def comparison_parts(comparison: Comparison) -> Iterable[Printable]:
         no_wrap=True,
     )
     yield line(f"    {circumstances(comparison)}", "dim")
-    if comparison.metrics:
+    if comparison.metrics and not (shown and all(each.p_value is None for each in comparison.metrics)):
         yield from _table(by_importance(comparison.metrics))
     yield from _reasons(comparison)
     if verdict is not GateVerdict.OK:
