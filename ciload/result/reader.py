@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ciload.errors import BaselineError, UsageError
 from ciload.files import read_file, reason_of
 from ciload.result.document import RunResult
+from ciload.result.thresholds import OPERATORS
 from ciload.text import one_line
 
 MOST_BYTES = 64 << 20
@@ -66,6 +67,10 @@ def _impossible(result: RunResult) -> Iterator[str]:
             yield "has blocks with negative numbers"
         if any(failed > requests for failed, requests in zip(row.failed, row.requests, strict=False)):
             yield "has blocks with more failures than requests"
+    if any(each.operator not in OPERATORS for each in result.thresholds):
+        yield "has thresholds with operators that there are not"
+    if any(after < before for before, after in pairwise([0.0, *(each.at_s for each in result.timeline)])):
+        yield "has a timeline that runs backwards"
 
 
 def _all_finite(value: Any) -> bool:
