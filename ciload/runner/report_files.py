@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,32 +16,28 @@ from ciload.reports.taurus_xml import final_status_xml
 from ciload.result.document import RunResult
 from ciload.text import one_line
 
-ENDS_BYTES = 400
-SUMMARY_MARK = "<!-- ciload -->"
+XML = b'<?xml version="1.0" encoding="utf-8"?>\n'
+HEAD_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How one file is made of a result, and what its first or last bytes hold if it was ciload that wrote it."""
+    """How one file is made of a result, and how it begins, by which an earlier one is known to be ciload's."""
 
     render: Callable[[RunResult], str]
-    mark: bytes
-
-
-def _marked_summary(result: RunResult) -> str:
-    return f"{markdown_summary(result)}\n{SUMMARY_MARK}\n"  # where it is shown, nobody sees the mark
+    begins: tuple[bytes, ...]
 
 
 REPORTS = {
-    "result.json": Report(RunResult.to_json, b'"schema": "ciload/result/'),
-    "junit.xml": Report(junit_xml, b'<testsuites name="ciload '),
-    "summary.md": Report(_marked_summary, SUMMARY_MARK.encode()),
-    "load-performance.json": Report(load_performance_json, b'{\n "metrics": {'),
-    "metrics.txt": Report(openmetrics_text, b"# TYPE ciload_passed "),
-    "final-status.xml": Report(final_status_xml, b"<!-- ciload -->"),
+    "result.json": Report(RunResult.to_json, (b'{\n "schema": "ciload/result/',)),
+    "junit.xml": Report(junit_xml, (XML + b'<testsuites name="ciload ',)),
+    "summary.md": Report(markdown_summary, ("## ✅ Passed: ".encode(), "## ❌ Failed: ".encode())),
+    "load-performance.json": Report(load_performance_json, (b'{\n "metrics": {',)),
+    "metrics.txt": Report(openmetrics_text, (b"# TYPE ciload_passed ",)),
+    "final-status.xml": Report(final_status_xml, (XML + b"<FinalStatus>\n  <TestDuration>",)),
 }
 COMMENT = "comment.md"  # only where a comment was asked for; what it says depends on the CI
-MARKS = {name: report.mark for name, report in REPORTS.items()} | {COMMENT: b"<!-- ciload:"}
+BEGINNINGS = {name: report.begins for name, report in REPORTS.items()} | {COMMENT: (b"<!-- ciload:",)}
 
 
 def remove_reports(folder: str) -> None:
@@ -62,20 +57,18 @@ def remove_reports(folder: str) -> None:
 
 def _ours(folder: Path) -> Iterator[Path]:
     """The reports that are there. An empty file is nobody's loss; pipelines make some for steps that want a file."""
-    for name, mark in MARKS.items():
+    for name, begins in BEGINNINGS.items():
         path = folder / name
         try:
             with path.open("rb") as file:
-                ends = file.read(ENDS_BYTES)
-                file.seek(-min(ENDS_BYTES, path.stat().st_size), os.SEEK_END)
-                ends += b"\n" + file.read(ENDS_BYTES)
+                head = file.read(HEAD_BYTES)
         except FileNotFoundError:
             if path.is_symlink():
                 raise _foreign(path) from None
             continue
         except IsADirectoryError:
             raise _foreign(path) from None
-        if ends.strip() and mark not in ends:
+        if head and not head.startswith(begins):
             raise _foreign(path)
         yield path
 

@@ -9,7 +9,7 @@ import pytest
 
 from ciload.ci.sticky import comment_text, marker_of
 from ciload.errors import UsageError
-from ciload.runner.report_files import COMMENT, MARKS, claim_folder, write_report, write_reports
+from ciload.runner.report_files import BEGINNINGS, COMMENT, claim_folder, write_report, write_reports
 from tests.reports.results import result
 
 OURS = ["final-status.xml", "junit.xml", "load-performance.json", "metrics.txt", "result.json", "summary.md"]
@@ -37,7 +37,7 @@ def test_claiming_removes_old_reports_and_nothing_else(tmp_path: Path) -> None:
     assert names(tmp_path) == ["mine.txt"]
 
 
-@pytest.mark.parametrize("name", MARKS)
+@pytest.mark.parametrize("name", BEGINNINGS)
 def test_a_file_of_the_users_is_neither_removed_nor_overwritten(tmp_path: Path, name: str) -> None:
     """With `--out-dir .`, a project's own summary.md is in the way: it is named, and nothing is removed."""
     write_reports(tmp_path, result())
