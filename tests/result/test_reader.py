@@ -20,22 +20,8 @@ from ciload.runner.report_files import REPORTS
 from tests.reports.results import result
 
 GOOD = result()
-EXTREMES: list[object] = [
-    0,
-    -1,
-    1e308,
-    -1e308,
-    5e-324,
-    1 << 62,
-    10**25,
-    1e999,
-    None,
-    "",
-    "\x1b[2J\n::error::",
-    [],
-    {},
-    True,
-]
+NUMBERS: list[object] = [0, -1, 1e308, -1e308, 5e-324, 1 << 62, 10**25, 1e999]
+EXTREMES = [*NUMBERS, None, "", "\x1b[2J\n::error::", [], {}, True]
 
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
