@@ -49,6 +49,13 @@ def test_every_folder_is_in_the_table() -> None:
     assert {path.parent.name for path in ROOT.glob("*/__init__.py")} == set(MAY_IMPORT)
 
 
+def test_signatures_need_typer_alone() -> None:
+    """`ciload --version` and `--help` are answered at once: what a command does is imported when it is given."""
+    tree = ast.parse((ROOT / "cli" / "signatures.py").read_text(encoding="utf-8"))
+    names = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
+    assert [name for name in names if name and name.startswith("ciload")] == ["ciload.cli.flags", "ciload.version"]
+
+
 def test_the_engine_knows_no_asyncio() -> None:
     """Pacing must be testable in virtual time on trio."""
     assert [path.name for path in (ROOT / "engine").glob("*.py") if "asyncio" in imported_modules(path)] == []

@@ -139,7 +139,7 @@ def kind_title(kind: Fingerprint) -> Iterator[Printable]:
     parts = (kind.scenario, kind.target, f"load {kind.load}", f"runner {kind.runner}", f"ciload {kind.ciload}")
     name, *rest = (one_line(part, 60) for part in parts)
     yield ""
-    yield Text.assemble((f"  {name}", "bold"), "".join(f" · {each}" for each in rest), no_wrap=True)
+    yield Text.assemble((f"  {name}", "bold"), "".join(f" · {each}" for each in rest))
 
 
 def _describe_acceptance(acceptance: Acceptance, number: dict[str, str]) -> str:

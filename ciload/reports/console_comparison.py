@@ -58,7 +58,6 @@ def comparison_parts(comparison: Comparison, *, shown: bool = False) -> Iterable
         (f"\n  {title(comparison).upper()}", "bold"),
         (f"  {MARKS.get(verdict, '?')} {verdict_word(comparison).upper()}", STYLES[verdict]),
         f"  {finding(comparison)}",
-        no_wrap=True,
     )
     yield line(f"    {circumstances(comparison)}", "dim")
     if comparison.metrics and not (shown and all(each.p_value is None for each in comparison.metrics)):

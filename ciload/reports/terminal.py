@@ -34,9 +34,10 @@ def render(parts: Iterable[Printable], *, color: bool) -> str:
         legacy_windows=False,
     )  # fmt: skip
     for part in parts:
-        shown = part if isinstance(part, Grid) else _lines_of(part)
-        whole = isinstance(shown, Text) and bool(shown.no_wrap)
-        console.print(shown, crop=False, no_wrap=whole or None, overflow="ignore" if whole else None)
+        if isinstance(part, Grid):
+            console.print(part, crop=False)
+        else:  # never wrapped: a word from outside must not get to the start of a line, where CI reads commands
+            console.print(_lines_of(part), crop=False, no_wrap=True, overflow="ignore")
     return "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
 
 
@@ -50,7 +51,7 @@ def _lines_of(part: Text | str) -> Text:
     if isinstance(part, str):
         return Text(several_lines(part))
     harmless = several_lines(part.plain)
-    return part if harmless == part.plain else Text(harmless, style=part.style, no_wrap=part.no_wrap)
+    return part if harmless == part.plain else Text(harmless, style=part.style)
 
 
 def heading(title: str, rest: str = "") -> Text:
@@ -58,8 +59,8 @@ def heading(title: str, rest: str = "") -> Text:
 
 
 def line(text: str, style: str = "") -> Text:
-    """One line, however long: what comes from outside must not get to the start of a line, where CI reads commands."""
-    return Text(visible(text), style=style, no_wrap=True)
+    """One line, however long."""
+    return Text(visible(text), style=style)
 
 
 def lines(text: str, style: str = "", indent: str = "") -> Text:

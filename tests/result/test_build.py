@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Registry, Scope
 from ciload.result.build import Facts, build_result
-from ciload.result.document import CI, Environment, Fingerprint, Generator, Git, Load, RunResult, ThresholdOutcome
+from ciload.result.document import (
+    CI,
+    Environment,
+    Failure,
+    Fingerprint,
+    Generator,
+    Git,
+    Load,
+    RunResult,
+    ScenarioResult,
+    ThresholdOutcome,
+)
 from ciload.result.thresholds import Limit, Threshold, parse_threshold
 
 
-def built(thresholds: list[Threshold], windows: Mapping[Threshold, float | None] | None = None) -> RunResult:
+def built(
+    thresholds: list[Threshold], windows: Mapping[Threshold, float | None] | None = None, **changes: Any
+) -> RunResult:
     """The result of ten requests of 100 ms each, in 10 s."""
     registry = Registry()
     scope = Scope(registry, "default")
@@ -33,7 +48,7 @@ def built(thresholds: list[Threshold], windows: Mapping[Threshold, float | None]
         timeline=[], windows=windows or {},
         generator=Generator(cpu_share=0, cpu_s=0, loop_lag_p50=0, loop_lag_p99=0, loop_lag_max=0, warnings=[]),
     )  # fmt: skip
-    return build_result(registry.take(), facts)
+    return build_result(registry.take(), replace(facts, **changes))
 
 
 def parsed(key: str, limit: str | Limit) -> Threshold:
@@ -70,3 +85,24 @@ def test_a_selector_without_data_is_told_what_there_is() -> None:
     assert [each.reason for each in result.verdict.failures] == [
         "no data for threshold http_reqs{status:20} count>1 (status is 200)"
     ]
+
+
+def test_more_virtual_users_are_advised_only_where_they_help() -> None:
+    """Starts are missing because all virtual users were busy, or because the load ended early: two things to do."""
+    scenario = ScenarioResult(
+        name="default",
+        executor="constant-arrival-rate",
+        vus=1,
+        duration_s=10,
+        graceful_stop_s=0,
+        planned=56,
+        dropped=46,
+    )
+    busy = built([], scenarios=[scenario])
+    few = built([], scenarios=[scenario.model_copy(update={"vus": 9})])
+    ended = built([], scenarios=[scenario], stops=[Failure(code=105, reason="interrupted")])
+    assert any("no virtual user was free (max_vus is 1)" in each for each in busy.verdict.warnings)
+    for result in (few, ended):
+        [said] = [each for each in result.verdict.warnings if "46 of 56 starts" in each]
+        assert "did not take place before the load ended" in said
+        assert "max_vus" not in said
