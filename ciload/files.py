@@ -1,4 +1,4 @@
-"""Files that may be anything, read with suspicion; and files that are written as a whole or not at all."""
+"""Files that may be anything, read with limits; and files that are written as a whole or not at all."""
 
 from __future__ import annotations
 

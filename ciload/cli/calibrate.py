@@ -91,7 +91,7 @@ def _detectable(metrics: Sequence[MetricCalibration], terms: Terms) -> Grid:
     table = grid(("", "metric", "now", *sizes, "now, --confirm 2", f"for {terms.tolerance:.0%}"), right_from=2)
     for each in metrics:
         cells = [_found(each, value) for value in (each.now, *map(each.detectable.get, SIZES), each.confirmed)]
-        table.add_row("", _name(each), each.metric, *cells, _needed(each))
+        table.add_row("", _name(each), each.metric, *cells, _runs_needed(each))
     return table
 
 
@@ -99,7 +99,7 @@ def _found(metric: MetricCalibration, value: float | None) -> str:
     return value_cell(value, metric.unit) if metric.unit == "share" else change_cell(value)
 
 
-def _needed(metric: MetricCalibration) -> str:
+def _runs_needed(metric: MetricCalibration) -> str:
     if metric.unit == "share":
         return "-"
     return f"{metric.needed} runs" if metric.needed is not None else "out of reach"

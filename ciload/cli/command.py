@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def exit_code_of(act: Callable[[], int], bracket: Bracket | None = None) -> int:
-    """Do it; an error of the user's is told in a line, and an interruption is one.
+    """Do it; an error of the user's is printed as a line, and so is an interruption.
 
     `bracket` is around all that is printed; without one, there is the CI's.
     """
@@ -25,7 +25,7 @@ def exit_code_of(act: Callable[[], int], bracket: Bracket | None = None) -> int:
     try:
         return act()
     except CiloadError as error:
-        say(f"error: {error}" if not isinstance(error, OptionsError) else _listed(error))
+        say(f"error: {error}" if not isinstance(error, OptionsError) else _list_mistakes(error))
         return error.exit_code
     except KeyboardInterrupt:
         say("interrupted")
@@ -55,6 +55,6 @@ def wants_color() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _listed(error: OptionsError) -> str:
+def _list_mistakes(error: OptionsError) -> str:
     count = len(error.complaints)
     return f"{count} mistake{'s' * (count > 1)} in the options:\n" + "\n".join(f"  {each}" for each in error.complaints)

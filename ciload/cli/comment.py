@@ -1,4 +1,4 @@
-"""`ciload comment`: somebody else's result, read with suspicion, made into a comment of our own."""
+"""`ciload comment`: a result from another workflow, which is untrusted, made into a comment of our own."""
 
 from __future__ import annotations
 

@@ -86,11 +86,11 @@ def _comparisons(
     files: Sequence[Path], results: Sequence[RunResult], baseline: str | None, terms: Terms
 ) -> Iterator[Comparison]:
     *earlier, latest = results
-    new = _stored(files[-1], latest)
+    new = _to_stored_run(files[-1], latest)
     if baseline is not None:
         yield compare_with_history(new, [], read_baseline(baseline), without_secrets(baseline), terms)
     elif earlier:
-        runs = (_stored(path, result) for path, result in zip(files, earlier, strict=False))
+        runs = (_to_stored_run(path, result) for path, result in zip(files, earlier, strict=False))
         history = Baseline(runs=list({run.run_id: run for run in runs}.values()))  # the same file twice is one run
         name = str(files[0]) if len(earlier) == 1 else f"{len(earlier)} results"
         yield compare_with_history(new, [], history, name, terms)
@@ -100,7 +100,7 @@ def _comparisons(
         yield compare_side_by_side([latest], terms)
 
 
-def _stored(path: Path, result: RunResult) -> StoredRun:
+def _to_stored_run(path: Path, result: RunResult) -> StoredRun:
     try:
         return stored_run(result)
     except UnusableRunError as error:

@@ -75,7 +75,7 @@ def run(asked: Asked) -> None:
       0  passed                          101  teardown timed out
      96  a regression                    104  invalid options
      97  no baseline, or inconclusive,   105  interrupted by a signal
-         if told to fail on that         107  the script raised
+         if asked to fail on that        107  the script raised
      98  the target was never ready      108  the script called abort()
      99  a threshold failed, or no data  110  the script called fail_test()
     100  setup timed out                   1  a bug in ciload
@@ -103,7 +103,7 @@ def init(
 
     From a URL: a script that requests that page. From an OpenAPI 3 or
     Swagger 2 file: one that makes each of its requests with example data;
-    what writes or deletes only when told to. It asks nothing, and
+    what writes or deletes only when asked to. It asks nothing, and
     overwrites nothing without --force.
 
     Exit codes: 0 written, 2 wrong usage, or a file is there already.
@@ -262,9 +262,9 @@ def comment(
     """Comment on a pull request with the results of another workflow's run.
 
     For pull requests from forks, whose own runs may not write comments: a
-    workflow on `workflow_run` downloads their results and runs this. It
-    believes nothing in there: the comment is made anew from result.json, and
-    the pull request is the one at the commit that GitHub says was run.
+    workflow on `workflow_run` downloads their results and runs this. They are
+    untrusted: the comment is made anew from result.json, and the pull request
+    is the one at the commit that GitHub says was run.
 
     Exit codes: 0 done, or no pull request is at that commit any more;
     2 no usable result, or no comment could be written.

@@ -141,10 +141,10 @@ def _find(subject: Subject, old: Sequence[Sequence[Readings]], fresh: Sequence[R
         reason = f"too few data in the baseline: {_first_text(subject, old[-1])}"
         return GateFinding(subject, reason, new=first.value, decides=not subject.endpoint)
     now = [reading for run in fresh if isinstance(reading := run.get(subject), Reading)]
-    return _estimated(subject, [level for level in kept if level], now)
+    return _compare_readings(subject, [level for level in kept if level], now)
 
 
-def _estimated(subject: Subject, old: Sequence[Sequence[Reading]], now: Sequence[Reading]) -> GateFinding:
+def _compare_readings(subject: Subject, old: Sequence[Sequence[Reading]], now: Sequence[Reading]) -> GateFinding:
     measure, last = subject.measure, old[-1]
     before = [[each.level for each in level] for level in old]
     levels_now = [each.level for each in now]

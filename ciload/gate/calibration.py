@@ -86,17 +86,17 @@ def calibrate(baseline: Baseline, terms: Terms) -> list[KindCalibration]:
 
 def _kind(fingerprint: Fingerprint, history: Sequence[Level], terms: Terms) -> KindCalibration:
     strict = Terms(terms.false_alarm, 0.0)
-    left_out = [_estimated(find(old, [run])) for old, run in _left_out(history)]
-    rolling = [_estimated(find(old, [run])) for old, run in _rolling(history)]
+    left_out = [_with_estimates(find(old, [run])) for old, run in _left_out(history)]
+    rolling = [_with_estimates(find(old, [run])) for old, run in _rolling(history)]
     latest = [each.subject for each in left_out[-1]] if left_out else []
     family = max(1, len(latest))
     return KindCalibration(
         fingerprint,
         runs=sum(map(len, history)),
         family=family,
-        left_out=_replayed(left_out, strict),
-        left_out_tolerated=_replayed(left_out, terms),
-        rolling=_replayed(rolling, terms),
+        left_out=_count_alarms(left_out, strict),
+        left_out_tolerated=_count_alarms(left_out, terms),
+        rolling=_count_alarms(rolling, terms),
         metrics=[_metric(subject, history, left_out, family, terms) for subject in latest],
     )
 
@@ -117,11 +117,11 @@ def _rolling(history: Sequence[Level]) -> Iterator[tuple[list[Level], Readings]]
             yield [*history[:index], level[:at]], level[at]
 
 
-def _estimated(found: Sequence[GateFinding]) -> list[GateFinding]:
+def _with_estimates(found: Sequence[GateFinding]) -> list[GateFinding]:
     return [each for each in found if each.estimate is not None]
 
 
-def _replayed(runs: Sequence[Sequence[GateFinding]], terms: Terms) -> Replay:
+def _count_alarms(runs: Sequence[Sequence[GateFinding]], terms: Terms) -> Replay:
     alarms = [any(each.verdict is GateVerdict.REGRESSION for each in judge(run, terms, "")) for run in runs if run]
     return Replay(len(alarms), sum(alarms))
 
@@ -137,7 +137,7 @@ def _metric(
     tolerated = math.log1p(terms.tolerance)
     needed = (runs for runs in range(LEAST_RUNS, WINDOW + 1) if noise.detectable(runs, alpha) <= tolerated)
 
-    def described(runs: int, fresh: int = 1) -> float:
+    def describe_detectable(runs: int, fresh: int = 1) -> float:
         return noise.describe(max(tolerated, noise.detectable(runs, alpha, fresh)))
 
     return MetricCalibration(
@@ -148,13 +148,13 @@ def _metric(
         runs=len(noise.residuals),
         spread=None if subject.measure.unit == "share" else math.sqrt(math.expm1(min(noise.sd**2, 50.0))),
         skew=skewness(noise.residuals) if len(noise.residuals) >= LEAST_RUNS else None,
-        alone=_replayed(alone, Terms(terms.false_alarm, 0.0)),
-        tolerated=_replayed(alone, terms),
+        alone=_count_alarms(alone, Terms(terms.false_alarm, 0.0)),
+        tolerated=_count_alarms(alone, terms),
         naive=_naive(subject, noise.known),
-        detectable={runs: described(runs) for runs in SIZES},
-        now=described(latest) if enough else None,
+        detectable={runs: describe_detectable(runs) for runs in SIZES},
+        now=describe_detectable(latest) if enough else None,
         needed=next(needed, None),
-        confirmed=described(latest, CONFIRMED) if enough else None,
+        confirmed=describe_detectable(latest, CONFIRMED) if enough else None,
     )
 
 

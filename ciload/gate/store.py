@@ -1,4 +1,4 @@
-"""The baseline file on disk or on a web server: read with suspicion, changed under a lock, replaced as a whole."""
+"""The baseline file on disk or on a web server: untrusted when read, changed under a lock, replaced as a whole."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def update(path: str | os.PathLike[str], change: Callable[[Baseline], Baseline])
         UsageError: a URL, or whatever `change` raises.
     """
     target = _writable(path)
-    with _locked(target):
+    with _lock(target):
         changed, data = _fitting(change(read_baseline(str(target)) or Baseline()))
         if len(data) > MOST_BYTES:
             raise _too_large(str(target), "with this change; `ciload baseline prune` makes it smaller")
         parse_baseline(data, str(target))
-        with _explained(target):
+        with _explain_errors(target):
             write_file(target, data)
     return changed
 
@@ -70,7 +70,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         UsageError: a URL.
     """
     target = _writable(path)
-    with _locked(target), _explained(target):
+    with _lock(target), _explain_errors(target):
         try_writing(target.parent)
 
 
@@ -183,7 +183,7 @@ def _wrong(data: bytes, error: ValidationError) -> str:
     mistakes = error.errors(include_url=False, include_context=False, include_input=False)
     if mistakes[0]["type"] == "json_invalid":
         return f"is not whole, or never was JSON ({one_line(mistakes[0]['msg'])}); {again}"
-    return _other_schema(data) or f"{_listed(mistakes)}; {again}"
+    return _other_schema(data) or f"{_list_mistakes(mistakes)}; {again}"
 
 
 def _other_schema(data: bytes) -> str:
@@ -202,7 +202,7 @@ def _other_schema(data: bytes) -> str:
     return f"is no baseline: {said}, and not {SCHEMA!r}"
 
 
-def _listed(mistakes: list[ErrorDetails]) -> str:
+def _list_mistakes(mistakes: list[ErrorDetails]) -> str:
     said = [f"{_place(each['loc'])}: {one_line(each['msg'])}" for each in mistakes[:MOST_MISTAKES]]
     more = len(mistakes) - len(said)
     return "is no baseline: " + "; ".join(said) + (f"; and {more} more mistakes" if more else "")
@@ -221,7 +221,7 @@ def _writable(path: str | os.PathLike[str]) -> Path:
     text = os.fspath(path)
     if SCHEME.match(text) or URL.match(text):
         raise UsageError(f"{one_line(without_secrets(text))}: runs can only be saved in a file, not at a URL")
-    with _explained(text):
+    with _explain_errors(text):
         target = Path(os.path.realpath(text))
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and not target.is_file():
@@ -230,11 +230,11 @@ def _writable(path: str | os.PathLike[str]) -> Path:
 
 
 @contextmanager
-def _locked(target: Path) -> Iterator[None]:
+def _lock(target: Path) -> Iterator[None]:
     lock = target.with_name(f".{target.name}.lock")
     holder = FileLock(lock, timeout=LOCK_TIMEOUT_S)
     try:
-        with _explained(target):
+        with _explain_errors(target):
             lock.touch()  # where that fails, waiting for the lock would not help
             holder.acquire()
     except Timeout:
@@ -249,7 +249,7 @@ def _locked(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(place: str | Path) -> Iterator[None]:
+def _explain_errors(place: str | Path) -> Iterator[None]:
     """Errors of the system as ours. Having waited for long is left to the caller."""
     try:
         yield

@@ -13,7 +13,7 @@ from ciload.result.document import BlockRow, Distribution, Endpoint, Phases, Run
 from ciload.result.reader import first_mistake
 from ciload.text import one_line
 
-# Stricter than what a run is warned about: a warning costs a glance, a bad run in the baseline costs every verdict.
+# Stricter than what a run is warned about: a bad run in the baseline distorts every later verdict.
 MOST_STOLEN = 0.02
 MOST_THROTTLED = 0.001  # a limit that was hit at all was hit in bursts, which is when latencies are made
 MOST_BUSY = 0.8
@@ -27,7 +27,7 @@ OF_GATES = (ExitCode.REGRESSION, ExitCode.NO_COMPARISON)
 STARTS_DROPPED = "starts were dropped, so the target saw less load than planned"
 FELL_BEHIND = f"it achieved less than {LEAST_ACHIEVED:.0%} of the planned starts"
 MOSTLY_FAILED = "more than half of its requests failed"
-# What a target does that is too slow or broken. It makes latencies look better, if anything: worse ones are believed.
+# What a target does that is too slow or broken. It makes latencies look better, if anything, so a regression holds.
 TARGETS_DOING = frozenset({STARTS_DROPPED, FELL_BEHIND, MOSTLY_FAILED})
 
 LONGEST_REASON = 200

@@ -55,9 +55,9 @@ def judge(findings: Sequence[GateFinding], terms: Terms, remedy: str) -> list[Ga
     judged = []
     for each in findings:
         if each.estimate is None:
-            judged.append(_undecided(each))
+            judged.append(_without_verdict(each))
         else:
-            judged.append(_judged(each, each.estimate, next(rises), next(falls), len(estimates), terms, remedy))
+            judged.append(_judge_one(each, each.estimate, next(rises), next(falls), len(estimates), terms, remedy))
     return judged
 
 
@@ -83,12 +83,12 @@ def withhold(metrics: Sequence[GatedMetric], reason: str, *, keep: Iterable[Gate
     return [each if each.verdict in kept else each.model_copy(update=withheld) for each in metrics]
 
 
-def _undecided(finding: GateFinding) -> GatedMetric:
+def _without_verdict(finding: GateFinding) -> GatedMetric:
     change = None if finding.effect is None or finding.old is None else _counted_change(finding, finding.effect)
     return _metric(finding, GateVerdict.INCONCLUSIVE, finding.reason, change=change)
 
 
-def _judged(
+def _judge_one(
     finding: GateFinding, estimate: Estimate, rise: float, fall: float, family: int, terms: Terms, remedy: str
 ) -> GatedMetric:
     tolerated = math.log1p(terms.tolerance)

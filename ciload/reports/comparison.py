@@ -124,7 +124,7 @@ def _rise_is_good(metric: GatedMetric) -> bool:
 
 
 def fold_reasons(comparison: Comparison, named: int = 2) -> list[tuple[str, str]]:
-    """Of inconclusive rows: who has a reason, and which. Equal reasons are told once, and not after `finding` did."""
+    """Of inconclusive rows: who has a reason, and which. Each reason is given once."""
     rows: dict[str, list[str]] = {}
     for each in by_importance(comparison.metrics):
         if each.verdict is GateVerdict.INCONCLUSIVE and each.reason not in ("", comparison.reason):

@@ -157,14 +157,14 @@ def _verdict(result: RunResult) -> Text:
     if verdict.passed:
         return Text("\n  ✓ PASSED", style="bold green")
     first, *others = [each.reason for each in verdict.failures] or ["the run failed"]
-    text = Text.assemble((f"\n  ✗ FAILED (exit code {verdict.exit_code})", "bold red"), f"  {_indented(first)}")
+    text = Text.assemble((f"\n  ✗ FAILED (exit code {verdict.exit_code})", "bold red"), f"  {_indent(first)}")
     for other in others[:MOST_ERRORS]:
-        text.append(f"\n    also: {_indented(other)}")
+        text.append(f"\n    also: {_indent(other)}")
     if (more := len(others) - MOST_ERRORS) > 0:
         text.append(f"\n    also: {more} more reasons in result.json")
     return text
 
 
-def _indented(reason: str) -> str:
+def _indent(reason: str) -> str:
     """Tracebacks and lists of mistakes are several lines; none of them begins where our own do."""
     return several_lines(reason).replace("\n", "\n    ")

@@ -64,7 +64,7 @@ def comparison_parts(comparison: Comparison, *, shown: bool = False) -> Iterable
         yield from _table(by_importance(comparison.metrics))
     yield from _reasons(comparison)
     if verdict is not GateVerdict.OK:
-        yield from _moved(comparison)
+        yield from _movement(comparison)
     for note in comparison.notes[:MOST_NOTES]:
         yield line(f"    note: {one_line(note, LONGEST_NOTE)}")
     if (more := len(comparison.notes) - MOST_NOTES) > 0:
@@ -118,7 +118,7 @@ def _reasons(comparison: Comparison) -> Iterable[Printable]:
         yield line(f"    ? … and {more} more reasons in result.json", "yellow")
 
 
-def _moved(comparison: Comparison) -> Iterable[Printable]:
+def _movement(comparison: Comparison) -> Iterable[Printable]:
     contributions = comparison.contributions
     if not contributions:
         return

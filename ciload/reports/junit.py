@@ -44,7 +44,7 @@ def junit_xml(result: RunResult) -> str:
     failed_gates = {index for index, of_gate in enumerate(gates) if any(case.is_failure() for case in of_gate)}
     cases += [*chain.from_iterable(gates), *(_check_case(each, suite) for each in result.checks)]
     cases = _unique([_run_case(result, suite, failed_thresholds, failed_gates), *cases])
-    # The specification's word for a host that is not told; the document does not name machines.
+    # The specification's word for an unknown host; the document does not name machines.
     tree = TestSuite(suite, cases, hostname="localhost", timestamp=_line(result.load.started_at)).build_xml_doc()
     tree.attrib.pop("disabled")
     for node, case in zip(tree.iter("testcase"), cases, strict=True):
