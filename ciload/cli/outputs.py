@@ -18,6 +18,7 @@ from ciload.errors import ExitCode
 from ciload.result.document import Failure, RunResult
 from ciload.script.failures import ScriptBlockedError, one_line, script_traceback
 from ciload.script.loader import SUMMARY, Script
+from ciload.text import several_lines
 
 TIMEOUT_S = 120.0  # k6's handleSummaryTimeout
 
@@ -74,7 +75,7 @@ def _call(script: Script, document: Any) -> Any:
     except (TimeoutError, ScriptBlockedError):
         raise SummaryError(f"did not finish within {TIMEOUT_S:g} s") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever the script raises is reported
-        sys.stderr.write(f"{script_traceback(error)}\n")
+        sys.stderr.write(f"{several_lines(script_traceback(error))}\n")
         raise SummaryError(f"raised {one_line(error)}") from None
 
 
