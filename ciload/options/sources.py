@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 
 from ciload.errors import Complaint, OptionsError, UsageError, place
-from ciload.files import read_file, reason_of
 from ciload.options.scenarios import snake_case
 
 PREFIX = "CILOAD_"
@@ -19,7 +18,6 @@ NOT_OPTIONS = frozenset({"CILOAD_CONFIG", "CILOAD_SCRIPT", "CILOAD_GITHUB_TOKEN"
 FLAG_NAMES = {"stages": "--stage", "tags": "--tag"}
 STRUCTURED = ("thresholds", "scenarios")  # variables that hold YAML or JSON
 DEFAULT_FILE = Path("ciload.yaml")
-MOST_BYTES = 4 << 20
 
 Lines = Mapping[tuple[str, ...], int]
 
@@ -92,9 +90,9 @@ def from_file(path: Path | None) -> Source:
             return Source({}, lambda _: str(DEFAULT_FILE))
         path = DEFAULT_FILE
     try:
-        text = read_file(path, MOST_BYTES).decode("utf-8")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot read the configuration: {reason_of(error)}") from None
+        raise UsageError(f"{path}: cannot read the configuration: {error}") from None
     try:
         values, node = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
