@@ -35,9 +35,8 @@ def publish(
     files: Sequence[Path],
     folder: Path,
     environment: Mapping[str, str],
-    write_comment: Callable[[str], Path],
+    write_comment: Callable[[str], Path] | None,
     *,
-    comment: bool,
     exit_code: int,
 ) -> Published:
     """Summary, outputs, annotations and comment, where there are such things.
@@ -47,16 +46,15 @@ def publish(
         files: its reports.
         folder: where they are.
         environment: that of the CI.
-        write_comment: writes the comment as a file of the results; answers its path.
-        comment: whether to comment on the pull request.
+        write_comment: writes the comment's file; None if there is to be no comment on the pull request.
         exit_code: what the process will say; not always the verdict's, since the baseline is saved after it.
 
     Raises:
-        UsageError: the comment's file could not be written, as `write_comment` says it.
+        Only what `write_comment` does.
     """
     published, files = Published(), [*files]
     provider = result.ci.provider
-    if comment:
+    if write_comment is not None:
         job = environment.get("GITHUB_JOB") or environment.get("CI_JOB_NAME") or result.ci.job or ""
         workflow = environment.get("GITHUB_WORKFLOW", "")
         marker = marker_of(result, workflow, job)

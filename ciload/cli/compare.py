@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ciload.ci.workflow_commands import Bracket
 from ciload.cli.command import exit_code_of, say, show, show_parts, wants_color
-from ciload.errors import BaselineError, ExitCode, UsageError
+from ciload.errors import BaselineError, UsageError
 from ciload.gate.alarms import Terms, compare_side_by_side, compare_with_history
 from ciload.gate.document import Baseline, StoredRun
 from ciload.gate.store import read_baseline
@@ -20,8 +20,8 @@ from ciload.options.values import Share
 from ciload.reports.console_comparison import console_comparisons
 from ciload.reports.difference import describe_difference
 from ciload.result.comparison import Comparison, Reaction
-from ciload.result.document import RunResult, Verdict
-from ciload.result.judgement import with_comparisons
+from ciload.result.document import RunResult
+from ciload.result.judgement import judge_comparisons
 from ciload.result.reader import first_mistake, read_result
 from ciload.secrets import without_secrets
 from ciload.text import one_line
@@ -75,8 +75,7 @@ def _compare(files: Sequence[Path], baseline: str | None, settings: CompareSetti
         if len(earlier) == 1:
             show_parts(describe_difference(earlier[0], latest, *map(str, files)))
         show(console_comparisons(comparisons, color=wants_color(), shown=len(earlier) == 1))
-    nothing_else = Verdict(passed=True, exit_code=ExitCode.PASSED, failures=[], warnings=[])
-    verdict = with_comparisons(nothing_else, comparisons, settings.on_missing_baseline, settings.on_inconclusive)
+    verdict = judge_comparisons(comparisons, settings.on_missing_baseline, settings.on_inconclusive)
     for warning in verdict.warnings:
         say(f"warning: {one_line(warning, LONGEST_COMPLAINT)}")
     return verdict.exit_code

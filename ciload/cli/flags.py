@@ -69,6 +69,7 @@ FLAGS = (
     Flag("setup_timeout", JUDGING, "Time for setup(); then exit 100 (default 1m).", "TIME"),
     Flag("teardown_timeout", JUDGING, "Time for teardown(); then exit 101 (default 1m).", "TIME"),
     Flag("allow_script_errors", JUDGING, "Exceptions in iterations do not fail the run.", kind="switch"),
+    Flag("allow_empty", JUDGING, "A run that measured nothing does not fail for that.", kind="switch"),
     Flag("baseline", GATE, "Compare with the earlier runs in there.", "FILE|URL|artifact:NAME"),
     Flag("save_baseline", GATE, "Add this run to that file, for later ones to be compared with.", "FILE"),
     Flag(

@@ -7,13 +7,18 @@ from typing import Any
 
 from pydantic import ByteSize
 
+from ciload.cli.command import show_parts
 from ciload.cli.flags import Asked
 from ciload.cli.load_chart import axis_s, sketches, time_text
+from ciload.cli.with_script import act_on_script
+from ciload.engine.control import Control
 from ciload.engine.machine import usable_cores
 from ciload.engine.schedules import Ramp, planned_constant, planned_ramping
 from ciload.engine.workers import processes
+from ciload.errors import ExitCode
+from ciload.metrics.registry import Registry
 from ciload.options.model import URL_OPTIONS, Options
-from ciload.options.plan import Plan
+from ciload.options.plan import Plan, origins
 from ciload.options.scenarios import (
     ConstantArrivalRate,
     ConstantVUs,
@@ -24,9 +29,11 @@ from ciload.options.scenarios import (
     SharedIterations,
     Stage,
 )
+from ciload.options.sources import from_environment, from_flags
 from ciload.reports.format import format_value
 from ciload.reports.terminal import Grid, Printable, heading, line
 from ciload.result.thresholds import Threshold
+from ciload.runner.prepare import Request, load
 from ciload.script.loader import Script
 from ciload.secrets import without_secrets
 
@@ -38,9 +45,14 @@ Fact = tuple[str, str]
 
 def inspect_command(asked: Asked) -> int:
     """Print what a run would do; mistakes end as they do in a run."""
-    from ciload.cli import session  # late: it prints with what is below
+    return act_on_script("inspect", asked, lambda request, _: _inspect(request))
 
-    return session.inspect_command(asked.script, asked.config, asked.env, asked.options)
+
+def _inspect(request: Request) -> int:
+    sources = [from_flags(request.flags), from_environment(request.environment)]
+    script, plan = load(request, sources, Registry(), Control())
+    show_parts(describe_plan(script, plan, origins(sources)))
+    return ExitCode.PASSED
 
 
 def describe_plan(script: Script, plan: Plan, places: Mapping[str, str]) -> Iterator[Printable]:

@@ -9,6 +9,7 @@ from typing import Protocol
 from ciload.engine.control import Control, Stop
 from ciload.engine.health import Health, WorkerHealth
 from ciload.engine.load import SegmentEnd, SegmentReport
+from ciload.engine.virtual_users import Unanswered
 from ciload.errors import ExitCode
 from ciload.metrics.blocks import Arm, BlockSeries
 from ciload.metrics.metric import BUILTIN
@@ -60,6 +61,10 @@ class RunOutcome:
     load_s: float = 0.0  # what was measured, without the warm-up
     teardown_s: float = 0.0
     interrupted: int = 0
+    not_started: int = 0  # virtual users whose vu_start() raised
+    ended_early: list[str] = field(default_factory=list)  # scenarios that nobody stopped and that were not done
+    unanswered: Unanswered = field(default_factory=Unanswered)
+    warnings: list[str] = field(default_factory=list)
     snapshot: Snapshot = field(default_factory=lambda: Snapshot(dict(BUILTIN)))
     warmup: Snapshot = field(default_factory=lambda: Snapshot(dict(BUILTIN)))
     old: Snapshot = field(default_factory=lambda: Snapshot(dict(BUILTIN)))  # side by side: of the old target
@@ -110,6 +115,9 @@ class Aggregator:
         outcome = self.outcome
         outcome.load_s = max(outcome.load_s, ending.ended_s - self._plan.options.warmup)
         outcome.interrupted += ending.interrupted
+        outcome.not_started += ending.not_started
+        outcome.ended_early += [each for each in ending.ended_early if each not in outcome.ended_early]
+        outcome.unanswered.merge(ending.unanswered)
         outcome.snapshot.merge(ending.measured)
         outcome.old.merge(ending.old)
         outcome.aside.merge(ending.aside)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ciload.errors import ExitCode
+from ciload.script.failures import aborted_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,4 +28,4 @@ class Control:
             self.stop = Stop(code, reason)
 
     def abort(self, reason: str) -> None:
-        self.request(ExitCode.ABORTED, "the script called abort()" + (f": {reason}" if reason else ""))
+        self.request(ExitCode.ABORTED, aborted_reason(reason))

@@ -31,23 +31,27 @@ async def run_scenario(vus: ScenarioVUs, begins_at: float) -> None:
     scenario, clock = vus.scenario, vus.context.clock
     await anyio.sleep(max(0.0, begins_at - clock()))
     over_at = begins_at + scenario.length_s + (scenario.graceful_stop or 0.0)
-    with anyio.CancelScope(deadline=anyio.current_time() + over_at - clock()):
+    with anyio.CancelScope(deadline=anyio.current_time() + over_at - clock()) as vus.scope:
         match scenario:
             case ConstantVUs():
-                await _constant_vus(vus, begins_at)
+                done_at = await _constant_vus(vus, begins_at)
             case RampingVUs():
-                await _ramping_vus(vus, scenario, begins_at)
+                done_at = await _ramping_vus(vus, scenario, begins_at)
             case SharedIterations() | PerVUIterations():
-                await _iterations(vus, scenario, begins_at)
+                done_at = await _iterations(vus, scenario, begins_at)
             case ConstantArrivalRate() | RampingArrivalRate():
-                await _arrivals(vus, scenario, begins_at)
+                done_at = await _arrivals(vus, scenario, begins_at)
+        # A clock may run a little behind the timers.
+        vus.ended_early = vus.context.control.stop is None and clock() < done_at - GRAIN_S
 
 
-async def _constant_vus(vus: ScenarioVUs, begins_at: float) -> None:
+async def _constant_vus(vus: ScenarioVUs, begins_at: float) -> float:
+    """Each executor answers when its plan was done: if it ended before, that was not its doing."""
     may_start = _until(vus, begins_at + vus.scenario.length_s)
     async with anyio.create_task_group() as tasks:
         for virtual_user in vus.virtual_users:
             tasks.start_soon(vus.work, virtual_user, may_start)
+    return begins_at + vus.scenario.length_s
 
 
 def _until(vus: ScenarioVUs, ends_at: float) -> NextStart:
@@ -58,7 +62,7 @@ def _until(vus: ScenarioVUs, ends_at: float) -> NextStart:
 # --- ramping-vus
 
 
-async def _ramping_vus(vus: ScenarioVUs, scenario: RampingVUs, begins_at: float) -> None:
+async def _ramping_vus(vus: ScenarioVUs, scenario: RampingVUs, begins_at: float) -> float:
     stages = [Ramp(stage.duration, stage.target) for stage in scenario.stages]
     steps = vu_steps(scenario.start_vus, stages)
     planned, staying = stints(steps, scenario.length_s), steps[-1][1]
@@ -70,6 +74,8 @@ async def _ramping_vus(vus: ScenarioVUs, scenario: RampingVUs, begins_at: float)
             if own and number < staying:  # the end of the stages is no ramp down: it has the graceful stop alone
                 own[-1] = (*on_off[-1], math.inf)
             tasks.start_soon(_come_and_go, vus, virtual_user, own, begins_at)
+    mine = [planned[number] for number in range(vus.segment.index, len(planned), vus.segment.count)]
+    return begins_at + max((off for on_off in mine for _, off in on_off), default=0.0)
 
 
 async def _come_and_go(
@@ -83,18 +89,18 @@ async def _come_and_go(
             if next_on > cut:
                 break
             cut = next_cut
-        with anyio.CancelScope(deadline=anyio.current_time() + begins_at + cut - clock()):
+        with anyio.CancelScope(deadline=anyio.current_time() + begins_at + cut - clock()) as virtual_user.cut_scope:
             await vus.work(virtual_user, _until(vus, begins_at + off))
 
 
 # --- shared-iterations, per-vu-iterations
 
 
-async def _iterations(vus: ScenarioVUs, scenario: SharedIterations | PerVUIterations, begins_at: float) -> None:
+async def _iterations(vus: ScenarioVUs, scenario: SharedIterations | PerVUIterations, begins_at: float) -> float:
     """One pot of iterations for all virtual users, or a pot for each; what is left at the end was dropped."""
     part = vus.segment.among(scenario.vus)
     if part is None:
-        return
+        return begins_at
     if isinstance(scenario, SharedIterations):
         pots = [[part.share(scenario.iterations)]] * vus.made
     else:
@@ -107,6 +113,7 @@ async def _iterations(vus: ScenarioVUs, scenario: SharedIterations | PerVUIterat
     finally:
         if vus.context.control.stop is None:
             vus.schedule_sinks.dropped.total += sum(left for (left,) in {id(pot): pot for pot in pots}.values())
+    return ends_at if any(left for (left,) in pots) else begins_at
 
 
 def _from_pot(vus: ScenarioVUs, pot: list[int], ends_at: float) -> NextStart:
@@ -125,10 +132,10 @@ def _from_pot(vus: ScenarioVUs, pot: list[int], ends_at: float) -> NextStart:
 # --- constant-arrival-rate, ramping-arrival-rate
 
 
-async def _arrivals(vus: ScenarioVUs, scenario: ConstantArrivalRate | RampingArrivalRate, begins_at: float) -> None:
+async def _arrivals(vus: ScenarioVUs, scenario: ConstantArrivalRate | RampingArrivalRate, begins_at: float) -> float:
     part = vus.segment.among(scenario.most_vus)
     if part is None:
-        return
+        return begins_at
     if isinstance(scenario, ConstantArrivalRate):
         starts = constant_arrivals(scenario.peak_per_s, scenario.length_s, part)
     else:
@@ -145,8 +152,10 @@ async def _arrivals(vus: ScenarioVUs, scenario: ConstantArrivalRate | RampingArr
             if not vus.virtual_users:
                 arrivals.reinforce()
     finally:
+        left = arrivals.left
         if vus.context.control.stop is None:
             arrivals.drop_the_rest()
+    return begins_at + scenario.length_s if left else begins_at
 
 
 class Arrivals:
@@ -215,6 +224,11 @@ class Arrivals:
         if self._waiting == 0 and not self._coming and self._crew.made >= self._crew.most:
             while self._next is not None and self._begins_at + self._next[1] < now - GRAIN_S:
                 self._drop()
+
+    @property
+    def left(self) -> bool:
+        """Whether there are starts that nobody has taken."""
+        return self._next is not None
 
     def drop_the_rest(self) -> None:
         while self._next is not None:

@@ -14,7 +14,7 @@ import anyio
 from ciload.engine.control import Control, Stop
 from ciload.engine.executors import GRAIN_S, run_scenario
 from ciload.engine.segment import Segment
-from ciload.engine.virtual_users import LoadContext, ScenarioSinks, ScenarioVUs
+from ciload.engine.virtual_users import LoadContext, ScenarioSinks, ScenarioVUs, Unanswered
 from ciload.engine.watchdog import Watchdog
 from ciload.errors import ExitCode
 from ciload.http.client import Client
@@ -50,6 +50,9 @@ class SegmentEnd:
 
     ended_s: float = 0.0  # since the load's start; 0 when it never started
     interrupted: int = 0
+    not_started: int = 0  # virtual users whose vu_start() raised
+    ended_early: list[str] = field(default_factory=list)  # scenarios that nobody stopped and that were not done
+    unanswered: Unanswered = field(default_factory=Unanswered)
     measured: Snapshot = field(default_factory=lambda: Snapshot({}))
     old: Snapshot = field(default_factory=lambda: Snapshot({}))
     aside: Snapshot = field(default_factory=lambda: Snapshot({}))
@@ -104,6 +107,7 @@ class SegmentLoad:
         self.scenarios: list[ScenarioVUs] = []
         self.lag = TrendSink()
         self.ending = SegmentEnd()
+        self._begins_at: float | None = None
 
     async def run(self, data: Mapping[Arm, Any], when_ready: Callable[[], Awaitable[float | None]]) -> SegmentEnd:
         """The load from vu_start() to vu_stop().
@@ -121,7 +125,7 @@ class SegmentLoad:
         self.scenarios = [
             ScenarioVUs(
                 name, scenario, self.segment, self.plan.vus_before(name),
-                self._books(name, warmup=bool(options.warmup)), context,
+                self._sinks(name, warmup=bool(options.warmup)), context,
             )
             for name, scenario in self.plan.scenarios.items()
         ]  # fmt: skip
@@ -141,13 +145,30 @@ class SegmentLoad:
             self.ending.stops.append(Stop(ExitCode.TEARDOWN_TIMEOUT, reason))
         for vus in self.scenarios:
             vus.close()
-        self.ending.measured, self.ending.old = self.registry.take(), self.old.take()
-        self.ending.servers = {arm: client.preparer.servers for arm, client in self.clients.items()}
-        self.ending.interrupted = sum(vus.interrupted for vus in self.scenarios)
-        self.ending.aside = self.aside.take()
-        return self.ending
+        return self.finish()
 
-    def _books(self, name: str, *, warmup: bool) -> dict[Arm, ScenarioSinks]:
+    def abandon(self) -> SegmentEnd:
+        """Take stock of a load that does not end, whatever its virtual users go on doing."""
+        if self._begins_at is not None:
+            self._report()
+            self.ending.ended_s = self.clock() - self._begins_at
+        self.ending.interrupted = sum(vus.active for vus in self.scenarios)
+        return self.finish()
+
+    def finish(self) -> SegmentEnd:
+        """What is left to tell when it is over."""
+        ending = self.ending
+        ending.measured, ending.old = self.registry.take(), self.old.take()
+        ending.servers = {arm: client.preparer.servers for arm, client in self.clients.items()}
+        ending.aside = self.aside.take()
+        for vus in self.scenarios:
+            ending.interrupted += vus.interrupted
+            ending.not_started += vus.not_started
+            ending.unanswered.merge(vus.unanswered)
+        ending.ended_early = [vus.name for vus in self.scenarios if vus.ended_early]
+        return ending
+
+    def _sinks(self, name: str, *, warmup: bool) -> dict[Arm, ScenarioSinks]:
         """Where a scenario's samples go; side by side, they carry the tag `arm`."""
         tags = self.plan.options.tags | self.plan.scenarios[name].tags
         registries: dict[Arm, Registry] = {
@@ -164,9 +185,8 @@ class SegmentLoad:
         """Let every scenario's virtual users do `step`; false when that took too long."""
         async with anyio.create_task_group() as background:
             scope = anyio.CancelScope(deadline=anyio.current_time() + timeout_s)
-            self.watchdog.stop_by = time.monotonic() + timeout_s
             background.start_soon(keep_watch, self.watchdog, self.control, scope if stoppable else None)
-            with scope:
+            with self.watchdog.limit(timeout_s), scope:
                 async with anyio.create_task_group() as hooks:
                     for vus in self.scenarios:
                         hooks.start_soon(step, vus)
@@ -182,10 +202,9 @@ class SegmentLoad:
         self._next_report = begins_at + REPORT_EVERY_S
         async with anyio.create_task_group() as background:
             load = anyio.CancelScope()
-            self.watchdog.stop_by = time.monotonic() + max(0.0, begins_at - self.clock()) + ends_s
             background.start_soon(self._tick, load)
             background.start_soon(self._end_warmup)
-            with load:
+            with self.watchdog.limit(max(0.0, begins_at - self.clock()) + ends_s), load:
                 async with anyio.create_task_group() as scenarios:
                     for vus in self.scenarios:
                         scenarios.start_soon(run_scenario, vus, begins_at + vus.scenario.start_time)
@@ -195,7 +214,7 @@ class SegmentLoad:
 
     async def _tick(self, load: anyio.CancelScope) -> None:
         """Look around every 50 ms, report every second, on a schedule that does not drift."""
-        due = self._begins_at
+        begins_at = due = self._start()
         await anyio.sleep(max(0.0, due - self.clock()))
         while True:
             due += LOOK_EVERY_S
@@ -205,6 +224,7 @@ class SegmentLoad:
             self.lag.add(max(0.0, now - due) * 1e3)  # timers may be early by a clock's grain
             if self.control.stop is not None:
                 load.cancel()
+                self.watchdog.stop_now()
             for vus in self.scenarios:
                 if vus.drop_missed is not None:
                     vus.drop_missed(now)
@@ -212,7 +232,7 @@ class SegmentLoad:
                 self._report()
                 late = (now - self._next_report) // REPORT_EVERY_S
                 self._next_report += REPORT_EVERY_S * (late + 1)
-            self.look(now - self._begins_at)
+            self.look(now - begins_at)
             due = max(due, self.clock() - LOOK_EVERY_S)
 
     async def _end_warmup(self) -> None:
@@ -220,17 +240,22 @@ class SegmentLoad:
         warmup_s = self.plan.options.warmup
         if warmup_s:
             # A moment before, so that what is due when it is over does not race with this.
-            await anyio.sleep(max(0.0, self._begins_at + warmup_s - GRAIN_S - self.clock()))
+            await anyio.sleep(max(0.0, self._start() + warmup_s - GRAIN_S - self.clock()))
             for vus in self.scenarios:
-                vus.sinks = self._books(vus.name, warmup=False)
+                vus.sinks = self._sinks(vus.name, warmup=False)
             self._report()
-            self._next_report = self._begins_at + warmup_s + REPORT_EVERY_S
+            self._next_report = self._start() + warmup_s + REPORT_EVERY_S
+
+    def _start(self) -> float:
+        """When the load began, on its clock."""
+        assert self._begins_at is not None
+        return self._begins_at
 
     def _report(self) -> None:
         now, cpu_s = self.clock(), time.process_time()
         lag, self.lag = self.lag, TrendSink()
         report = SegmentReport(
-            at_s=now - self._begins_at,
+            at_s=now - self._start(),
             span_s=now - self._reported_at,
             active=sum(vus.take_peak() for vus in self.scenarios),
             made=sum(vus.made for vus in self.scenarios),
@@ -251,6 +276,7 @@ async def keep_watch(watchdog: Watchdog, control: Control, scope: anyio.CancelSc
         watchdog.beat()
         if scope is not None and control.stop is not None:
             scope.cancel()
+            watchdog.stop_now()
         await anyio.sleep(LOOK_EVERY_S)
 
 

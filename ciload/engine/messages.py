@@ -8,6 +8,7 @@ from pathlib import Path
 from ciload.engine.control import Stop
 from ciload.engine.load import SegmentEnd, SegmentReport
 from ciload.engine.segment import Segment
+from ciload.errors import ExitCode
 from ciload.options.plan import Plan
 
 
@@ -45,6 +46,7 @@ class Blocked:
 class Broken:
     """The worker cannot do what it was given."""
 
+    code: ExitCode
     reason: str
 
 

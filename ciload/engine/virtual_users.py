@@ -25,7 +25,8 @@ from ciload.metrics.registry import Registry, Scope
 from ciload.metrics.series import Tags
 from ciload.metrics.sinks import CounterSink, TrendSink
 from ciload.options.scenarios import Scenario
-from ciload.script.failures import Abort, ScriptBlockedError, record_script_error
+from ciload.script.calling import Ended, call, settle
+from ciload.script.failures import record_script_error
 from ciload.script.loader import Function, Script
 from ciload.script.vu import VU
 
@@ -63,27 +64,79 @@ class LoadContext:
     rest_s: float  # the shortest time between the starts of two iterations of a virtual user
 
 
-@dataclass(slots=True)
 class VUAtTarget:
-    """A virtual user at one target: with connections, cookies and attributes of its own."""
+    """A virtual user at one target: with connections, cookies and attributes of its own. It owns its session."""
 
-    arm: Arm
-    vu: VU
-    session: Session
-    data: Any  # its own copy of what setup() returned
-    arguments: tuple[Any, ...]  # of the scenario's function
-    durations: TrendSink  # where the times of its iterations go
-    completed: CounterSink
-    cookies: CookieJar | None = None  # what vu_start() left behind: every iteration begins with it
+    __slots__ = ("arm", "completed", "cookies", "data", "durations", "function", "session", "user", "vu")
+
+    def __init__(self, arm: Arm, user: VirtualUser, data: Any) -> None:
+        vus, sinks = user.vus, user.vus.sinks[arm]
+        self.arm = arm
+        self.user = user
+        self.data = data  # its own copy of what setup() returned
+        self.session = Session(vus.context.clients[arm], sinks.scope, self)
+        self.vu = VU(user.id, self.session, vus.name, vus.env)
+        self.function = vus.function.bind(vu=self.vu, data=data)
+        self.durations: TrendSink = sinks.durations  # where the times of its iterations go
+        self.completed: CounterSink = sinks.completed
+        self.cookies: CookieJar | None = None  # what vu_start() left behind: every iteration begins with it
+
+    def abort(self, reason: str) -> None:
+        self.user.vus.context.control.abort(reason)
+
+    def cut_off(self, waited_s: float) -> str:
+        return self.user.cut_off(waited_s, self.arm)
 
 
-@dataclass(slots=True)
 class VirtualUser:
     """A virtual user and what the engine keeps for it."""
 
-    index: int  # its place among the scenario's virtual users in this process, from 0
-    sides: tuple[VUAtTarget, ...]  # one, or side by side two: every iteration is done at both
-    number: int = 0  # of its iteration among all of the scenario
+    __slots__ = ("cut_scope", "id", "index", "number", "targets", "vus")
+
+    def __init__(self, index: int, vu_id: int, vus: ScenarioVUs) -> None:
+        self.index = index  # its place among the scenario's virtual users in this process, from 0
+        self.id = vu_id
+        self.vus = vus
+        self.number = 0  # of its iteration among all of the scenario
+        self.cut_scope: anyio.CancelScope | None = None  # of a ramp down, which cuts this virtual user alone
+        # One, or side by side two: every iteration is done at both.
+        self.targets = tuple(VUAtTarget(arm, self, vus.copy_of_data(arm)) for arm in vus.sinks)
+
+    def cut_off(self, waited_s: float, arm: Arm) -> str:
+        """A request of an iteration is cancelled; why, in words."""
+        vus = self.vus
+        if vus.context.control.stop is not None:
+            grace_s = 0.0
+        elif self.cut_scope is not None and self.cut_scope.cancel_called:
+            grace_s = getattr(vus.scenario, "graceful_ramp_down", 0.0)
+        elif vus.scope is not None and vus.scope.cancel_called:
+            grace_s = vus.scenario.graceful_stop or 0.0
+        else:
+            return "cancelled by the script"
+        if arm == "new":
+            vus.unanswered.add(waited_s, graceful=grace_s > 0)
+        return "no answer when the load ended"
+
+
+@dataclass(slots=True)
+class Unanswered:
+    """Requests that the end of the load cut off."""
+
+    outlived: int = 0  # with a graceful stop, which these had not been answered in
+    longest_s: float = 0.0  # that one of those has waited
+    cut: int = 0  # without
+
+    def add(self, waited_s: float, *, graceful: bool) -> None:
+        if graceful:
+            self.outlived += 1
+            self.longest_s = max(self.longest_s, waited_s)
+        else:
+            self.cut += 1
+
+    def merge(self, other: Unanswered) -> None:
+        self.outlived += other.outlived
+        self.longest_s = max(self.longest_s, other.longest_s)
+        self.cut += other.cut
 
 
 class ScenarioVUs:
@@ -109,11 +162,17 @@ class ScenarioVUs:
         self.active = 0  # at work; in the open model, within an iteration
         self.peak = 0  # the most that were since somebody asked
         self.interrupted = 0
+        self.not_started = 0  # virtual users whose vu_start() raised
+        self.unanswered = Unanswered()
+        self.scope: anyio.CancelScope | None = None  # around all of its work; cancelled when the graceful stop is over
+        self.ended_early = False  # before its plan was done, although nobody had asked for it
+        self.env = ChainMap(scenario.env, cast(dict[str, str], os.environ))
+        self.function = context.script.function(scenario.exec)
         self._ids_before = ids_before
-        self._env = ChainMap(scenario.env, cast(dict[str, str], os.environ))
-        self._function = context.script.function(scenario.exec)
         self._start_hook = context.script.hook("vu_start")
         self._stop_hook = context.script.hook("vu_stop")
+        hooks = (self.function, self._start_hook, self._stop_hook)
+        self._data_wanted = any(each is not None and each.asks_for("data") for each in hooks)
         # In the open model: gives up the starts that came while nobody was free.
         self.drop_missed: Callable[[float], None] | None = None
         part = segment.among(scenario.most_vus) or segment
@@ -144,24 +203,21 @@ class ScenarioVUs:
 
     def _make(self) -> VirtualUser:
         index, self.made = self.made, self.made + 1
-        number = self._ids_before + self.segment.number(index) + 1
-        return VirtualUser(index, tuple(self._side(arm, number) for arm in self.sinks))
+        return VirtualUser(index, self._ids_before + self.segment.number(index) + 1, self)
 
-    def _side(self, arm: Arm, number: int) -> VUAtTarget:
-        schedule_sinks, data = self.sinks[arm], deepcopy(self.context.data[arm])
-        session = Session(self.context.clients[arm], schedule_sinks.scope)
-        vu = VU(number, session, self.name, self._env)
-        arguments = self._function.arguments(vu=vu, data=data)
-        return VUAtTarget(arm, vu, session, data, arguments, schedule_sinks.durations, schedule_sinks.completed)
+    def copy_of_data(self, arm: Arm) -> Any:
+        """What setup() returned, for one virtual user to do with as it likes; None where no function asks for it."""
+        return deepcopy(self.context.data[arm]) if self._data_wanted else None
 
     async def _start(self, virtual_user: VirtualUser) -> bool:
         """Its vu_start(), after which it is one of the scenario's; false when that raised."""
         if self._start_hook is not None:
-            for side in virtual_user.sides:
-                if not await self._call(self._start_hook, "::vu_start", side):
+            for at_target in virtual_user.targets:
+                if not await self._call_hook(self._start_hook, "::vu_start", at_target):
+                    self.not_started += 1
                     return False
-                jar = side.session.jar
-                side.cookies = jar.copy() if jar else None
+                jar = at_target.session.jar
+                at_target.cookies = jar.copy() if jar else None
         self.virtual_users.append(virtual_user)
         return True
 
@@ -170,44 +226,61 @@ class ScenarioVUs:
         if self._stop_hook is not None:
             async with anyio.create_task_group() as stops:
                 for virtual_user in self.virtual_users:
-                    for side in virtual_user.sides:
-                        stops.start_soon(self._call, self._stop_hook, "::vu_stop", side)
+                    for at_target in virtual_user.targets:
+                        stops.start_soon(self._call_hook, self._stop_hook, "::vu_stop", at_target)
 
     def close(self) -> None:
         for virtual_user in self.virtual_users:
-            for side in virtual_user.sides:
-                side.session.pool.close()
+            for at_target in virtual_user.targets:
+                at_target.session.pool.close()
 
-    async def _call(self, hook: Function, group: str, side: VUAtTarget) -> bool:
-        session = side.session
+    async def _call_hook(self, hook: Function, group: str, at_target: VUAtTarget) -> bool:
+        """Whether it came to its end."""
+        session = at_target.session
         session.scope = Scope(self.context.aside, self.name, group)
         current.set(session)
-        try:
-            await hook.call(*hook.arguments(vu=side.vu, data=side.data))
-        except Abort as order:
-            self.context.control.abort(str(order))
-        except (Exception, ScriptBlockedError) as error:  # noqa: BLE001  # whatever the script raises counts
-            record_script_error(Scope(self.context.registries[side.arm], self.name, group), error)
-            return False
-        return True
+        made = await call(hook.bind(vu=at_target.vu, data=at_target.data))
+        if made.error is not None and made.ended is Ended.RAISED:
+            record_script_error(Scope(self.context.registries[at_target.arm], self.name, group), made.error)
+        return made.ended is Ended.FINISHED
 
     # --- its work
 
-    async def work(  # noqa: C901  # one piece, since a further call or frame here is 1 to 3% of a small request
-        self, virtual_user: VirtualUser, next_start: NextStart, wait: Callable[[float], Awaitable[float]] | None = None
+    async def work(
+        self,
+        virtual_user: VirtualUser,
+        next_start: NextStart,
+        wait: Callable[[float], Awaitable[float]] | None = None,
     ) -> None:
         """Iterations of one virtual user until there is none left for it.
 
         Args:
-            virtual_user: the virtual user.
+            virtual_user: who does them.
             next_start: when its next iteration is due.
             wait: in the open model, waits until then and answers how many seconds later it is.
         """
-        context, next_number, call = self.context, self._next_number, self._function.call
+        while True:
+            try:
+                await self._iterate(virtual_user, next_start, wait)
+            except BaseException as error:
+                # The script can cancel this very task, and then it is we who meet the exception.
+                if settle(error) is not Ended.RAISED:
+                    raise
+                record_script_error(virtual_user.targets[0].session.scope, error)
+            else:
+                return
+
+    async def _iterate(  # noqa: C901  # one piece, since a further call or frame here is 1 to 3% of a small request
+        self, virtual_user: VirtualUser, next_start: NextStart, wait: Callable[[float], Awaitable[float]] | None
+    ) -> None:
+        context, next_number = self.context, self._next_number
         control, clock, rest_s = context.control, context.clock, context.rest_s
-        turns = [(side, side.vu, side.session, side.session.pool, side.session.jar) for side in virtual_user.sides]
+        turns = [
+            (each, each.vu, each.session, each.session.pool, each.session.jar, each.function)
+            for each in virtual_user.targets
+        ]
         side_by_side = len(turns) > 1
-        current.set(virtual_user.sides[0].session)
+        current.set(virtual_user.targets[0].session)
         running, late, sinks = False, 0.0, None
         self._come(wait is None)
         try:
@@ -220,11 +293,11 @@ class ScenarioVUs:
                     self._come(True)
                     begun = clock()  # a timer may come a moment early
                 if sinks is not self.sinks:  # exchanged after the warm-up; an iteration stays with what it began with
-                    sinks = self._open_books(virtual_user)
+                    sinks = self._open_sinks(virtual_user)
                 if side_by_side:
                     self._coin.shuffle(turns)
                 running, began = True, begun
-                for side, vu, session, pool, jar in turns:
+                for at_target, vu, session, pool, jar, function in turns:
                     if side_by_side:
                         current.set(session)
                         began = clock()
@@ -232,15 +305,19 @@ class ScenarioVUs:
                     session.late = late
                     pool.used = False
                     try:
-                        await call(*side.arguments)
-                    except (Exception, ScriptBlockedError) as error:  # noqa: BLE001  # whatever the script raises counts
-                        record_script_error(session.scope, error)
+                        await function()
+                    except BaseException as error:
+                        ended = settle(error)
+                        if ended is Ended.INTERRUPTED:
+                            raise
+                        if ended is Ended.RAISED:
+                            record_script_error(session.scope, error)
                     else:
-                        side.durations.pending.append((clock() - began + late) * 1e3)
-                        side.completed.total += 1
+                        at_target.durations.pending.append((clock() - began + late) * 1e3)
+                        at_target.completed.total += 1
                     vu.iteration += 1
-                    if jar or side.cookies is not None:
-                        jar.return_to(side.cookies)
+                    if jar or at_target.cookies is not None:
+                        jar.return_to(at_target.cookies)
                 running = False
                 if wait is not None:
                     self.active -= 1
@@ -248,20 +325,16 @@ class ScenarioVUs:
                     await anyio.sleep(max(0.0, begun + rest_s - clock()))
                 elif not pool.used:  # an iteration that waited for nothing must not keep the others from running
                     await checkpoint()
-        except anyio.get_cancelled_exc_class():
-            self.interrupted += running
-            raise
-        except Abort as order:
-            control.abort(str(order))
         finally:
+            self.interrupted += running
             self.active -= running or wait is None
 
-    def _open_books(self, virtual_user: VirtualUser) -> Mapping[Arm, ScenarioSinks]:
+    def _open_sinks(self, virtual_user: VirtualUser) -> Mapping[Arm, ScenarioSinks]:
         """Let a virtual user's samples go to the sinks that are open now; answers them."""
-        for side in virtual_user.sides:
-            schedule_sinks = self.sinks[side.arm]
-            side.durations, side.completed = schedule_sinks.durations, schedule_sinks.completed
-            side.session.scope = schedule_sinks.scope.tagged(side.vu.own_tags)
+        for each in virtual_user.targets:
+            sinks = self.sinks[each.arm]
+            each.durations, each.completed = sinks.durations, sinks.completed
+            each.session.scope = sinks.scope.tagged(each.vu.own_tags)
         return self.sinks
 
     def _come(self, now: bool) -> None:

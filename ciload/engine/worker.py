@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-import sys
 import threading
 import time
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -16,11 +16,16 @@ import anyio
 from ciload.engine.control import Control, Stop
 from ciload.engine.load import SegmentEnd, SegmentLoad
 from ciload.engine.messages import Assignment, Blocked, Broken, FromWorker, Go, Ready
+from ciload.engine.run import CANCELLED, clients_for, will_not_end
 from ciload.engine.watchdog import Watchdog
 from ciload.errors import CiloadError, ExitCode
+from ciload.metrics.blocks import Arm
 from ciload.metrics.registry import Registry
+from ciload.script.calling import call_plain
+from ciload.script.event_loop import AbandonedError, CancelledByScriptError, EventLoop
 from ciload.script.failures import one_line
-from ciload.script.loader import load_script
+from ciload.script.loader import Script, load_script
+from ciload.script.unhandled import Unhandled
 from ciload.streams import secure_streams
 
 
@@ -36,21 +41,38 @@ def main(descriptor: int) -> None:
     try:
         script = load_script(assignment.script, registry)
     except CiloadError as error:
-        pipe.send(Broken(f"the script cannot be loaded in a worker process: {error}"))
+        pipe.send(Broken(error.exit_code, f"the script cannot be loaded in a worker process: {error}"))
         return
-    try:
-        data = pickle.loads(assignment.data)  # noqa: S301  # from our parent, over a pipe that nobody else has
-    except Exception as error:  # noqa: BLE001  # whatever the script's objects raise
-        pipe.send(Broken(f"what setup() returned cannot be rebuilt in a worker process: {one_line(error)}"))
+    loaded = call_plain(pickle.loads, assignment.data)  # from our parent, over a pipe that nobody else has
+    if loaded.error is not None:
+        reason = f"what setup() returned cannot be rebuilt in a worker process: {one_line(loaded.error)}"
+        pipe.send(Broken(ExitCode.SCRIPT_ERROR, reason))
         return
+    pipe.send(_run(assignment, script, registry, loaded.value, pipe))
+
+
+def _run(
+    assignment: Assignment, script: Script, registry: Registry, data: Mapping[Arm, Any], pipe: ParentPipe
+) -> SegmentEnd:
     control = WorkerControl(pipe)
-    with Watchdog(script.path, lambda where, seconds: pipe.send(Blocked(where, seconds))) as watchdog:
-        listener = ParentListener(pipe.connection, control, watchdog)
-        threading.Thread(target=listener.listen, name="ciload-parent", daemon=True).start()
 
-        async def run() -> SegmentEnd:
-            from ciload.engine.run import clients_for
+    def abandon(blocked: bool) -> None:
+        if blocked:  # nothing of this process will ever go on
+            pipe.send(end_of_abandoned())
+            os._exit(ExitCode.PASSED)
+        loop.abandon()
 
+    def end_of_abandoned() -> SegmentEnd:
+        ending = load.abandon()
+        ending.stops.append(will_not_end(loop.place_in(script.path)))
+        return ending
+
+    with Unhandled(registry, script.path) as unhandled:
+        loop = EventLoop(unhandled)
+        watchdog = Watchdog(script.path, lambda where, seconds: pipe.send(Blocked(where, seconds)), abandon)
+        with watchdog:
+            listener = ParentListener(pipe.connection, control, watchdog)
+            threading.Thread(target=listener.listen, name="ciload-parent", daemon=True).start()
             clients = clients_for(assignment.plan.options)
             load = SegmentLoad(
                 assignment.plan, script, assignment.segment, clients=clients, registry=registry, control=control,
@@ -64,14 +86,24 @@ def main(descriptor: int) -> None:
                     await anyio.sleep(0.01)
                 return listener.begins_at
 
-            try:
-                return await load.run(data, when_ready)
-            finally:
-                for client in clients.values():
-                    client.close()
+            async def run() -> SegmentEnd:
+                try:
+                    return await load.run(data, when_ready)
+                finally:
+                    for client in clients.values():
+                        client.close()
 
-        ending = anyio.run(run, backend_options={"use_uvloop": sys.platform != "win32"})
-    pipe.send(ending)
+            try:
+                ending = loop.run(run)
+            except AbandonedError:
+                pipe.send(end_of_abandoned())
+                os._exit(ExitCode.PASSED)  # whatever is left in the event loop must not run again
+            except CancelledByScriptError:
+                ending = load.abandon()
+                ending.stops.append(CANCELLED)
+    errors = registry.take()  # what came to light when the event loop was closed
+    ending.measured.merge(errors)
+    return ending
 
 
 class ParentPipe:
@@ -121,4 +153,4 @@ class ParentListener:
                 self.begins_at = message.at
             elif isinstance(message, Stop) and self._control.stop is None:
                 self._control.stop = message
-                self._watchdog.stop_by = time.monotonic()
+                self._watchdog.stop_now()

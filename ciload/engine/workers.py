@@ -176,7 +176,7 @@ class WorkerProcesses:
                 self._workers.pop(index).end()
                 aggregator.end(index, message)
             case Broken():
-                self._control.request(ExitCode.SCRIPT_ERROR, message.reason)
+                self._control.request(message.code, message.reason)
             case None:
                 why = self._workers.pop(index).end()
                 if self._begins_at is None:  # a load that cannot start whole does not start

@@ -164,7 +164,7 @@ async def exchange(
     try:
         while True:
             if connection is None:
-                connection = await client.dial(prepared, deadline)
+                connection = await _dial(session, client, prepared, deadline, name, tags)
                 connection.idle = idle
                 dialed = connection.dialed
             started = perf_counter()
@@ -172,7 +172,7 @@ async def exchange(
             try:
                 await waiter
             except BaseException:  # the iteration is being interrupted: the response may still be on its way
-                connection.abort()
+                _cancelled(session, prepared, raw, name, tags, connection, started)
                 raise
             if connection.failure is None or not _went_stale(connection, prepared, reused=dialed is REUSED):
                 break
@@ -212,6 +212,46 @@ async def exchange(
     else:
         connection.abort()
     return response
+
+
+async def _dial(
+    session: Session, client: Client, prepared: Prepared, deadline: float, name: str | None, tags: Tags
+) -> Connection:
+    began = perf_counter()
+    try:
+        return await client.dial(prepared, deadline)
+    except asyncio.CancelledError:
+        _cancelled(session, prepared, b"", name, tags, None, began)
+        raise
+
+
+def _cancelled(
+    session: Session,
+    prepared: Prepared,
+    raw: bytes,
+    name: str | None,
+    tags: Tags,
+    connection: Connection | None,
+    began: float,
+) -> None:
+    """Count a request that somebody stopped waiting for: as failed, with the time that it has waited."""
+    now = perf_counter()
+    failure = RequestFailedError(ErrorCode.TIMEOUT, session.owner.cut_off(now - began))
+    if connection is None or connection.sent_at < 0:
+        _unsent(session, prepared.method, prepared.target.url, name or prepared.name, tags, failure)
+    else:
+        series = session.scope.http_series(
+            (name or prepared.name, prepared.method, 0, failure.text, tags), failure.code
+        )
+        sent = connection.sent_at or now  # 0: it was still being written
+        first = connection.first_byte_at or now
+        series.sending.append(sent - began)
+        series.waiting.append(max(0.0, first - sent))
+        series.receiving.append(now - first)
+        series.bytes_sent += len(raw)
+        series.bytes_received += connection.bytes_received
+    if connection is not None:
+        connection.abort()
 
 
 def _went_stale(connection: Connection, prepared: Prepared, *, reused: bool) -> bool:

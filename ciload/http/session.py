@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from time import perf_counter
+from typing import TYPE_CHECKING, Protocol
 
 from ciload.http.connection import Connection
 from ciload.http.cookies import CookieJar
@@ -32,28 +33,51 @@ class Pool:
         self.idle.clear()
 
 
+class Owner(Protocol):
+    """Whoever runs the code that a session is for."""
+
+    def abort(self, reason: str) -> None:
+        """The script wants the whole run to end."""
+
+    def cut_off(self, waited_s: float, /) -> str:
+        """A request is cancelled without an answer, so long after it began; answers why, in words."""
+
+
 class Session:
-    """The part of a virtual user that requests and samples need. A group makes a copy with another scope.
+    """The part of a virtual user that requests and samples need.
 
     `late` is how many seconds after it was due the running iteration has started: its requests were due so much
     earlier as well.
     """
 
-    __slots__ = ("client", "jar", "late", "pool", "scope")
+    __slots__ = ("client", "jar", "late", "owner", "pool", "scope")
 
     def __init__(
-        self, client: Client | None, scope: Scope, pool: Pool | None = None, jar: CookieJar | None = None
+        self,
+        client: Client | None,
+        scope: Scope,
+        owner: Owner,
+        pool: Pool | None = None,
+        jar: CookieJar | None = None,
     ) -> None:
         self.client = client
         self.scope = scope
+        self.owner = owner
         self.pool = Pool() if pool is None else pool
         self.jar = CookieJar() if jar is None else jar
         self.late = 0.0
 
-    def within(self, group: str) -> Session:
-        inside = Session(self.client, self.scope.within(group), self.pool, self.jar)
-        inside.late = self.late
-        return inside
+
+class GroupSession(Session):
+    """The same virtual user within a group: another scope, and the way back."""
+
+    __slots__ = ("began", "outer")
+
+    def __init__(self, outer: Session, group: str) -> None:
+        super().__init__(outer.client, outer.scope.within(group), outer.owner, outer.pool, outer.jar)
+        self.late = outer.late
+        self.outer = outer
+        self.began = perf_counter()
 
 
 class NoVirtualUserError(RuntimeError):

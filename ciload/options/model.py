@@ -85,6 +85,7 @@ class Options(BaseModel):
     wait_for: WebAddress = Field("", description="URL that must answer with a status below 400 before the run starts")
     wait_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="how long to wait for it")
     allow_script_errors: bool = Field(False, description="exceptions in iterations do not fail the run")
+    allow_empty: bool = Field(False, description="a run that measured nothing does not fail for that")
     comment: bool = Field(False, description="in CI, comment on the pull request or merge request")
     out_dir: str = Field("ciload-results", min_length=1, description="where the reports go")
     quiet: bool = Field(False, description="no progress and no summary, only errors")

@@ -35,7 +35,7 @@ from ciload.result.document import (
     ThresholdResult,
     TimelineRow,
 )
-from ciload.result.judgement import judge
+from ciload.result.judgement import Evidence, judge
 from ciload.result.thresholds import Threshold, measure
 
 PHASES = ("blocked", "sending", "waiting", "receiving")
@@ -51,7 +51,6 @@ class Facts:
     name: str
     script_sha256: str
     options: dict[str, Any]
-    allow_script_errors: bool
     scenarios: Sequence[ScenarioResult]
     thresholds: Sequence[Threshold]
     git: Git
@@ -63,6 +62,9 @@ class Facts:
     timeline: Sequence[TimelineRow]
     generator: Generator
     windows: Mapping[Threshold, float | None] = field(default_factory=dict)  # values of thresholds that have a window
+    allow_script_errors: bool = False
+    allow_empty: bool = False
+    ended_early: Sequence[str] = ()  # scenarios that nobody stopped and that were not done
     warnings: Sequence[str] = ()  # from before the load
     blocks: BlockSeries | None = None
     old_url: str = ""  # side by side: the old target, and what was measured there
@@ -70,26 +72,31 @@ class Facts:
     same_servers: tuple[Sequence[str], bool] = ((), False)
 
 
-def build_result(snapshot: Snapshot, facts: Facts) -> RunResult:
-    """The document of a finished run, verdict included."""
+def build_result(snapshot: Snapshot, facts: Facts) -> tuple[RunResult, Evidence]:
+    """The document of a finished run, with the verdict as far as it is known, and what that is made from."""
     load_s, iterations = facts.load.load_s, facts.load.iterations
     thresholds = [_threshold(each, snapshot, facts) for each in facts.thresholds]
     endpoints = sorted(_endpoints(snapshot, load_s), key=lambda each: (-each.requests, each.name, each.method))
     requests = sum(each.requests for each in endpoints)
     script_errors = snapshot.select("script_errors")
-    verdict = judge(
+    evidence = Evidence(
         stops=facts.stops,
         script_errors=int(script_errors.total) if isinstance(script_errors, CounterSink) else 0,
         allow_script_errors=facts.allow_script_errors,
         marked_failed=list(snapshot.marked_failed),
+        ended_early=facts.ended_early,
+        unanswered=facts.load.requests_unanswered,
+        longest_unanswered_s=facts.load.longest_unanswered_s,
         thresholds=thresholds,
         iterations=iterations,
         requests=requests,
         answered=requests - sum(each.statuses.get("0", 0) for each in endpoints),
+        own_metrics=any(name not in BUILTIN for name in snapshot.series),
+        allow_empty=facts.allow_empty,
         warnings=_warnings(snapshot, facts, thresholds),
     )
     expected = snapshot.select("http_req_duration", {"expected_response": "true"})
-    return writable(
+    result = writable(
         RunResult(
             run_id=facts.run_id,
             name=facts.name,
@@ -112,9 +119,10 @@ def build_result(snapshot: Snapshot, facts: Facts) -> RunResult:
             blocks=_blocks(facts.blocks) if facts.blocks is not None and facts.blocks.cells else None,
             phases=_phases(_trends(snapshot)),
             old_arm=_old_arm(facts.old, facts) if facts.old is not None else None,
-            verdict=verdict,
+            verdict=judge(evidence),
         )
     )
+    return result, evidence
 
 
 def writable(result: RunResult) -> RunResult:
@@ -302,15 +310,17 @@ def _threshold(threshold: Threshold, snapshot: Snapshot, facts: Facts) -> Thresh
 
 def _warnings(snapshot: Snapshot, facts: Facts, thresholds: Sequence[ThresholdResult]) -> list[str]:
     found = [*facts.warnings, *facts.generator.warnings]
-    custom = [name for name in snapshot.series if name not in BUILTIN]
-    if facts.load.iterations and not custom and "http_reqs" not in snapshot.series:
-        found.append("no request was made and no metric of the script's own was fed: this run measured nothing")
     if not thresholds:
         found.append("no thresholds: nothing was judged but that the script ran; add `thresholds` to make this a gate")
     for scenario in facts.scenarios:
         found += _about_starts(scenario, facts)
     if facts.old is not None:
         found += _about_old(facts.old, facts.old_url)
+    load = facts.load
+    if load.vus_not_started:
+        found.append(f"{load.vus_not_started} virtual users did no work, because their vu_start() raised")
+    if load.requests_cut_off:
+        found.append(f"{load.requests_cut_off} requests were cut off by the end of the load, and are counted as failed")
     if facts.load.warmup_script_errors:
         found.append(f"the script raised {facts.load.warmup_script_errors} times in the warm-up, which was not judged")
     if snapshot.overflowed:

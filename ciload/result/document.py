@@ -280,6 +280,10 @@ class Load(DocumentPart):
     teardown_s: float
     iterations: int
     iterations_interrupted: int
+    vus_not_started: int = Field(default=0, description="virtual users whose vu_start() raised")
+    requests_unanswered: int = Field(default=0, description="that outlived the graceful stop; they count as failed")
+    longest_unanswered_s: float = Field(default=0.0, description="the longest that one of these has waited")
+    requests_cut_off: int = Field(default=0, description="by an end without a graceful stop; they count as failed")
     setup_requests: int = Field(description="requests of setup, teardown and the users' hooks, kept out of all metrics")
     warmup_s: float = Field(default=0.0, description="how long the load ran before it was measured")
     warmup_iterations: int = 0

@@ -2,97 +2,144 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from ciload.errors import ExitCode
 from ciload.result.comparison import Comparison, GateVerdict, Reaction
 from ciload.result.document import Failure, ThresholdOutcome, ThresholdResult, Verdict
 
 
-def judge(
-    *,
-    stops: Sequence[Failure],
-    script_errors: int,
-    allow_script_errors: bool,
-    marked_failed: Sequence[str],
-    thresholds: Sequence[ThresholdResult],
-    iterations: int,
-    requests: int,
-    answered: int,
-    warnings: Sequence[str],
-) -> Verdict:
-    """Weigh everything that can fail a run.
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that a verdict is made from."""
 
-    Args:
-        stops: failures of the run itself (a signal, setup, an abort), in the order they happened.
-        script_errors: exceptions in iterations and checks.
-        allow_script_errors: they do not fail the run.
-        marked_failed: reasons given to `fail_test()`.
-        thresholds: all of them, with their outcome.
-        iterations: how many finished without an exception.
-        requests: how many were made.
-        answered: how many of them got a response of any status.
-        warnings: what does not fail the run, but must be read beside the verdict.
+    stops: Sequence[Failure] = ()  # failures of the run itself (a signal, setup, an abort), in the order they happened
+    script_errors: int = 0  # exceptions in iterations, hooks, checks and the script's own tasks
+    allow_script_errors: bool = False
+    marked_failed: Sequence[str] = ()  # reasons given to fail_test()
+    ended_early: Sequence[str] = ()  # scenarios that nobody stopped and that were not done
+    unanswered: int = 0  # requests that outlived the graceful stop
+    longest_unanswered_s: float = 0.0
+    thresholds: Sequence[ThresholdResult] = ()
+    iterations: int = 0  # that finished without an exception
+    requests: int = 0
+    answered: int = 0  # requests that got a response of any status
+    own_metrics: bool = False  # the script has fed a metric of its own
+    allow_empty: bool = False
+    comparisons: Sequence[Comparison] = ()
+    on_missing_baseline: Reaction = "warn"
+    on_inconclusive: Reaction = "warn"
+    warnings: Sequence[str] = ()  # what does not fail the run, but must be read beside the verdict
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """What a pass is. A run passes if all of this holds; whatever does not is a failure that names its reason:
+
+    1. nothing ended it before its plan was done: no signal, no abort, no error of setup or teardown, no lost worker;
+    2. the script raised nowhere (unless `--allow-script-errors`) and did not call `fail_test()`;
+    3. every scenario reached its planned end, or did all its iterations;
+    4. no request outlived the graceful stop without an answer;
+    5. every threshold had the data that it selects, and holds;
+    6. something was measured (unless `--allow-empty`): an iteration finished, and a request was made or a metric of
+       the script's own was fed; and if there were requests, one of them got a response;
+    7. the gate found no regression, and what else it was asked to fail on.
 
     Returns:
-        The failures in order of precedence: what ended the run, what the script got wrong, what was measured. A stop
-        because of what was measured, such as a threshold that aborts, is the first of the last kind.
+        The failures in order of precedence, of which the first gives the exit code: what ended the run, what the script
+        got wrong, what was measured, what the gate found.
     """
-    measured = [each for each in stops if each.code == ExitCode.THRESHOLDS_FAILED]
-    failures = [each for each in stops if each.code != ExitCode.THRESHOLDS_FAILED]
-    ended = bool(failures)
-    if script_errors and not allow_script_errors:
-        times = "once" if script_errors == 1 else f"{script_errors} times"
-        failures.append(Failure(code=ExitCode.SCRIPT_ERROR, reason=f"the script raised {times}"))
-    failures += [Failure(code=ExitCode.MARKED_FAILED, reason=reason) for reason in marked_failed]
-    failures += measured
-    failures += [
-        Failure(code=ExitCode.THRESHOLDS_FAILED, reason=_threshold_reason(each), threshold=index)
-        for index, each in enumerate(thresholds)
-        if each.fails
-    ]
-    if iterations == 0 and not failures:
-        failures.append(Failure(code=ExitCode.THRESHOLDS_FAILED, reason="no data: not one iteration finished"))
-    if requests and not answered and not ended:
-        reason = f"no data: none of the {requests} requests got a response"
-        failures.append(Failure(code=ExitCode.THRESHOLDS_FAILED, reason=reason))
+    failures = [*_of_the_script(evidence), *_of_measurements(evidence)]
+    failures += _of_emptiness(evidence, failures)
+    of_gates, open_questions = _of_gates(evidence)
+    failures += of_gates
     return Verdict(
         passed=not failures,
         exit_code=failures[0].code if failures else ExitCode.PASSED,
         failures=failures,
-        warnings=[*(_threshold_reason(each) for each in thresholds if each.warns), *warnings],
+        warnings=[
+            *(_threshold_reason(each) for each in evidence.thresholds if each.warns),
+            *evidence.warnings,
+            *open_questions,
+        ],
     )
 
 
-def with_comparisons(
-    verdict: Verdict, comparisons: Sequence[Comparison], on_missing: Reaction, on_inconclusive: Reaction
-) -> Verdict:
-    """The verdict with what the gates found, which comes after everything that the run itself did wrong.
+def _of_the_script(evidence: Evidence) -> Iterator[Failure]:
+    yield from (each for each in evidence.stops if each.code != ExitCode.THRESHOLDS_FAILED)
+    if evidence.script_errors and not evidence.allow_script_errors:
+        times = "once" if evidence.script_errors == 1 else f"{evidence.script_errors} times"
+        yield Failure(code=ExitCode.SCRIPT_ERROR, reason=f"the script raised {times}")
+    yield from (Failure(code=ExitCode.MARKED_FAILED, reason=reason) for reason in evidence.marked_failed)
 
-    Args:
-        verdict: of the run.
-        comparisons: of each gate.
-        on_missing: whether to fail when there is nothing to compare with.
-        on_inconclusive: whether to fail when a gate cannot tell.
-    """
-    failures, warnings = list(verdict.failures), list(verdict.warnings)
-    found = sorted(enumerate(comparisons), key=lambda each: each[1].verdict is not GateVerdict.REGRESSION)
+
+def _of_measurements(evidence: Evidence) -> Iterator[Failure]:
+    """A stop because of what was measured, such as a threshold that aborts, is the first of these."""
+    yield from (each for each in evidence.stops if each.code == ExitCode.THRESHOLDS_FAILED)
+    for name in evidence.ended_early:
+        yield _not_as_planned(
+            f"the load of scenario {name!r} ended before its plan was done, though nothing stopped it"
+        )
+    if evidence.unanswered:
+        requests = "1 request" if evidence.unanswered == 1 else f"{evidence.unanswered} requests"
+        yield _not_as_planned(
+            f"no answer after {evidence.longest_unanswered_s:.0f} s: {requests} outlived the graceful stop"
+        )
+    for index, each in enumerate(evidence.thresholds):
+        if each.fails:
+            yield Failure(code=ExitCode.THRESHOLDS_FAILED, reason=_threshold_reason(each), threshold=index)
+
+
+def _of_emptiness(evidence: Evidence, failures: Sequence[Failure]) -> Iterator[Failure]:
+    if evidence.requests and not evidence.answered:
+        # What ended the run explains why there was no answer yet.
+        if all(each.code == ExitCode.THRESHOLDS_FAILED for each in evidence.stops):
+            yield _not_as_planned(f"no data: none of the {evidence.requests} requests got a response")
+    elif evidence.allow_empty or failures:
+        return
+    elif not evidence.iterations:
+        yield _not_as_planned("no data: not one iteration finished")
+    elif not (evidence.requests or evidence.own_metrics):
+        yield _not_as_planned(
+            "no data: no request was made and no metric of the script's own was fed, so nothing was measured; was an "
+            "`await` forgotten, or another client used? --allow-empty lets it pass"
+        )
+
+
+def _of_gates(evidence: Evidence) -> tuple[list[Failure], list[str]]:
+    """Failures, and warnings."""
+    failures, warnings = list[Failure](), list[str]()
+    found = sorted(enumerate(evidence.comparisons), key=lambda each: each[1].verdict is not GateVerdict.REGRESSION)
     for index, each in found:
         if each.verdict is GateVerdict.REGRESSION:
             failures.append(Failure(code=ExitCode.REGRESSION, reason=_regression(each), comparison=index))
         elif each.verdict in (GateVerdict.MISSING, GateVerdict.INCONCLUSIVE):
-            reaction = on_missing if each.verdict is GateVerdict.MISSING else on_inconclusive
+            missing = each.verdict is GateVerdict.MISSING
+            reaction = evidence.on_missing_baseline if missing else evidence.on_inconclusive
             reason = _undecided(each)
             if reaction == "fail":
                 failures.append(Failure(code=ExitCode.NO_COMPARISON, reason=reason, comparison=index))
             elif reaction == "warn":
                 warnings.append(reason)
-    return Verdict(
-        passed=not failures,
-        exit_code=failures[0].code if failures else ExitCode.PASSED,
-        failures=failures,
-        warnings=warnings,
+    return failures, warnings
+
+
+def judge_comparisons(comparisons: Sequence[Comparison], on_missing: Reaction, on_inconclusive: Reaction) -> Verdict:
+    """The verdict on comparisons alone, of results that were judged when they were made.
+
+    Args:
+        comparisons: of each gate.
+        on_missing: whether to fail when there is nothing to compare with.
+        on_inconclusive: whether to fail when a gate cannot tell.
+    """
+    only = Evidence(
+        allow_empty=True, comparisons=comparisons, on_missing_baseline=on_missing, on_inconclusive=on_inconclusive
     )
+    return judge(only)
+
+
+def _not_as_planned(reason: str) -> Failure:
+    return Failure(code=ExitCode.THRESHOLDS_FAILED, reason=reason)
 
 
 def _regression(comparison: Comparison) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from contextvars import Token
 from time import perf_counter
 from types import TracebackType
 from typing import Any, NoReturn
@@ -12,9 +11,10 @@ from typing import Any, NoReturn
 import anyio
 
 from ciload.durations import parse_duration
-from ciload.http.session import NoVirtualUserError, Session, current, current_session
+from ciload.http.session import GroupSession, NoVirtualUserError, current, current_session
 from ciload.metrics.metric import BUILTIN
-from ciload.script.failures import Abort, record_script_error
+from ciload.script.calling import has_abort
+from ciload.script.failures import Abort, ScriptBlockedError, record_script_error
 
 GROUP_SEPARATOR = "::"
 
@@ -44,7 +44,9 @@ def check(
         try:
             result = condition(value) if callable(condition) else condition
             holds = result if result is True or result is False else _truth(name, result)
-        except Exception as error:  # noqa: BLE001  # whatever the script's function raises
+        except BaseException as error:  # one frame less than `call_plain`: checks are part of every request
+            if isinstance(error, ScriptBlockedError) or has_abort(error):
+                raise
             record_script_error(session.scope, error)
             holds = False
         sink.total += 1
@@ -71,7 +73,8 @@ def _truth(name: str, result: Any) -> bool:
 class group:  # noqa: N801  # reads as a verb: `async with group("log in"):`
     """Name a part of an iteration: samples inside carry `group=::outer::inner`, `group_duration` its time.
 
-    The name belongs to the task that entered it: tasks running at the same time keep their own.
+    The name belongs to the task that entered it: tasks running at the same time keep their own, and may share this
+    object.
     """
 
     def __init__(self, name: str) -> None:
@@ -80,15 +83,16 @@ class group:  # noqa: N801  # reads as a verb: `async with group("log in"):`
         self.name = name
 
     async def __aenter__(self) -> None:
-        self._token: Token[Session] = current.set(current_session().within(self.name))
-        self._started = perf_counter()
+        current.set(GroupSession(current_session(), self.name))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        duration_ms = (perf_counter() - self._started) * 1e3
-        current.get().scope.sink(BUILTIN["group_duration"]).add(duration_ms)
-        current.reset(self._token)
+        inside = current_session()
+        if isinstance(inside, GroupSession):
+            duration_ms = (perf_counter() - inside.began) * 1e3
+            inside.scope.sink(BUILTIN["group_duration"]).add(duration_ms)
+            current.set(inside.outer)
 
 
 async def sleep(seconds: float | str) -> None:
@@ -109,7 +113,14 @@ def fail(reason: str = "") -> NoReturn:
 
 
 def abort(reason: str = "") -> NoReturn:
-    """End the whole run now: teardown and reports still happen, the exit code is 108."""
+    """End the whole run now: teardown and reports still happen, the exit code is 108.
+
+    It may be called anywhere: in any task of the script's, and at its top level. The run ends even if somebody catches
+    what this raises.
+    """
+    session = current.get(None)
+    if session is not None:
+        session.owner.abort(reason)
     raise Abort(reason)
 
 

@@ -15,12 +15,16 @@ LONGEST_MESSAGE = 500
 LONGEST_TRACEBACK = 8_000
 
 
-class Abort(BaseException):  # an order, which `except Exception` in a script must not eat
-    """The script called `abort()`."""
+class Abort(BaseException):  # so that `except Exception` in a script does not end its way
+    """The script called `abort()`, which has told the engine already."""
 
 
 class ScriptBlockedError(BaseException):
     """Raised inside script code that keeps the event loop from running when it has to stop."""
+
+
+def aborted_reason(reason: str) -> str:
+    return "the script called abort()" + (f": {reason}" if reason else "")
 
 
 def record_script_error(scope: Scope, error: BaseException) -> None:
@@ -30,7 +34,13 @@ def record_script_error(scope: Scope, error: BaseException) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    """Kind and message; of a group, those of its first error."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  # the script's own exceptions may raise here
+        text = ""
     shown = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return shown if len(shown) <= LONGEST_MESSAGE else shown[: LONGEST_MESSAGE - 1] + "…"
 

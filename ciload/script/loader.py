@@ -8,14 +8,18 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ciload.errors import Complaint, OptionsError, ScriptError, UsageError
-from ciload.http.session import Session, current
+from ciload.errors import CiloadError, Complaint, ExitCode, OptionsError, ScriptError, UsageError
+from ciload.http.session import NoVirtualUserError, Session, current
 from ciload.metrics.registry import Registry, Scope
-from ciload.script.failures import script_traceback
+from ciload.script.calling import call_plain
+from ciload.script.failures import aborted_reason, script_traceback
+from ciload.script.neighbours import add_neighbours
 from ciload.text import closest
 
 MODULE = "ciload_script"
@@ -31,10 +35,18 @@ class Function:
     """A function of the script and which of the offered arguments it asks for, in its own order."""
 
     call: Callable[..., Any]
-    parameters: tuple[str, ...]
+    positional: tuple[str, ...] = ()
+    by_keyword: tuple[str, ...] = ()
 
-    def arguments(self, **available: Any) -> tuple[Any, ...]:
-        return tuple(available[name] for name in self.parameters)
+    def asks_for(self, name: str) -> bool:
+        return name in self.positional or name in self.by_keyword
+
+    def bind(self, **available: Any) -> Callable[[], Any]:
+        """The function with the arguments that it asks for."""
+        if not self.positional and not self.by_keyword:
+            return self.call
+        named = {name: available[name] for name in self.by_keyword}
+        return partial(self.call, *(available[name] for name in self.positional), **named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +91,40 @@ class Script:
             return Complaint(where, f"`{name}` is not async", f"write: async def {name}(...):")
         if not callable(function):
             return Complaint(where, f"`{name}` is not a function")
-        parameters = inspect.signature(function).parameters.values()
-        unknown = [
-            each.name
-            for each in parameters
-            if each.name not in injected and each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD
+        parameters = [
+            each
+            for each in inspect.signature(function).parameters.values()
+            if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
         ]
+        unknown = [each.name for each in parameters if each.name not in injected and each.default is each.empty]
         if unknown:
             offered = " and ".join(f"`{each}`" for each in injected)
             return Complaint(where, f"`{name}` asks for {', '.join(unknown)}", f"a function may take {offered}")
-        return Function(function, tuple(each.name for each in parameters if each.name in injected))
+        # What stands behind an argument with a default that we leave out can only be given by its name.
+        leading = list(takewhile(lambda each: each.name in injected and each.kind is not each.KEYWORD_ONLY, parameters))
+        named = [each for each in parameters[len(leading) :] if each.name in injected]
+        if any(each.kind is each.POSITIONAL_ONLY for each in named):
+            return Complaint(where, f"`{name}` takes {named[0].name} by position alone", "put it first")
+        return Function(function, tuple(each.name for each in leading), tuple(each.name for each in named))
+
+
+class AbortedError(CiloadError):
+    """The script called `abort()` before there was a run."""
+
+    exit_code = ExitCode.ABORTED
+
+
+@dataclass(slots=True)
+class TopLevel:
+    """Whose code the top level of a script is: nobody's virtual user. Keeps the reason if it calls `abort()`."""
+
+    aborted: str | None = None
+
+    def abort(self, reason: str) -> None:
+        self.aborted = reason if self.aborted is None else self.aborted
+
+    def cut_off(self, _waited_s: float, /) -> str:
+        raise NoVirtualUserError
 
 
 def load_script(path: Path, registry: Registry) -> Script:
@@ -97,6 +133,7 @@ def load_script(path: Path, registry: Registry) -> Script:
     Raises:
         UsageError: there is no such file.
         ScriptError: it does not parse, or its top level raises.
+        AbortedError: its top level calls `abort()`.
         OptionsError: a function of the lifecycle cannot be called as it would be.
     """
     if not path.is_file():
@@ -124,14 +161,16 @@ def _run_top_level(path: Path, registry: Registry) -> ModuleType:
         raise UsageError(f"{path}: not a Python script (its name must end in .py)")
     module = importlib.util.module_from_spec(spec)
     sys.modules[MODULE] = module
-    sys.path.insert(0, str(path.resolve().parent))  # so that a script can import its neighbours
-    token = current.set(Session(None, Scope(registry)))
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever the script raises
-        raise ScriptError(f"{path}: the script failed while it was loaded\n{script_traceback(error)}") from None
-    finally:
-        current.reset(token)
+    add_neighbours(path.resolve().parent)
+    owner = TopLevel()
+    token = current.set(Session(None, Scope(registry), owner))
+    call = call_plain(spec.loader.exec_module, module)
+    current.reset(token)
+    if owner.aborted is not None:
+        raise AbortedError(aborted_reason(owner.aborted))
+    if call.error is not None:
+        message = f"{path}: the script failed while it was loaded"
+        raise ScriptError(f"{message}\n{script_traceback(call.error)}") from None
     return module
 
 

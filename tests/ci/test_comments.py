@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -230,10 +230,13 @@ def test_nonsense_from_the_forge_is_no_traceback(github: GitHub, job: Job, body:
 # --- the whole way
 
 
+def comment_in(folder: Path) -> Callable[[str], Path]:
+    return lambda body: write_report(folder / COMMENT, body)
+
+
 def published(run: RunResult, folder: Path, environment: dict[str, str]) -> list[str]:
     files = write_reports(folder, run)
-    write = partial(write_report, folder / COMMENT)
-    return publish(run, files, folder, environment, write, comment=True, exit_code=run.verdict.exit_code).said
+    return publish(run, files, folder, environment, comment_in(folder), exit_code=run.verdict.exit_code).said
 
 
 def test_comment_is_posted_and_kept_as_a_file(github: GitHub, job: Job, tmp_path: Path) -> None:
@@ -251,8 +254,7 @@ def test_fork_gets_a_notice_instead_of_a_failure(github: GitHub, job: Job, tmp_p
     """One line says why there is no comment, where it is, and what to do."""
     github.always["POST .*comments"] = DENIED
     run = result(ci=CI(provider="github"))
-    write = partial(write_report, tmp_path / COMMENT)
-    done = publish(run, write_reports(tmp_path, run), tmp_path, job(), write, comment=True, exit_code=0)
+    done = publish(run, write_reports(tmp_path, run), tmp_path, job(), comment_in(tmp_path), exit_code=0)
     [said] = done.said
     assert done.commands == [workflow_command("notice", said, {"title": "ciload"})]
     assert "forks" in said

@@ -216,19 +216,15 @@ def test_megabytes_of_text_are_a_few_lines(tmp_path: Path) -> None:
 # --- all of it
 
 
-def unused(text: str) -> Path:
-    raise AssertionError(text)
-
-
 def test_what_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     """In a container without these files, or with files of root's, the verdict is what counts."""
     run = result(ci=CI(provider="github"))
     files = write_reports(tmp_path, run)
-    said = publish(run, files, tmp_path, {}, unused, comment=False, exit_code=0).said
+    said = publish(run, files, tmp_path, {}, None, exit_code=0).said
     assert [each.partition(" is not set")[0] for each in said] == [
         "warning: GITHUB_STEP_SUMMARY", "warning: GITHUB_OUTPUT",
     ]  # fmt: skip
     nowhere = environment(tmp_path / "nowhere")
-    said = publish(run, files, tmp_path, nowhere, unused, comment=False, exit_code=0).said
+    said = publish(run, files, tmp_path, nowhere, None, exit_code=0).said
     assert all("cannot write there: No such file" in each for each in said)
     assert len(said) == 2

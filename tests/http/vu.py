@@ -20,6 +20,21 @@ LIMIT_S = 10.0  # a test that hangs fails instead
 Result = TypeVar("Result")
 
 
+class Nobody:
+    """The owner of a session that no engine runs. Keeps what it is asked for."""
+
+    def __init__(self) -> None:
+        self.aborted: list[str] = []
+        self.cut: list[float] = []
+
+    def abort(self, reason: str) -> None:
+        self.aborted.append(reason)
+
+    def cut_off(self, waited_s: float, /) -> str:
+        self.cut.append(waited_s)
+        return "cut off"
+
+
 class VirtualUser:
     """Its session, and what was measured so far."""
 
@@ -58,7 +73,7 @@ class VirtualUser:
 async def virtual_user(**options: Any) -> AsyncIterator[VirtualUser]:
     """Make the running task a virtual user; `options` are those of `Client`."""
     client = Client(**options)
-    session = Session(client, Scope(Registry(), "default"))
+    session = Session(client, Scope(Registry(), "default"), Nobody())
     token = current.set(session)
     try:
         async with asyncio.timeout(LIMIT_S):

@@ -29,7 +29,7 @@ from ciload.result.document import (
     TimelineRow,
     Verdict,
 )
-from ciload.result.judgement import judge
+from ciload.result.judgement import Evidence, judge
 
 # What breaks out of markdown, HTML, Mermaid, XML or CI logs when it is let.
 NASTY = (
@@ -109,7 +109,7 @@ def judged(thresholds: list[ThresholdResult], **changes: Any) -> Verdict:
         "stops": [], "script_errors": 0, "allow_script_errors": False, "marked_failed": [], "iterations": 1_000,
         "requests": 1_000, "answered": 1_000, "warnings": [],
     }  # fmt: skip
-    return judge(thresholds=thresholds, **facts | changes)
+    return judge(Evidence(thresholds=thresholds, **facts | changes))
 
 
 def gated(verdict: GateVerdict = GateVerdict.OK, change: float = 0.01, **changes: Any) -> GatedMetric:

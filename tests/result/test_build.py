@@ -48,7 +48,7 @@ def built(
         timeline=[], windows=windows or {},
         generator=Generator(cpu_share=0, cpu_s=0, loop_lag_p50=0, loop_lag_p99=0, loop_lag_max=0, warnings=[]),
     )  # fmt: skip
-    return build_result(registry.take(), replace(facts, **changes))
+    return build_result(registry.take(), replace(facts, **changes))[0]
 
 
 def parsed(key: str, limit: str | Limit) -> Threshold:

@@ -8,7 +8,7 @@ import pytest
 
 from ciload.errors import ExitCode
 from ciload.result.document import Failure, ThresholdOutcome, ThresholdResult, Verdict
-from ciload.result.judgement import judge
+from ciload.result.judgement import Evidence, judge
 
 
 def verdict(**changes: Any) -> Verdict:
@@ -16,7 +16,7 @@ def verdict(**changes: Any) -> Verdict:
         "stops": [], "script_errors": 0, "allow_script_errors": False, "marked_failed": [], "thresholds": [],
         "iterations": 10, "requests": 10, "answered": 10, "warnings": [],
     }  # fmt: skip
-    return judge(**(facts | changes))
+    return judge(Evidence(**(facts | changes)))
 
 
 def threshold(outcome: ThresholdOutcome, **changes: Any) -> ThresholdResult:

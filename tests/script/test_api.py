@@ -13,6 +13,7 @@ from ciload.metrics.registry import MetricConflictError, Registry, Scope
 from ciload.metrics.snapshot import Snapshot
 from ciload.script.api import IterationFailedError, check, fail, group
 from ciload.script.metrics import Counter, Gauge, Rate, Trend
+from tests.http.vu import Nobody
 
 
 def as_virtual_user(body: Callable[[], Awaitable[None]]) -> Snapshot:
@@ -21,7 +22,7 @@ def as_virtual_user(body: Callable[[], Awaitable[None]]) -> Snapshot:
 
     async def main() -> None:
         client = Client()
-        current.set(Session(client, Scope(registry, "default")))
+        current.set(Session(client, Scope(registry, "default"), Nobody()))
         await body()
         client.close()
 
@@ -131,7 +132,7 @@ def test_a_value_that_is_no_number_is_refused(value: float) -> None:
 
 def test_one_name_has_one_kind() -> None:
     """A metric cannot be a rate in one place and a trend in another, nor shadow a built-in one."""
-    token = current.set(Session(None, Scope(Registry())))
+    token = current.set(Session(None, Scope(Registry()), Nobody()))
     try:
         Rate("share")
         with pytest.raises(MetricConflictError, match="already a rate"):

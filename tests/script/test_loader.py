@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -95,15 +96,25 @@ def test_all_of_it_is_told_at_once(tmp_path: Path) -> None:
     assert all(each in text for each in ("setup", "teardown", "options"))
 
 
+def call(loaded: Script, name: str) -> object:
+    """What a function answers that is given a "v" and a "d"."""
+    return asyncio.run(loaded.function(name).bind(vu="v", data="d")())
+
+
 def test_arguments_come_by_name_in_any_order(tmp_path: Path) -> None:
     """A function takes what it asks for; parameters with defaults are its own."""
     loaded = script(
         tmp_path,
-        "async def default(data, vu): ...\nasync def bare(): ...\nasync def own(vu, page=3, *rest, **more): ...\n",
+        "async def default(data, vu): return data, vu\nasync def bare(): return ()\n"
+        "async def own(vu, page=3, *rest, **more): return vu, page\nasync def named(*, vu, data): return vu, data\n"
+        "async def first(vu, /, *, data): return vu, data\nasync def behind(page=3, vu=None): return page, vu\n",
     )
-    assert loaded.function("default").arguments(vu="v", data="d") == ("d", "v")
-    assert loaded.function("bare").arguments(vu="v", data="d") == ()
-    assert loaded.function("own").arguments(vu="v", data="d") == ("v",)
+    assert call(loaded, "default") == ("d", "v")
+    assert call(loaded, "bare") == ()
+    assert call(loaded, "own") == ("v", 3)
+    assert call(loaded, "named") == ("v", "d")
+    assert call(loaded, "first") == ("v", "d")
+    assert call(loaded, "behind") == (3, "v")
 
 
 def test_hooks_that_are_not_there(tmp_path: Path) -> None:

@@ -6,12 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
 
-from ciload.ci.identity import fingerprint, identify_ci, identify_git
 from ciload.engine.aggregator import RunOutcome, TimelinePoint
 from ciload.engine.health import Health
 from ciload.errors import CiloadError
@@ -21,16 +18,18 @@ from ciload.options.plan import Plan
 from ciload.options.scenarios import ConstantArrivalRate, RampingArrivalRate
 from ciload.result.build import Facts
 from ciload.result.document import Failure, Fingerprint, Generator, Load, ScenarioResult, TimelineRow, WorkerResult
+from ciload.runner.identity import Identity
 from ciload.secrets import without_secrets
 
 
-def facts_of_run(path: Path, environment: Mapping[str, str], plan: Plan, outcome: RunOutcome) -> Facts:
+def facts_of_run(identity: Identity, plan: Plan, outcome: RunOutcome) -> Facts:
     warmup = outcome.warmup
     return _facts(
-        path,
-        environment,
+        identity,
         options=_public(plan.options),
         allow_script_errors=plan.options.allow_script_errors,
+        allow_empty=plan.options.allow_empty,
+        ended_early=outcome.ended_early,
         scenarios=[_scenario(name, plan, outcome) for name in plan.scenarios],
         thresholds=plan.thresholds,
         windows=outcome.windows,
@@ -42,6 +41,10 @@ def facts_of_run(path: Path, environment: Mapping[str, str], plan: Plan, outcome
             teardown_s=outcome.teardown_s,
             iterations=_total(outcome.snapshot, "iterations"),
             iterations_interrupted=outcome.interrupted,
+            vus_not_started=outcome.not_started,
+            requests_unanswered=outcome.unanswered.outlived,
+            longest_unanswered_s=outcome.unanswered.longest_s,
+            requests_cut_off=outcome.unanswered.cut,
             setup_requests=_total(outcome.aside, "http_reqs"),
             vus_max=max((moment.vus for moment in outcome.timeline), default=0),
             warmup_s=plan.options.warmup,
@@ -51,8 +54,8 @@ def facts_of_run(path: Path, environment: Mapping[str, str], plan: Plan, outcome
         ),
         timeline=_rows(outcome.timeline),
         generator=_generator(outcome.health),
-        warnings=plan.warnings,
-        fingerprint=_fingerprint(path, plan),
+        warnings=[*plan.warnings, *outcome.warnings],
+        fingerprint=_fingerprint(identity, plan),
         blocks=outcome.blocks,
         old_url=without_secrets(plan.options.compare_url),
         same_servers=_same_servers(plan.options, outcome),
@@ -68,26 +71,22 @@ def _same_servers(options: Options, outcome: RunOutcome) -> tuple[list[str], boo
     return sorted(new & old), bool(old) and old <= new
 
 
-def _fingerprint(path: Path, plan: Plan | None = None) -> Fingerprint:
+def _fingerprint(identity: Identity, plan: Plan | None = None) -> Fingerprint:
     name, target, load = "", "", list[object]()
     if plan is not None:
         options, scenarios = plan.options, plan.scenarios.values()
         name, target = options.name, options.target or urlsplit(options.base_url).hostname or ""
         load = [options.warmup, options.min_iteration_duration, bool(options.compare_url)]
         load += [each.model_dump(mode="json") for each in scenarios]
-    machine = fingerprint()
+    machine = identity.machine
     return Fingerprint(
-        scenario=f"name:{name}" if name else f"sha256:{_sha256(path)}",
+        scenario=f"name:{name}" if name else f"sha256:{identity.script_sha256}",
         load=sha256(json.dumps(load, sort_keys=True).encode()).hexdigest()[:16],
         target=target,
         # Without the kernel's version: hosted runners change it every few days.
         runner=f"{machine.os.partition(' ')[0]} {machine.machine}, {machine.cpu}, {machine.cores} cores",
         ciload=machine.ciload.partition(".")[0],
     )
-
-
-def _sha256(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _total(snapshot: Snapshot, name: str, tags: Mapping[str, str] | None = None) -> int:
@@ -116,13 +115,11 @@ def _scenario(name: str, plan: Plan, outcome: RunOutcome) -> ScenarioResult:
     return ScenarioResult(**facts)
 
 
-def facts_of_failure(path: Path, environment: Mapping[str, str], error: CiloadError) -> Facts:
+def facts_of_failure(identity: Identity, error: CiloadError) -> Facts:
     """The facts of a run that ended before it had a load."""
     return _facts(
-        path,
-        environment,
+        identity,
         options={},
-        allow_script_errors=False,
         scenarios=[],
         thresholds=[],
         stops=[Failure(code=error.exit_code, reason=str(error))],
@@ -132,18 +129,18 @@ def facts_of_failure(path: Path, environment: Mapping[str, str], error: CiloadEr
         ),
         timeline=[],
         generator=_generator(Health()),
-        fingerprint=_fingerprint(path),
+        fingerprint=_fingerprint(identity),
     )  # fmt: skip
 
 
-def _facts(path: Path, environment: Mapping[str, str], **rest: Any) -> Facts:
+def _facts(identity: Identity, **rest: Any) -> Facts:
     return Facts(
-        run_id=uuid4().hex,
-        name=str(path),
-        script_sha256=_sha256(path),
-        git=identify_git(environment, Path.cwd()),
-        ci=identify_ci(environment),
-        environment=fingerprint(),
+        run_id=identity.run_id,
+        name=str(identity.script),
+        script_sha256=identity.script_sha256,
+        git=identity.git,
+        ci=identity.ci,
+        environment=identity.machine,
         **rest,
     )
 

@@ -1,17 +1,15 @@
-"""What `ciload run` does about baselines: read before the load, compare after it, confirm, keep."""
+"""The gates of one run: the baseline is read before the load; then compare, confirm, keep."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ciload.errors import BaselineError
-from ciload.options.model import Options
 from ciload.result.comparison import Comparison, GateVerdict
 from ciload.result.document import RunResult
-from ciload.result.judgement import with_comparisons
 from ciload.secrets import without_secrets
 from ciload.text import one_line
 
@@ -22,47 +20,73 @@ ARTIFACT = "artifact:"
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """The gates that the options ask for; `history` is what the baseline held before the load."""
+class GateSettings:
+    """What is asked of the gates; the names are those of the options."""
 
-    options: Options
+    baseline: str = ""
+    save_baseline: str = ""
+    compare_url: str = ""
+    confirm: int = 0
+    false_alarm: float = 0.01
+    tolerance: float = 0.10
+
+    @property
+    def against_history(self) -> bool:
+        return bool(self.baseline or self.save_baseline)
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """The gates that are asked for; `history` is what the baseline held before the load."""
+
+    settings: GateSettings
     history: Baseline | None = None
 
     @classmethod
-    def open(cls, options: Options, environment: Mapping[str, str]) -> Gate:
+    def open(cls, settings: GateSettings, fetch_artifact: Callable[[str], bytes | None]) -> Gates:
         """See to it that everything is there before a load is made.
+
+        Args:
+            settings: what is asked for.
+            fetch_artifact: gets what `artifact:NAME` stands for; None if there is none.
 
         Raises:
             BaselineError: the baseline cannot be read, or the new one could not be written.
         """
-        if not (options.baseline or options.save_baseline):
-            return cls(options)
-        from ciload.gate.store import check_writable, read_baseline  # late: most runs need none of it
+        if not settings.against_history:
+            return cls(settings)
+        from ciload.gate.store import check_writable, parse_baseline, read_baseline  # late: most need none
 
-        if options.save_baseline:
-            check_writable(Path(options.save_baseline))
-            kept = read_baseline(options.save_baseline)
-        # Who saves without comparing compares with what is saved: a regression must not become the level of its own.
-        return cls(options, _read(options.baseline, environment) if options.baseline else kept)
+        kept = None
+        if settings.save_baseline:
+            check_writable(Path(settings.save_baseline))
+            kept = read_baseline(settings.save_baseline)
+        if not settings.baseline:
+            # Who saves without comparing compares with what is saved: a regression must not become a level of its own.
+            return cls(settings, kept)
+        if not settings.baseline.startswith(ARTIFACT):
+            return cls(settings, read_baseline(settings.baseline))
+        data = fetch_artifact(settings.baseline)
+        return cls(settings, None if data is None else parse_baseline(data, one_line(settings.baseline)))
 
     def compare(self, results: Sequence[RunResult]) -> list[Comparison]:
         """What the gates say of a run (the first) and its confirmation reruns."""
-        options, comparisons = self.options, []
-        if not (options.baseline or options.save_baseline or options.compare_url):
+        settings, comparisons = self.settings, []
+        if not (settings.against_history or settings.compare_url):
             return []
         from ciload.gate.alarms import Terms, compare_results_with_history, compare_side_by_side
 
-        terms = Terms(options.false_alarm, options.tolerance)
-        if options.compare_url:
+        terms = Terms(settings.false_alarm, settings.tolerance)
+        if settings.compare_url:
             comparisons.append(compare_side_by_side(results, terms))
-        if options.baseline or options.save_baseline:
-            against = without_secrets(options.baseline) if options.baseline else options.save_baseline
+        if settings.against_history:
+            against = without_secrets(settings.baseline) if settings.baseline else settings.save_baseline
             comparisons.append(compare_results_with_history(results, self.history, against, terms))
         return comparisons
 
     def wants_confirmation(self, result: RunResult, comparisons: Sequence[Comparison]) -> str:
         """What looks like a regression and should be looked at again; "" if nothing does, or nobody wants to know."""
-        if not (self.options.confirm and comparisons):
+        if not (self.settings.confirm and comparisons):
             return ""
         from ciload.gate.alarms import suspects
         from ciload.gate.stored_run import UnusableRunError, generator_faults, stored_run
@@ -75,13 +99,6 @@ class Gate:
         found = [each for comparison in comparisons for each in suspects(comparison)]
         return f"{found[0].label} {found[0].metric} {found[0].changed}" if found else ""
 
-    def judged(self, result: RunResult, comparisons: Sequence[Comparison]) -> RunResult:
-        """The result with what the gates found, and the verdict that follows."""
-        verdict = with_comparisons(
-            result.verdict, comparisons, self.options.on_missing_baseline, self.options.on_inconclusive
-        )
-        return result.model_copy(update={"comparisons": list(comparisons), "verdict": verdict})
-
     def keep(self, result: RunResult) -> str:
         """Add the run to the file that is to hold it; answers what became of it, "" if it was not to be kept.
 
@@ -91,7 +108,7 @@ class Gate:
         Raises:
             BaselineError: it could not be added; the file is as it was.
         """
-        place = self.options.save_baseline
+        place = self.settings.save_baseline
         if not place:
             return ""
         from ciload.gate.alarms import Terms, compare_with_history, mark
@@ -104,11 +121,11 @@ class Gate:
             run = stored_run(result)
         except UnusableRunError as error:
             raise BaselineError(f"--save-baseline: this run cannot be kept: {error}") from None
-        terms = Terms(self.options.false_alarm, self.options.tolerance)
+        terms = Terms(self.settings.false_alarm, self.settings.tolerance)
 
         def add(baseline: Baseline) -> Baseline:
             nonlocal run
-            if self.history is not None and self.options.baseline.startswith(ARTIFACT):
+            if self.history is not None and self.settings.baseline.startswith(ARTIFACT):
                 # The next artifact takes its place: without what is in this one, no history would ever grow.
                 baseline = merge(baseline, self.history)
             compared = list(result.comparisons)
@@ -126,14 +143,3 @@ class Gate:
         if run.tainted:
             return f"saved in {place}, but not as a measure for later runs: {run.tainted[0]}"
         return f"saved in {place}"
-
-
-def _read(place: str, environment: Mapping[str, str]) -> Baseline | None:
-    from ciload.gate.store import parse_baseline, read_baseline
-
-    if not place.startswith(ARTIFACT):
-        return read_baseline(place)
-    from ciload.ci.artifacts import fetch
-
-    data = fetch(place, environment)
-    return None if data is None else parse_baseline(data, one_line(place, 200))

@@ -1,0 +1,58 @@
+"""The command line's side of a run: where its words go."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import Literal, NoReturn
+
+from ciload.ci.workflow_commands import Bracket
+from ciload.cli.command import say, show, wants_color
+from ciload.cli.progress import progress_for
+from ciload.engine.aggregator import Observer
+from ciload.options.plan import Plan
+from ciload.reports.console import console_summary
+from ciload.result.document import RunResult
+from ciload.runner.interface import Level
+from ciload.script.loader import Script
+
+
+class Terminal:
+    """The output on stdout, everything else on stderr; the CI's commands when all is over."""
+
+    def __init__(self, bracket: Bracket) -> None:
+        self._bracket = bracket
+        self._quiet = False
+
+    def planned(self, plan: Plan) -> None:
+        self._quiet = plan.options.quiet
+
+    def progress(self, plan: Plan, script: Script) -> AbstractContextManager[Observer]:
+        return progress_for(plan, script)
+
+    def say(self, text: str, level: Level = "info") -> None:
+        if level != "info" or not self._quiet:
+            say(text if level == "info" else f"{level}: {text}")
+
+    def show_result(self, result: RunResult, files: Sequence[Path]) -> None:
+        if not self._quiet:
+            show(console_summary(result, list(files), color=wants_color()))
+
+    def write(self, stream: Literal["stdout", "stderr"], text: str) -> None:
+        if stream == "stdout":
+            show(text)
+        else:
+            sys.stderr.write(text)
+
+    def give_commands(self, lines: Sequence[str]) -> None:
+        self._bracket.later(lines)
+
+    def leave(self, exit_code: int) -> NoReturn:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(AttributeError, OSError, ValueError):
+                stream.flush()
+        self._bracket.close()
+        os._exit(exit_code)

@@ -1,0 +1,139 @@
+"""Before the load: load the script, make the plan, open the gates, claim the folder, wait for the target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from ciload.engine.control import Control
+from ciload.errors import CiloadError, UsageError
+from ciload.gate.gates import Gates, GateSettings
+from ciload.metrics.registry import Registry
+from ciload.options.model import Options
+from ciload.options.plan import Plan, make_plan
+from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
+from ciload.runner.identity import Identity, identify
+from ciload.runner.interface import Interface
+from ciload.runner.ready import wait_until_ready
+from ciload.runner.report_files import claim_folder, remove_reports
+from ciload.runner.signals import InterruptedRunError
+from ciload.script.loader import Script, load_script
+from ciload.secrets import without_secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody asks for. `environment` is that of the options and the CI; a script sees `os.environ`."""
+
+    script: Path
+    flags: Mapping[str, Any]
+    environment: Mapping[str, str]
+    config: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a load needs, and what is known of the run before it."""
+
+    request: Request
+    identity: Identity
+    script: Script
+    plan: Plan
+    registry: Registry
+    gates: Gates
+    folder: Path
+
+
+class PreparationFailedError(Exception):
+    """There will be no load. `error` is for the user; the rest is for the reports that say so."""
+
+    def __init__(self, error: CiloadError, identity: Identity, out_dir: str, *, comment: bool) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.identity = identity
+        self.out_dir = out_dir
+        self.comment = comment
+
+
+def prepare(request: Request, control: Control, interface: Interface) -> Prepared:
+    """Everything that can go wrong before the load does so here.
+
+    Raises:
+        UsageError: nothing can be reported, since there is no script, or no place for reports.
+        PreparationFailedError: anything else.
+    """
+    registry = Registry()
+    sources = [from_flags(request.flags), from_environment(request.environment)]
+    # Before anything can go wrong: whatever happens, no earlier run's green report is left for CI to pick up.
+    remove_reports(_out_dir(sources))
+    identity = identify(request.script, request.environment)
+    try:
+        script, plan = load(request, sources, registry, control)
+        interface.planned(plan)
+        folder = claim_folder(plan.options.out_dir)
+        gates = Gates.open(gate_settings(plan.options), lambda place: _fetch(place, request.environment))
+        _wait(plan.options, interface)
+    except UsageError:
+        raise
+    except KeyboardInterrupt:
+        assert control.stop is not None
+        error: CiloadError = InterruptedRunError(control.stop.reason)
+    except CiloadError as found:
+        error = found
+    else:
+        return Prepared(request, identity, script, plan, registry, gates, folder)
+    raise PreparationFailedError(error, identity, _out_dir(sources), comment=_wants_comment(sources)) from error
+
+
+def load(request: Request, sources: list[Source], registry: Registry, control: Control) -> tuple[Script, Plan]:
+    """Run the script's top level and make the plan; `sources`, flags and environment, gets what else there is."""
+    file_source = from_file(request.config)
+    try:
+        script = load_script(request.script, registry)
+    except CiloadError:
+        if control.stop is not None:  # a signal's KeyboardInterrupt, whatever the script has made of it
+            raise InterruptedRunError(control.stop.reason) from None
+        raise
+    sources += [from_script(script.options, script.path, script.lines), file_source]
+    return script, make_plan(sources, registry.metrics, script.complaint_about)
+
+
+def gate_settings(options: Options) -> GateSettings:
+    return GateSettings(
+        baseline=options.baseline,
+        save_baseline=options.save_baseline,
+        compare_url=options.compare_url,
+        confirm=options.confirm,
+        false_alarm=options.false_alarm,
+        tolerance=options.tolerance,
+    )
+
+
+def _fetch(place: str, environment: Mapping[str, str]) -> bytes | None:
+    from ciload.ci.artifacts import fetch  # late: few baselines are artifacts
+
+    return fetch(place, environment)
+
+
+def _wait(options: Options, interface: Interface) -> None:
+    if options.wait_for:
+        interface.say(f"waiting for {without_secrets(options.wait_for)} …")
+        verify = not options.insecure_skip_tls_verify
+        anyio.run(wait_until_ready, options.wait_for, options.wait_timeout, verify)
+
+
+def _wants_comment(sources: Sequence[Source]) -> bool:
+    """Whether a comment was asked for, as far as is known when options may be wrong."""
+    named = [source.values["comment"] for source in sources if "comment" in source.values]
+    return bool(named) and str(named[0]).lower() in ("true", "1", "yes", "on")
+
+
+def _out_dir(sources: Sequence[Source]) -> str:
+    """Where reports go, as far as is known before the options are checked."""
+    default = str(Options.model_fields["out_dir"].default)
+    named = (source.values.get("out_dir") for source in sources)
+    return next((each for each in named if isinstance(each, str) and each), default)

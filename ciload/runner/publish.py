@@ -1,0 +1,127 @@
+"""The end of a run: what the script makes of it, the reports, the baseline, and what the CI is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ciload.errors import BaselineError, ExitCode, UsageError
+from ciload.metrics.metric import BUILTIN
+from ciload.metrics.snapshot import Snapshot
+from ciload.result.build import build_result
+from ciload.result.document import Failure, RunResult
+from ciload.result.judgement import Evidence
+from ciload.result.judgement import judge as judge_evidence
+from ciload.runner.facts import facts_of_failure
+from ciload.runner.interface import Interface
+from ciload.runner.prepare import PreparationFailedError, Prepared
+from ciload.runner.report_files import COMMENT, REPORTS, claim_folder, write_report
+from ciload.runner.summary_hook import CustomOutputs, call_summary_hook
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that is over. `exit_code` is not always the verdict's: saving the baseline comes after it."""
+
+    result: RunResult
+    files: Sequence[Path]
+    exit_code: int
+
+
+def save_result(prepared: Prepared, result: RunResult) -> None:
+    """What was measured, on disk before anything else can go wrong. If it cannot be, the end says so."""
+    with suppress(UsageError):
+        write_report(prepared.folder / "result.json", result.to_json())
+
+
+def publish(prepared: Prepared, result: RunResult, evidence: Evidence, interface: Interface) -> Finished:
+    """Let the script see the result, write and show it, keep it, and hand it to the CI."""
+
+    def without_hook(failure: Failure) -> int:
+        return _publish(prepared, result, evidence, CustomOutputs(failure=failure), interface).exit_code
+
+    custom = call_summary_hook(
+        prepared.script, result, prepared.registry, lambda failure: interface.leave(without_hook(failure))
+    )
+    return _publish(prepared, result, evidence, custom, interface)
+
+
+def _publish(
+    prepared: Prepared, result: RunResult, evidence: Evidence, custom: CustomOutputs, interface: Interface
+) -> Finished:
+    if custom.failure is not None:
+        evidence = replace(evidence, stops=[*evidence.stops, custom.failure])
+        result = result.model_copy(update={"verdict": judge_evidence(evidence)})
+    files, exit_code = _write_reports(prepared.folder, result, interface)
+    exit_code = result.verdict.exit_code or exit_code
+    for stream, text in custom.printed.items():
+        interface.write(stream, text)
+    if "stdout" not in custom.printed:
+        interface.show_result(result, files)
+    if custom.files:
+        interface.say(f"handle_summary() wrote {', '.join(map(str, custom.files))}")
+    try:
+        if kept := prepared.gates.keep(result):
+            interface.say(kept)
+    except BaselineError as error:
+        interface.say(str(error), "error")
+        exit_code = exit_code or error.exit_code
+    comment = prepared.plan.options.comment
+    environment = prepared.request.environment
+    exit_code = _give_to_ci(result, files, prepared.folder, environment, interface, exit_code, comment=comment)
+    return Finished(result, files, exit_code)
+
+
+def publish_failure(failed: PreparationFailedError, environment: Mapping[str, str], interface: Interface) -> None:
+    """Reports of a run that has had no load.
+
+    Raises:
+        UsageError: there is no place for them.
+    """
+    folder = claim_folder(failed.out_dir)
+    result, _ = build_result(Snapshot(dict(BUILTIN)), facts_of_failure(failed.identity, failed.error))
+    files, _ = _write_reports(folder, result, interface)
+    _give_to_ci(result, files, folder, environment, interface, failed.error.exit_code, comment=failed.comment)
+
+
+def _write_reports(folder: Path, result: RunResult, interface: Interface) -> tuple[list[Path], int]:
+    """Every report that can be written, and the exit code if one cannot."""
+    files, exit_code = [], ExitCode.PASSED
+    for name, report in REPORTS.items():
+        try:
+            files.append(write_report(folder / name, report.render(result)))
+        except UsageError as error:
+            interface.say(str(error), "error")
+            exit_code = error.exit_code
+    return files, exit_code
+
+
+def _give_to_ci(
+    result: RunResult,
+    files: Sequence[Path],
+    folder: Path,
+    environment: Mapping[str, str],
+    interface: Interface,
+    exit_code: int,
+    *,
+    comment: bool,
+) -> int:
+    """Answers the exit code, which an unwritten comment changes."""
+    if result.ci.provider not in ("github", "gitlab") and not comment:
+        return exit_code
+    from ciload.ci.publish import publish as publish_in_ci  # late: at a terminal nobody needs it
+
+    write_comment: Callable[[str], Path] = lambda body: write_report(folder / COMMENT, body)  # noqa: E731
+    try:
+        published = publish_in_ci(
+            result, files, folder, environment, write_comment if comment else None, exit_code=exit_code
+        )
+    except UsageError as error:
+        interface.say(str(error), "error")
+        return exit_code or error.exit_code
+    for line in published.said:
+        interface.say(line.removeprefix("warning: "), "warning" if line.startswith("warning: ") else "info")
+    interface.give_commands(published.commands)
+    return exit_code

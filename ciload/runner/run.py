@@ -1,0 +1,47 @@
+"""One run: prepare, execute, judge, publish."""
+
+from __future__ import annotations
+
+from ciload.engine.aggregator import RunOutcome
+from ciload.engine.control import Control
+from ciload.errors import CiloadError
+from ciload.runner.execute import Execution
+from ciload.runner.interface import Interface
+from ciload.runner.judge import judge, result_of
+from ciload.runner.prepare import PreparationFailedError, Prepared, Request, prepare
+from ciload.runner.publish import Finished, publish, publish_failure, save_result
+from ciload.runner.signals import Signals
+
+
+def run(request: Request, interface: Interface) -> Finished:
+    """Do the run; every outcome of it is in the result, and on disk.
+
+    Raises:
+        CiloadError: there was no load. Unless it was a UsageError, reports say so.
+    """
+    with Signals(Control(), lambda text: interface.say(text, "error")) as signals:
+        try:
+            prepared = prepare(request, signals.control, interface)
+        except PreparationFailedError as failed:
+            signals.load_ended()
+            publish_failure(failed, request.environment, interface)
+            error: CiloadError = failed.error
+            raise error from None
+
+        def finish(outcome: RunOutcome) -> Finished:
+            result, evidence = result_of(prepared, outcome)
+            save_result(prepared, result)
+            result, evidence = judge(prepared, result, evidence, signals, interface)
+            return publish(prepared, result, evidence, interface)
+
+        execution = Execution(
+            prepared.plan, prepared.script, prepared.registry, signals, interface,
+            lambda outcome: finish(outcome).exit_code,
+        )  # fmt: skip
+        finished = finish(execution.run())
+        if execution.abandoned:
+            interface.leave(finished.exit_code)
+        return finished
+
+
+__all__ = ["Finished", "Interface", "Prepared", "Request", "run"]
