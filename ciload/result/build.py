@@ -34,6 +34,7 @@ from ciload.result.document import (
     ThresholdOutcome,
     ThresholdResult,
     TimelineRow,
+    escape_surrogates,
 )
 from ciload.result.judgement import Evidence, judge
 from ciload.result.thresholds import Threshold, measure
@@ -128,18 +129,10 @@ def build_result(snapshot: Snapshot, facts: Facts) -> tuple[RunResult, Evidence]
 def writable(result: RunResult) -> RunResult:
     """The result with text that can be written: names and tags of a script may hold half a character."""
     try:
-        result.to_json()
+        result.model_dump_json()
     except PydanticSerializationError:
-        return RunResult.model_validate(_whole(result.model_dump(by_alias=True)))
+        return RunResult.model_validate(escape_surrogates(result.model_dump(by_alias=True)))
     return result
-
-
-def _whole(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {_whole(key): _whole(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_whole(each) for each in value]
-    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
 
 
 def distribution(sink: TrendSink, *, encode: bool = True) -> Distribution | None:

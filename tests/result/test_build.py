@@ -106,3 +106,10 @@ def test_more_virtual_users_are_advised_only_where_they_help() -> None:
         [said] = [each for each in result.verdict.warnings if "46 of 56 starts" in each]
         assert "did not take place before the load ended" in said
         assert "max_vus" not in said
+
+
+def test_a_verdict_may_quote_half_a_character() -> None:
+    """As in the place of a script whose name is not UTF-8; the result is written, and can be read again."""
+    whole = built([])
+    quoting = whole.model_copy(update={"verdict": whole.verdict.model_copy(update={"warnings": ["x\udcff.py:3"]})})
+    assert RunResult.model_validate_json(quoting.to_json()).verdict.warnings == [r"x\udcff.py:3"]
