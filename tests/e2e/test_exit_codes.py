@@ -249,7 +249,7 @@ def test_a_target_that_is_never_ready(ciload: Ciload) -> None:
 
 def test_a_bug_in_ciload_shows_its_traceback(ciload: Ciload) -> None:
     """1, and never 0: here something is broken that no user could break."""
-    script = "import ciload.cli.session as s\ndef broken(*_): raise RuntimeError('a bug')\ns.build_result = broken\n"
+    script = "import ciload.runner.judge as s\ndef broken(*_): raise RuntimeError('a bug')\ns.build_result = broken\n"
     run = ciload.run(script + OK)
     assert run.code == 1
     assert "RuntimeError: a bug" in run.stderr
