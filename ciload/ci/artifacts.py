@@ -18,7 +18,7 @@ from ciload.ci.forge import ApiError, ForgeApi, dig
 from ciload.ci.github_comments import github_api, read_event, repository_of
 from ciload.ci.gitlab import gitlab_api, target_project
 from ciload.errors import BaselineError
-from ciload.reports.plain import one_line
+from ciload.text import one_line
 
 PREFIX = "artifact:"
 DEFAULT_PATH = "ciload-baseline.json"
@@ -146,7 +146,7 @@ def _content(unpacked: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     if member.compress_type not in COMPRESSIONS:
         raise ArchiveError("the artifact is packed in a way that GitHub does not pack")
     with unpacked.open(member) as file:
-        data = file.read(MOST_BYTES + 1)  # not what the archive says of it: that may be a lie
+        data = file.read(MOST_BYTES + 1)  # the size that the archive states is untrusted
     if len(data) > min(MOST_BYTES, MOST_RATIO * max(member.compress_size, 1024)):
         raise ArchiveError(f"the artifact's JSON file is too large: more than {MOST_BYTES >> 20} MiB, or than it packs")
     return data

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
-from ciload.reports.plain import one_line
 from ciload.secrets import without_secrets
+from ciload.text import one_line
 
 if TYPE_CHECKING:
     import httpx
@@ -106,7 +106,7 @@ class ForgeApi:
         Raises:
             ApiError: it cannot be had, or is too large.
         """
-        return self._retried("GET", path, None, most_bytes, elsewhere=True)[0]
+        return self._retry("GET", path, None, most_bytes, elsewhere=True)[0]
 
     def pause(self, error: ApiError) -> bool:
         """Wait before another attempt; False when none is to be made. All that one API is asked shares the few."""
@@ -122,7 +122,7 @@ class ForgeApi:
     def _answer(self, method: str, path: str, body: object) -> Answer:
         import json
 
-        data, reply = self._retried(method, path, body, MOST_BYTES, elsewhere=False)
+        data, reply = self._retry(method, path, body, MOST_BYTES, elsewhere=False)
         following = reply.links.get("next", {}).get("url")
         try:
             # None of the lists is of anything but objects; what else comes is found out where it is used.
@@ -130,17 +130,17 @@ class ForgeApi:
         except (ValueError, RecursionError):
             raise ApiError(f"{_shown(path)}: the answer is no JSON") from None
 
-    def _retried(
+    def _retry(
         self, method: str, path: str, body: object, most_bytes: int, *, elsewhere: bool
     ) -> tuple[bytes, httpx.Response]:
         while True:
             try:
-                return self._followed(method, path, body, most_bytes, elsewhere=elsewhere)
+                return self._follow(method, path, body, most_bytes, elsewhere=elsewhere)
             except ApiError as error:
                 if method not in SAFE or not self.pause(error):
                     raise
 
-    def _followed(
+    def _follow(
         self, method: str, path: str, body: object, most_bytes: int, *, elsewhere: bool
     ) -> tuple[bytes, httpx.Response]:
         url = path if "://" in path else self._base + path

@@ -14,10 +14,10 @@ from ciload.ci.workflow_commands import workflow_command
 from ciload.reports.comparison import ORDER, by_importance, describe_metric
 from ciload.reports.format import format_digits
 from ciload.reports.markdown import summary_within
-from ciload.reports.plain import one_line
 from ciload.reports.values import PLACE, explain_threshold
 from ciload.result.comparison import GateVerdict
 from ciload.result.document import RunResult
+from ciload.text import one_line
 
 SUMMARY_BYTES = (1 << 20) - 1024  # GitHub drops a step's summaries as a whole when they are larger than 1 MiB
 MOST_ANNOTATIONS = 9  # of a level; GitHub shows ten of a step

@@ -76,7 +76,7 @@ def post_comment(environment: Mapping[str, str], marker: str, body: str) -> Post
 
 
 def find_pull_request(api: ForgeApi, repository: str, environment: Mapping[str, str]) -> int | None:
-    """The number of the pull request whose code was run. What the run itself says of that is not believed."""
+    """The number of the pull request whose code was run. What the run says of that is untrusted."""
     event, name = read_event(environment), environment.get("GITHUB_EVENT_NAME")
     number = None
     if name == "workflow_run":

@@ -64,7 +64,8 @@ def _git(folder: Path, *arguments: str) -> str | None:
         done = subprocess.run(  # noqa: S603  # fixed arguments
             ["git", "-C", str(folder), *arguments],  # noqa: S607  # whichever git the user has
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",  # as in the environment; a branch may have any bytes for its name
             timeout=GIT_TIMEOUT_S,
             check=True,
         )

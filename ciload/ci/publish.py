@@ -66,12 +66,12 @@ def publish(
     if provider == GITHUB:
         published.commands += annotate(result, environment)
         outputs = outputs_of(result, exit_code, folder, files, environment)
-        published.said += _written("GITHUB_STEP_SUMMARY", lambda: append_summary(result, folder, environment))
-        published.said += _written("GITHUB_OUTPUT", lambda: append_outputs(outputs, environment))
+        published.said += _write_or_warn("GITHUB_STEP_SUMMARY", lambda: append_summary(result, folder, environment))
+        published.said += _write_or_warn("GITHUB_OUTPUT", lambda: append_outputs(outputs, environment))
     return published
 
 
-def _written(variable: str, write: Callable[[], str | None]) -> list[str]:
+def _write_or_warn(variable: str, write: Callable[[], str | None]) -> list[str]:
     try:
         said = write()
     except KeyError:

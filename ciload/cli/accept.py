@@ -1,26 +1,92 @@
-"""`ciload accept`: what it is for. What is done about it stands in `history.py`."""
+"""`ciload accept`: the runs that raised the latest alarms become a new level."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import getpass
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
-import typer
+from ciload.cli.baseline import LONGEST_REASON, change_file, describe_level, kind_title, run_table
+from ciload.cli.command import exit_code_of, show_parts
+from ciload.errors import ExitCode, UsageError
+from ciload.gate import levels
+from ciload.gate.document import Baseline, StoredRun
+from ciload.reports.terminal import Printable, line
+from ciload.text import one_line
+
+USERS = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_USER_ID")
 
 
-def accept(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The baseline file.")],
-    reason: Annotated[str, typer.Option(help="Why the new level is right; kept in the file.")],
-    by: Annotated[str, typer.Option(help="Who accepts; default: the user of the CI job, of git, or the login.")] = "",
-    run: Annotated[str, typer.Option(metavar="RUN_ID", help="Accept from this run on; its first characters do.")] = "",
-) -> None:
-    """Accept that the service has become slower or faster.
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What has been accepted: the runs, by whom and why, and what the file holds now."""
 
-    The runs that raised the latest alarms become a new level, which later
-    runs are compared with. Without --run, those of every kind in the file.
+    runs: Sequence[StoredRun]
+    by: str
+    reason: str
+    baseline: Baseline
 
-    Exit codes: 0 accepted, 2 nothing to accept, 97 a broken baseline.
+
+def accept_command(file: str, reason: str, by: str, run: str) -> int:
+    """Accept, and print which runs, and how far the level moved."""
+
+    def act() -> int:
+        show_parts(_describe(accept_alarms(file, reason, by, run), file))
+        return ExitCode.PASSED
+
+    return exit_code_of(act)
+
+
+def accept_alarms(file: str, reason: str, by: str, run: str) -> Accepted:
+    """Accept the latest alarms in a baseline file; with `run`, those from that run on.
+
+    Raises:
+        UsageError: no reason, nobody who gives it, or nothing to accept.
+        BaselineError: the file is broken, or cannot be written.
     """
-    from ciload.cli.command import exit_code_of, show_parts  # late: `--version` and `--help` need none of it
-    from ciload.cli.history import accepted
+    reason, who = reason.strip(), (by.strip() or _user())[:LONGEST_REASON]
+    if not 0 < len(reason) <= LONGEST_REASON:
+        raise UsageError(f"--reason: say why, in up to {LONGEST_REASON} characters; later readers will want to know")
+    runs: list[StoredRun] = []
 
-    raise typer.Exit(exit_code_of(lambda: show_parts(accepted(file, reason, by, run))))
+    def change(baseline: Baseline) -> Baseline:
+        changed, taken = levels.accept(baseline, by=who, reason=reason, at=datetime.now(UTC), run_id=run or None)
+        runs.extend(taken)
+        return changed
+
+    baseline = change_file(file, change)
+    return Accepted(runs, who, reason, baseline)
+
+
+def _user() -> str:
+    for variable in USERS:
+        if name := os.environ.get(variable, "").strip():
+            return name
+    try:
+        git = subprocess.run(
+            ["git", "config", "user.name"],  # noqa: S607
+            capture_output=True, text=True, errors="replace", timeout=5, check=False,
+        )  # fmt: skip
+        if name := git.stdout.strip():
+            return name
+    except (OSError, subprocess.SubprocessError):
+        pass
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container whose user has no name
+        raise UsageError("who accepts this? give --by NAME") from None
+
+
+def _describe(accepted: Accepted, file: str) -> Iterator[Printable]:
+    yield ""
+    yield line(f"  accepted by {one_line(accepted.by)}: {one_line(accepted.reason, LONGEST_REASON)}", "bold")
+    for kind in levels.kinds(accepted.baseline):
+        if mine := [each for each in accepted.runs if each.fingerprint == kind]:
+            yield from kind_title(kind)
+            yield run_table(mine, {}, ())
+            yield from describe_level(levels.levels(accepted.baseline, kind))
+    yield ""
+    yield line(f"  From now on runs are compared with this new level. Keep {one_line(file)}, as after a run.")

@@ -1,43 +1,106 @@
-"""`ciload compare`: what it is for. What is done about it stands in `comparing.py`."""
+"""`ciload compare`: a stored result against earlier ones, or against a baseline."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-BASELINE = typer.Option(metavar="FILE|URL", help="Compare with the runs in this baseline.", show_default=False)
-FALSE_ALARM = typer.Option(metavar="SHARE", help="Chance of an alarm in a run that has not changed.")
-TOLERANCE = typer.Option(metavar="SHARE", help="Changes for the worse below this are no regression.")
-ON_MISSING = typer.Option(metavar="fail|warn|pass", help="When there is nothing to compare with.")
-ON_INCONCLUSIVE = typer.Option(metavar="fail|warn|pass", help="When the gate cannot tell.")
+from ciload.ci.workflow_commands import Bracket
+from ciload.cli.command import exit_code_of, say, show, show_parts, wants_color
+from ciload.errors import BaselineError, UsageError
+from ciload.gate.alarms import Terms, compare_side_by_side, compare_with_history
+from ciload.gate.document import Baseline, StoredRun
+from ciload.gate.store import read_baseline
+from ciload.gate.stored_run import UnusableRunError, stored_run
+from ciload.options.values import Share
+from ciload.reports.console_comparison import console_comparisons
+from ciload.reports.difference import describe_difference
+from ciload.result.comparison import Comparison, Reaction
+from ciload.result.document import RunResult
+from ciload.result.judgement import judge_comparisons
+from ciload.result.reader import first_mistake, read_result
+from ciload.secrets import without_secrets
+from ciload.text import one_line
+
+LONGEST_COMPLAINT = 300
 
 
-def compare(
-    files: Annotated[list[Path], typer.Argument(metavar="[OLD.json...] NEW.json", show_default=False)],
-    baseline: Annotated[str | None, BASELINE] = None,
-    false_alarm: Annotated[str, FALSE_ALARM] = "1%",
-    tolerance: Annotated[str, TOLERANCE] = "10%",
-    on_missing_baseline: Annotated[str, ON_MISSING] = "warn",
-    on_inconclusive: Annotated[str, ON_INCONCLUSIVE] = "warn",
-    json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
-) -> None:
-    """Compare a result with earlier ones, or with a baseline.
+class CompareSettings(BaseModel):
+    """The flags that are options of a run as well, with the same limits."""
 
-    Files are the `result.json` of runs. The last one is judged; those before
-    it are the history, of which it takes three or more to know the noise. A
-    run with --compare-url is compared with its old target again as well.
+    model_config = ConfigDict(frozen=True)
 
-    Exit codes:
-      0  no regression                    96  a regression
-      2  wrong usage                      97  no comparison: a file cannot be
-                                              used, or what --on-… fail says
+    false_alarm: Annotated[Share, Field(gt=0, le=0.2)]
+    tolerance: Annotated[Share, Field(ge=0, le=10)]
+    on_missing_baseline: Reaction = "warn"
+    on_inconclusive: Reaction = "warn"
+
+    @property
+    def terms(self) -> Terms:
+        return Terms(self.false_alarm, self.tolerance)
+
+
+def compare_command(files: Sequence[Path], baseline: str | None, settings: Mapping[str, str], *, as_json: bool) -> int:
+    """Judge the last file by the others, or by the baseline, and by its own old target."""
+    bracket = Bracket() if as_json else None  # whoever reads JSON wants nothing else
+    return exit_code_of(lambda: _compare(files, baseline, check_settings(settings), as_json), bracket)
+
+
+def check_settings(given: Mapping[str, str]) -> CompareSettings:
+    """The flags as numbers and words.
+
+    Raises:
+        UsageError: one of them makes no sense.
     """
-    from ciload.cli.comparing import compare_command  # late: `--version` and `--help` need none of it
+    try:
+        return CompareSettings.model_validate(given)
+    except ValidationError as error:
+        flag, _, message = first_mistake(error).partition(": ")
+        raise UsageError(f"--{flag.replace('_', '-')}: {message}") from None
 
-    settings = {
-        "false_alarm": false_alarm, "tolerance": tolerance, "on_missing_baseline": on_missing_baseline,
-        "on_inconclusive": on_inconclusive,
-    }  # fmt: skip
-    raise typer.Exit(compare_command(files, baseline, settings, as_json=json))
+
+def _compare(files: Sequence[Path], baseline: str | None, settings: CompareSettings, as_json: bool) -> int:
+    if baseline is not None and len(files) > 1:
+        raise UsageError("--baseline has the earlier runs: name the new result only")
+    results = [read_result(path) for path in files]
+    *earlier, latest = results
+    comparisons = list(_comparisons(files, results, baseline, settings.terms))
+    if as_json:
+        show(json.dumps([each.model_dump(mode="json") for each in comparisons], indent=1) + "\n")
+    else:
+        if len(earlier) == 1:
+            show_parts(describe_difference(earlier[0], latest, *map(str, files)))
+        show(console_comparisons(comparisons, color=wants_color(), shown=len(earlier) == 1))
+    verdict = judge_comparisons(comparisons, settings.on_missing_baseline, settings.on_inconclusive)
+    for warning in verdict.warnings:
+        say(f"warning: {one_line(warning, LONGEST_COMPLAINT)}")
+    return verdict.exit_code
+
+
+def _comparisons(
+    files: Sequence[Path], results: Sequence[RunResult], baseline: str | None, terms: Terms
+) -> Iterator[Comparison]:
+    *earlier, latest = results
+    new = _to_stored_run(files[-1], latest)
+    if baseline is not None:
+        yield compare_with_history(new, [], read_baseline(baseline), without_secrets(baseline), terms)
+    elif earlier:
+        runs = (_to_stored_run(path, result) for path, result in zip(files, earlier, strict=False))
+        history = Baseline(runs=list({run.run_id: run for run in runs}.values()))  # the same file twice is one run
+        name = str(files[0]) if len(earlier) == 1 else f"{len(earlier)} results"
+        yield compare_with_history(new, [], history, name, terms)
+    elif latest.old_arm is None:
+        raise UsageError("compare with what? name earlier results before the new one, or a --baseline")
+    if latest.old_arm is not None:
+        yield compare_side_by_side([latest], terms)
+
+
+def _to_stored_run(path: Path, result: RunResult) -> StoredRun:
+    try:
+        return stored_run(result)
+    except UnusableRunError as error:
+        raise BaselineError(f"{one_line(str(path))}: {error}") from None

@@ -21,6 +21,7 @@ from ciload.options.scenarios import (
 )
 from ciload.reports.format import format_value
 from ciload.script.loader import Script
+from ciload.text import visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -50,7 +51,7 @@ def progress_for(plan: Plan, script: Script) -> Iterator[Observer]:
         with live:
             yield Display(plan, title, live.update)
         return
-    sys.stderr.write(f"{title}\n")
+    sys.stderr.write(f"{visible(title)}\n")
     yield Lines(plan)
 
 
@@ -167,7 +168,7 @@ class Display(Totals):
         bar = Table.grid(padding=(0, 1))
         share = self.share(elapsed_s)
         bar.add_row(ProgressBar(total=1, completed=share, width=40), f"{share:4.0%}", f"{elapsed_s:.0f}s")
-        return Group(Text(self.title, style="bold"), bar, Text(self.text()))
+        return Group(Text(visible(self.title), style="bold"), bar, Text(self.text()))
 
 
 if TYPE_CHECKING:

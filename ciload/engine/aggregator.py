@@ -92,7 +92,8 @@ class Aggregator:
         self._folding = folding_for(plan)
         self._windows = Windows(plan.thresholds)
         self._watched = [each for each in plan.thresholds if each.abort_on_fail]
-        self._known_s = dict.fromkeys(range(workers), 0.0)  # how far each worker that still runs has reported
+        # How far each worker that still runs has reported; the warm-up lies before 0.
+        self._known_s = dict.fromkeys(range(workers), -plan.options.warmup)
         self._open: dict[int, dict[int, list[SegmentReport]]] = {}  # row → worker → its reports
         self._row = 0  # seconds that are closed
         outcome.health.workers = [WorkerHealth() for _ in range(workers)]
@@ -129,12 +130,14 @@ class Aggregator:
 
     def lose(self, worker: int, why: str) -> None:
         """A worker is gone, and what it measured since its last second with it."""
-        known_s = self._known_s.get(worker, 0.0) + self._plan.options.warmup
+        warmup_s = self._plan.options.warmup
+        known_s = self._known_s.get(worker, -warmup_s) + warmup_s
         self.outcome.health.workers[worker].lost = why
         number = f"worker {worker + 1} of {len(self.outcome.health.workers)}"
         reason = f"no data: {number} {why}; its share of the load is missing after the first {known_s:.0f} s"
+        reason += ", which were warm-up" if known_s <= warmup_s and warmup_s else ""
         self.outcome.note(Stop(ExitCode.THRESHOLDS_FAILED, reason))
-        self.outcome.load_s = max(self.outcome.load_s, known_s - self._plan.options.warmup)
+        self.outcome.load_s = max(self.outcome.load_s, known_s - warmup_s)
         self._leave(worker)
 
     def _leave(self, worker: int) -> None:

@@ -231,7 +231,7 @@ class SegmentLoad:
             await anyio.sleep(max(0.0, due - self.clock()))
             now = self.clock()
             self.watchdog.beat()
-            self.lag.add((now - due) * 1e3)
+            self.lag.add(max(0.0, now - due) * 1e3)  # timers may be early by a clock's grain
             if self.control.stop is not None:
                 load.cancel()
                 self.watchdog.stop_now()

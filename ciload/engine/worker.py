@@ -26,10 +26,12 @@ from ciload.script.event_loop import AbandonedError, CancelledByScriptError, Eve
 from ciload.script.failures import one_line
 from ciload.script.loader import Script, load_script
 from ciload.script.unhandled import Unhandled
+from ciload.streams import secure_streams
 
 
 def main(descriptor: int) -> None:
     """What a worker process runs; `descriptor` is its end of the pipe to the parent."""
+    secure_streams()
     for number in (signal.SIGINT, signal.SIGTERM):  # the parent gets them too, and says what to do about them
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 
@@ -13,9 +14,10 @@ from ciload.gate.document import MOST_ENDPOINTS, Baseline, StoredRun
 from ciload.gate.levels import SHIFT, levels, recent_alarms
 from ciload.gate.metrics import P50, P95, Reading, Readings, Subject, readings
 from ciload.gate.statistics import FEW_RUNS, LEAST_RUNS, TooFewRunsError, against_history
-from ciload.gate.stored_run import generator_faults
-from ciload.gate.verdicts import GateFinding, Terms, doubt, judge, overall, why_open
+from ciload.gate.stored_run import UnusableRunError, generator_faults, stored_run
+from ciload.gate.verdicts import GateFinding, Terms, judge, overall, why_open, withhold
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict, RunReference
+from ciload.result.document import RunResult
 
 ENOUGH_RUNS = 10  # from here on, more runs show hardly smaller changes
 OLD = timedelta(days=30)
@@ -24,6 +26,18 @@ SHORT_COMMIT = 12
 MOST_REASONS = 4
 NOT_BEFORE = "not in the baseline"
 NOT_NOW = "not in this run"
+
+
+def compare_results_with_history(
+    results: Sequence[RunResult], baseline: Baseline | None, against: str, terms: Terms
+) -> Comparison:
+    """A run (the first) and its confirmation reruns, as `compare_with_history` compares them."""
+    try:
+        new, *reruns = [stored_run(each) for each in results]
+    except UnusableRunError as error:
+        reason = f"this run cannot be compared: {error}"
+        return _blank(against, terms).model_copy(update={"verdict": GateVerdict.INCONCLUSIVE, "reason": reason})
+    return compare_with_history(new, reruns, baseline, against, terms)
 
 
 def compare_with_history(
@@ -39,31 +53,19 @@ def compare_with_history(
         terms: what is promised.
     """
     fresh = [new, *(each for each in reruns if not generator_faults(each))]
-    mine = {new.run_id, *(each.run_id for each in reruns)}
-    others = baseline or Baseline()
-    ahead = [run for run in others.runs if run.at > new.at + GRACE and run.run_id not in mine]
-    # A clock that was wrong once must not decide for good which run is the latest.
-    past = [run for run in others.runs if run.run_id not in mine and run not in ahead]
-    others = others.model_copy(update={"runs": past})
-    used = [level for level in levels(others, new.fingerprint) if level]
-    runs = list(chain.from_iterable(used))
-    blank = Comparison(
-        gate="history", against=against, verdict=GateVerdict.MISSING, false_alarm=terms.false_alarm,
-        tolerance=terms.tolerance, fresh=len(fresh),
-    )  # fmt: skip
-    ids = {run.run_id for run in runs}
-    ignored = Counter(why for run in others.runs if run.run_id not in ids and (why := _why_not(run, new)))
+    selection = _select(baseline or Baseline(), new, reruns)
+    runs = selection.runs
+    blank = _blank(against, terms, len(fresh))
     if not runs:
-        return blank.model_copy(update={"reason": _nothing(baseline, ignored, against)})
-    found = find([[readings(run) for run in level] for level in used], [readings(run) for run in fresh])
-    metrics = judge(found, terms, _remedy(len(runs)))
+        return blank.model_copy(update={"reason": _why_missing(baseline, selection.unusable, against)})
+    old = [[readings(run) for run in level] for level in selection.levels]
+    metrics = judge(find(old, [readings(run) for run in fresh]), terms, _remedy(len(runs)))
     if new.tainted:
-        believed = set() if generator_faults(new) else {GateVerdict.REGRESSION}
-        metrics = doubt(
-            metrics, f"this run is no good measure: {[*generator_faults(new), *new.tainted][0]}", believed=believed
-        )
+        faults = generator_faults(new)
+        kept = set() if faults else {GateVerdict.REGRESSION}
+        metrics = withhold(metrics, f"this run is no good measure: {[*faults, *new.tainted][0]}", keep=kept)
     verdict = overall(metrics)
-    mean_old, mean_new, contributions = attribution(used[-1], fresh)
+    mean_old, mean_new, contributions = attribution(selection.levels[-1], fresh)
     return blank.model_copy(
         update={
             "verdict": verdict,
@@ -74,15 +76,47 @@ def compare_with_history(
             "mean_new": mean_new,
             "contributions": contributions,
             "notes": [
-                *_shift(others, new, metrics, against),
+                *_shift(selection.others, new, metrics, against),
                 *_about_runs(runs, new),
-                *_cut_off(used[-1], new),
-                *(f"{count} {_runs(count)} not used: {why}" for why, count in ignored.most_common(MOST_REASONS)),
-                *_from_the_future(ahead),
+                *_cut_off(selection.levels[-1], new),
+                *_about_unusable(selection),
                 *_about_reruns(reruns),
             ],
         }
     )
+
+
+def _blank(against: str, terms: Terms, fresh: int = 1) -> Comparison:
+    return Comparison(
+        gate="history", against=against, verdict=GateVerdict.MISSING, false_alarm=terms.false_alarm,
+        tolerance=terms.tolerance, fresh=fresh,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """What a baseline holds, seen from one run."""
+
+    others: Baseline  # without the run itself, its reruns and whatever is ahead
+    levels: Sequence[Sequence[StoredRun]]  # of what is compared with; none of them is empty
+    ahead: int  # runs with a time that has not come yet
+    unusable: Counter[str]  # runs that are not compared with, by the reason
+
+    @property
+    def runs(self) -> list[StoredRun]:
+        return list(chain.from_iterable(self.levels))
+
+
+def _select(baseline: Baseline, new: StoredRun, reruns: Sequence[StoredRun]) -> _Selection:
+    mine = {new.run_id, *(each.run_id for each in reruns)}
+    known = [run for run in baseline.runs if run.run_id not in mine]
+    # A clock that was wrong once must not decide for good which run is the latest.
+    past = [run for run in known if run.at <= new.at + GRACE]
+    others = baseline.model_copy(update={"runs": past})
+    used = [level for level in levels(others, new.fingerprint) if level]
+    ids = {run.run_id for level in used for run in level}
+    unusable = Counter(why for run in past if run.run_id not in ids and (why := _why_not(run, new)))
+    return _Selection(others, used, len(known) - len(past), unusable)
 
 
 def find(old: Sequence[Sequence[Readings]], fresh: Sequence[Readings]) -> list[GateFinding]:
@@ -107,10 +141,10 @@ def _find(subject: Subject, old: Sequence[Sequence[Readings]], fresh: Sequence[R
         reason = f"too few data in the baseline: {_first_text(subject, old[-1])}"
         return GateFinding(subject, reason, new=first.value, decides=not subject.endpoint)
     now = [reading for run in fresh if isinstance(reading := run.get(subject), Reading)]
-    return _estimated(subject, [level for level in kept if level], now)
+    return _compare_readings(subject, [level for level in kept if level], now)
 
 
-def _estimated(subject: Subject, old: Sequence[Sequence[Reading]], now: Sequence[Reading]) -> GateFinding:
+def _compare_readings(subject: Subject, old: Sequence[Sequence[Reading]], now: Sequence[Reading]) -> GateFinding:
     measure, last = subject.measure, old[-1]
     before = [[each.level for each in level] for level in old]
     levels_now = [each.level for each in now]
@@ -183,19 +217,19 @@ def _why_not(run: StoredRun, new: StoredRun) -> str:
     return f"no good measure, {run.tainted[0]}" if run.tainted else ""
 
 
-def _nothing(baseline: Baseline | None, ignored: Counter[str], against: str) -> str:
+def _why_missing(baseline: Baseline | None, unusable: Counter[str], against: str) -> str:
     if baseline is None:
         return f"{against} does not exist; --save-baseline makes one"
-    if not ignored:
+    if not unusable:
         return f"{against} holds no other run"
-    total = ignored.total()
-    if len(ignored) == 1:
-        reason = f"{total} {_runs(total)} in {against}, none comparable: {next(iter(ignored))}"
+    total = unusable.total()
+    if len(unusable) == 1:
+        reason = f"{total} {_runs(total)} in {against}, none comparable: {next(iter(unusable))}"
     else:
         reason = f"{total} runs in {against}, none comparable: " + "; ".join(
-            f"{count} {_runs(count)}: {why}" for why, count in ignored.most_common(MOST_REASONS)
+            f"{count} {_runs(count)}: {why}" for why, count in unusable.most_common(MOST_REASONS)
         )
-    unnamed = any(why == "another script version" for why in ignored)
+    unnamed = any(why == "another script version" for why in unusable)
     return reason + ("; give the script a --name to compare across versions" if unnamed else "")
 
 
@@ -232,9 +266,11 @@ def _about_reruns(reruns: Sequence[StoredRun]) -> Iterable[str]:
         yield "not confirmed: no rerun could be used, so the first run alone decides"
 
 
-def _from_the_future(ahead: Sequence[StoredRun]) -> Iterable[str]:
-    if ahead:
-        yield f"{len(ahead)} {_runs(len(ahead))} not used: from the future, by this machine's clock"
+def _about_unusable(selection: _Selection) -> Iterable[str]:
+    for why, count in selection.unusable.most_common(MOST_REASONS):
+        yield f"{count} {_runs(count)} not used: {why}"
+    if selection.ahead:
+        yield f"{selection.ahead} {_runs(selection.ahead)} not used: from the future, by this machine's clock"
 
 
 def _shift(others: Baseline, new: StoredRun, metrics: Sequence[GatedMetric], against: str) -> Iterable[str]:

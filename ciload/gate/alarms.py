@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from ciload.gate.against_history import compare_with_history
+from ciload.gate.against_history import compare_results_with_history, compare_with_history
 from ciload.gate.document import StoredRun
 from ciload.gate.metrics import MEASURES
 from ciload.gate.side_by_side import compare_side_by_side
@@ -14,7 +14,10 @@ from ciload.gate.stored_run import generator_faults
 from ciload.gate.verdicts import Terms
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
 
-__all__ = ["Terms", "alarm_of", "compare_side_by_side", "compare_with_history", "mark", "suspects"]
+__all__ = [
+    "Terms", "alarm_of", "compare_results_with_history", "compare_side_by_side", "compare_with_history", "mark",
+    "suspects",
+]  # fmt: skip
 
 # Reruns average the noise away, so what looks bad once in ten runs is worth one: it finds more, and costs little.
 SCREENING = 10

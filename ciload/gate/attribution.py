@@ -1,7 +1,7 @@
 """Which endpoints, and which phases of their requests, moved the mean time of all requests.
 
 With shares s and means m of each endpoint, the change of the overall mean is exactly the sum of (s₀+s₁)/2·(m₁-m₀), what
-endpoints did, and of (s₁-s₀)·(m₀+m₁)/2, the mix of requests. The mix is nobody's doing and is left out.
+endpoints did, and of (s₁-s₀)·(m₀+m₁)/2, the mix of requests. The mix is no change of the target's and is left out.
 """
 
 from __future__ import annotations

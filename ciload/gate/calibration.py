@@ -86,17 +86,17 @@ def calibrate(baseline: Baseline, terms: Terms) -> list[KindCalibration]:
 
 def _kind(fingerprint: Fingerprint, history: Sequence[Level], terms: Terms) -> KindCalibration:
     strict = Terms(terms.false_alarm, 0.0)
-    left_out = [_estimated(find(old, [run])) for old, run in _left_out(history)]
-    rolling = [_estimated(find(old, [run])) for old, run in _rolling(history)]
+    left_out = [_with_estimates(find(old, [run])) for old, run in _left_out(history)]
+    rolling = [_with_estimates(find(old, [run])) for old, run in _rolling(history)]
     latest = [each.subject for each in left_out[-1]] if left_out else []
     family = max(1, len(latest))
     return KindCalibration(
         fingerprint,
         runs=sum(map(len, history)),
         family=family,
-        left_out=_replayed(left_out, strict),
-        left_out_tolerated=_replayed(left_out, terms),
-        rolling=_replayed(rolling, terms),
+        left_out=_count_alarms(left_out, strict),
+        left_out_tolerated=_count_alarms(left_out, terms),
+        rolling=_count_alarms(rolling, terms),
         metrics=[_metric(subject, history, left_out, family, terms) for subject in latest],
     )
 
@@ -117,11 +117,11 @@ def _rolling(history: Sequence[Level]) -> Iterator[tuple[list[Level], Readings]]
             yield [*history[:index], level[:at]], level[at]
 
 
-def _estimated(found: Sequence[GateFinding]) -> list[GateFinding]:
+def _with_estimates(found: Sequence[GateFinding]) -> list[GateFinding]:
     return [each for each in found if each.estimate is not None]
 
 
-def _replayed(runs: Sequence[Sequence[GateFinding]], terms: Terms) -> Replay:
+def _count_alarms(runs: Sequence[Sequence[GateFinding]], terms: Terms) -> Replay:
     alarms = [any(each.verdict is GateVerdict.REGRESSION for each in judge(run, terms, "")) for run in runs if run]
     return Replay(len(alarms), sum(alarms))
 
@@ -129,46 +129,72 @@ def _replayed(runs: Sequence[Sequence[GateFinding]], terms: Terms) -> Replay:
 def _metric(
     subject: Subject, history: Sequence[Level], left_out: Sequence[Sequence[GateFinding]], family: int, terms: Terms
 ) -> MetricCalibration:
-    alone = [[each] for run in left_out for each in run if each.subject == subject]
     known = [[reading for run in level if isinstance(reading := run.get(subject), Reading)] for level in history]
-    known = [level for level in known if level]
-    residuals = [each.level - _mean(level) for level in known for each in level]
-    df = len(residuals) - len(known)
-    variance, floor = sum(each**2 for each in residuals) / df, subject.measure.floor(known[-1])
-    sd = max(math.sqrt(variance), floor)
-    alpha = terms.false_alarm / family
+    noise = _noise(subject, [level for level in known if level])
+    alone = [[each] for run in left_out for each in run if each.subject == subject]
+    alpha, latest = terms.false_alarm / family, len(noise.last)
+    enough = latest >= LEAST_RUNS
+    tolerated = math.log1p(terms.tolerance)
+    needed = (runs for runs in range(LEAST_RUNS, WINDOW + 1) if noise.detectable(runs, alpha) <= tolerated)
 
-    def found(runs: int, fresh: int = 1) -> float:
-        share = 1 + 1 / runs - RERUN_CREDIT * (1 - 1 / fresh)
-        nothing = estimate(
-            0.0, variance * (runs - 1), runs - 1, lambda each: each * share,
-            floor=floor, floor_df=subject.measure.floor_df(runs), tail=subject.measure is P95,
-        )  # fmt: skip
-        return max(math.log1p(terms.tolerance), nothing.detectable(alpha, POWER))
+    def describe_detectable(runs: int, fresh: int = 1) -> float:
+        return noise.describe(max(tolerated, noise.detectable(runs, alpha, fresh)))
 
-    def shown(effect: float) -> float:
-        return (
-            share_at(_mean(known[-1]) + effect) if subject.measure.unit == "share" else subject.measure.change(effect)
-        )
-
-    runs = len(known[-1])
-    reached = (count for count in range(LEAST_RUNS, WINDOW + 1) if found(count) <= math.log1p(terms.tolerance))
     return MetricCalibration(
         subject.endpoint,
         subject.method,
         subject.measure.metric,
         subject.measure.unit,
-        runs=len(residuals),
-        spread=None if subject.measure.unit == "share" else math.sqrt(math.expm1(min(sd**2, 50.0))),
-        skew=skewness(residuals) if len(residuals) >= LEAST_RUNS else None,
-        alone=_replayed(alone, Terms(terms.false_alarm, 0.0)),
-        tolerated=_replayed(alone, terms),
-        naive=_naive(subject, known),
-        detectable={count: shown(found(count)) for count in SIZES},
-        now=shown(found(runs)) if runs >= LEAST_RUNS else None,
-        needed=next(reached, None),
-        confirmed=shown(found(runs, CONFIRMED)) if runs >= LEAST_RUNS else None,
+        runs=len(noise.residuals),
+        spread=None if subject.measure.unit == "share" else math.sqrt(math.expm1(min(noise.sd**2, 50.0))),
+        skew=skewness(noise.residuals) if len(noise.residuals) >= LEAST_RUNS else None,
+        alone=_count_alarms(alone, Terms(terms.false_alarm, 0.0)),
+        tolerated=_count_alarms(alone, terms),
+        naive=_naive(subject, noise.known),
+        detectable={runs: describe_detectable(runs) for runs in SIZES},
+        now=describe_detectable(latest) if enough else None,
+        needed=next(needed, None),
+        confirmed=describe_detectable(latest, CONFIRMED) if enough else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Noise:
+    """How much runs that have not changed differ in one metric, and what that hides."""
+
+    subject: Subject
+    known: Sequence[Sequence[Reading]]  # by level; none of them is empty
+    residuals: Sequence[float]  # of each run, from the mean of its level
+    variance: float
+    floor: float  # the standard deviation that there is at least
+
+    @property
+    def last(self) -> Sequence[Reading]:
+        return self.known[-1]
+
+    @property
+    def sd(self) -> float:
+        return max(math.sqrt(self.variance), self.floor)
+
+    def detectable(self, runs: int, alpha: float, fresh: int = 1) -> float:
+        """The smallest effect that is found 8 times in 10, with so many runs in the baseline and so many new ones."""
+        share = 1 + 1 / runs - RERUN_CREDIT * (1 - 1 / fresh)
+        nothing = estimate(
+            0.0, self.variance * (runs - 1), runs - 1, lambda each: each * share, floor=self.floor,
+            floor_df=self.subject.measure.floor_df(runs), tail=self.subject.measure is P95,
+        )  # fmt: skip
+        return nothing.detectable(alpha, POWER)
+
+    def describe(self, effect: float) -> float:
+        """An effect as people read it: a relative change, or the share that it would lead to."""
+        measure = self.subject.measure
+        return share_at(_mean(self.last) + effect) if measure.unit == "share" else measure.change(effect)
+
+
+def _noise(subject: Subject, known: Sequence[Sequence[Reading]]) -> _Noise:
+    residuals = [each.level - _mean(level) for level in known for each in level]
+    variance = sum(each**2 for each in residuals) / (len(residuals) - len(known))
+    return _Noise(subject, known, residuals, variance, subject.measure.floor(known[-1]))
 
 
 def _naive(subject: Subject, known: Sequence[Sequence[Reading]]) -> Replay:

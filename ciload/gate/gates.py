@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from ciload.errors import BaselineError
 from ciload.result.comparison import Comparison, GateVerdict
 from ciload.result.document import RunResult
 from ciload.secrets import without_secrets
+from ciload.text import one_line
 
 if TYPE_CHECKING:
     from ciload.gate.document import Baseline
-    from ciload.gate.verdicts import Terms
 
 ARTIFACT = "artifact:"
 
@@ -57,7 +55,7 @@ class Gates:
         """
         if not settings.against_history:
             return cls(settings)
-        from ciload.gate.store import check_writable, parse_baseline, printable, read_baseline  # late: most need none
+        from ciload.gate.store import check_writable, parse_baseline, read_baseline  # late: most need none
 
         kept = None
         if settings.save_baseline:
@@ -69,27 +67,21 @@ class Gates:
         if not settings.baseline.startswith(ARTIFACT):
             return cls(settings, read_baseline(settings.baseline))
         data = fetch_artifact(settings.baseline)
-        return cls(settings, None if data is None else parse_baseline(data, printable(settings.baseline)))
+        return cls(settings, None if data is None else parse_baseline(data, one_line(settings.baseline)))
 
     def compare(self, results: Sequence[RunResult]) -> list[Comparison]:
         """What the gates say of a run (the first) and its confirmation reruns."""
         settings, comparisons = self.settings, []
         if not (settings.against_history or settings.compare_url):
             return []
-        from ciload.gate.alarms import Terms, compare_side_by_side, compare_with_history
-        from ciload.gate.stored_run import stored_run
+        from ciload.gate.alarms import Terms, compare_results_with_history, compare_side_by_side
 
         terms = Terms(settings.false_alarm, settings.tolerance)
         if settings.compare_url:
             comparisons.append(compare_side_by_side(results, terms))
         if settings.against_history:
             against = without_secrets(settings.baseline) if settings.baseline else settings.save_baseline
-            try:
-                new, *reruns = [stored_run(each) for each in results]
-            except ValueError as error:  # a clock in 1970, a number that no run can have
-                comparisons.append(_impossible(against, f"this run cannot be compared: {first_line(error)}", terms))
-            else:
-                comparisons.append(compare_with_history(new, reruns, self.history, against, terms))
+            comparisons.append(compare_results_with_history(results, self.history, against, terms))
         return comparisons
 
     def wants_confirmation(self, result: RunResult, comparisons: Sequence[Comparison]) -> str:
@@ -97,12 +89,12 @@ class Gates:
         if not (self.settings.confirm and comparisons):
             return ""
         from ciload.gate.alarms import suspects
-        from ciload.gate.stored_run import generator_faults, stored_run
+        from ciload.gate.stored_run import UnusableRunError, generator_faults, stored_run
 
         try:
             if generator_faults(stored_run(result)):  # reruns do not make a run better that is no measure
                 return ""
-        except ValueError:
+        except UnusableRunError:  # nor one whose clock is wrong
             return ""
         found = [each for comparison in comparisons for each in suspects(comparison)]
         return f"{found[0].label} {found[0].metric} {found[0].changed}" if found else ""
@@ -123,12 +115,12 @@ class Gates:
         from ciload.gate.document import Baseline
         from ciload.gate.levels import merge
         from ciload.gate.store import update
-        from ciload.gate.stored_run import stored_run
+        from ciload.gate.stored_run import UnusableRunError, stored_run
 
         try:
             run = stored_run(result)
-        except ValueError as error:
-            raise BaselineError(f"--save-baseline: this run cannot be kept: {first_line(error)}") from None
+        except UnusableRunError as error:
+            raise BaselineError(f"--save-baseline: this run cannot be kept: {error}") from None
         terms = Terms(self.settings.false_alarm, self.settings.tolerance)
 
         def add(baseline: Baseline) -> Baseline:
@@ -151,18 +143,3 @@ class Gates:
         if run.tainted:
             return f"saved in {place}, but not as a measure for later runs: {run.tainted[0]}"
         return f"saved in {place}"
-
-
-def _impossible(against: str, reason: str, terms: Terms) -> Comparison:
-    return Comparison(
-        gate="history", against=against, verdict=GateVerdict.MISSING, reason=reason, false_alarm=terms.false_alarm,
-        tolerance=terms.tolerance,
-    )  # fmt: skip
-
-
-def first_line(error: ValueError) -> str:
-    """What is wrong, of the many lines that pydantic writes."""
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
-    return str(error)

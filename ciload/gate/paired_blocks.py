@@ -71,7 +71,7 @@ def _nothing(key: Key) -> BlockRow:
 
 
 def _only(row: BlockRow, kept: Sequence[int]) -> BlockRow:
-    """The row with these blocks; lists that are too short for them are not believed at all."""
+    """The row with these blocks; lists that are too short for them are left out as a whole."""
 
     def pick(values: list[Any]) -> list[Any]:
         return [values[index] for index in kept] if kept and len(values) > kept[-1] else []
@@ -86,7 +86,7 @@ def _only(row: BlockRow, kept: Sequence[int]) -> BlockRow:
 
 def latency_blocks(measure: Measure, pair: Pair) -> Iterator[Block]:
     """As many blocks as have enough requests of both targets. What remains at the end joins the last one."""
-    new, old = _known(measure, pair.new), _known(measure, pair.old)
+    new, old = _levels_of(measure, pair.new), _levels_of(measure, pair.old)
     groups: list[list[int]] = [[]]
     for index in range(min(len(new), len(old))):
         if _enough(measure, new, groups[-1]) and _enough(measure, old, groups[-1]):
@@ -104,7 +104,7 @@ def latency_blocks(measure: Measure, pair: Pair) -> Iterator[Block]:
 Counted = Sequence[tuple[int, float]]  # of each block: how many requests, and the level of their percentile
 
 
-def _known(measure: Measure, row: BlockRow) -> Counted:
+def _levels_of(measure: Measure, row: BlockRow) -> Counted:
     values = row.p50 if measure is P50 else row.p95
     return [
         (0, 0.0) if value is None else (count, latency_level(value))

@@ -14,7 +14,7 @@ from ciload.gate.metrics import FAILED_CHECKS, FAILED_REQUESTS, P50, P95, Measur
 from ciload.gate.paired_blocks import LEAST_BLOCKS, LEAST_REQUESTS, Pair, latency_blocks, pairs_of, share_blocks, total
 from ciload.gate.statistics import TooFewRunsError, logit, side_by_side
 from ciload.gate.stored_run import FELL_BEHIND, STARTS_DROPPED, taints
-from ciload.gate.verdicts import GateFinding, Terms, doubt, judge, overall, why_open
+from ciload.gate.verdicts import GateFinding, Terms, judge, overall, why_open, withhold
 from ciload.result.comparison import Comparison, GateVerdict
 from ciload.result.document import RunResult
 
@@ -42,9 +42,9 @@ def compare_side_by_side(results: Sequence[RunResult], terms: Terms) -> Comparis
     runs = [pairs_of(result) for result in results]
     metrics = judge(list(_findings(runs)), terms, REMEDY)
     # Starts that are missing are missing at both targets.
-    if doubtful := [each for each in dict.fromkeys(taints(first)) if each not in (STARTS_DROPPED, FELL_BEHIND)]:
+    if faults := [each for each in dict.fromkeys(taints(first)) if each not in (STARTS_DROPPED, FELL_BEHIND)]:
         shown = {GateVerdict.REGRESSION, GateVerdict.IMPROVED}
-        metrics = doubt(metrics, f"this run is no good measure: {doubtful[0]}", believed=shown)
+        metrics = withhold(metrics, f"this run is no good measure: {faults[0]}", keep=shown)
     verdict = overall(metrics)
     old, new = zip(*map(times_of_arms, results), strict=True)
     mean_old, mean_new, contributions = attribute(combine(old), combine(new))
@@ -59,7 +59,7 @@ def compare_side_by_side(results: Sequence[RunResult], terms: Terms) -> Comparis
             "contributions": contributions,
             "notes": [
                 *_about_servers(first),
-                *(f"no good measure, for either target: {each}" for each in doubtful),
+                *(f"no good measure, for either target: {each}" for each in faults),
             ],
         }
     )

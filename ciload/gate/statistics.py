@@ -19,7 +19,7 @@ FEW_RUNS = 5  # below this, runs that happen to agree do not make an interval na
 PRIOR_SD = 0.10
 PRIOR_DF = 3
 KNOWN = 1e6  # degrees of freedom of a spread that need not be estimated
-RERUN_CREDIT = 0.7  # share of the spread between reruns that is believed, which so few reruns overstate too often
+RERUN_CREDIT = 0.7  # share of the spread between reruns that is credited: so few reruns overstate it too often
 MOST_CORRELATION = 0.9
 MOST_COUNTING_VARIANCE = 0.52  # of ln(count + 1/2), at a mean of 1.3
 
@@ -81,13 +81,13 @@ class Estimate:
         effect: the shift, on the log or logit scale; positive is a rise.
         noise: how far chance alone moves the effect.
         also: other views of the noise. A claim has to hold in all: p values are the largest and intervals the widest.
-        doubt: a view that only widens intervals: a few runs that happen to agree do not prove that nothing changed.
+        widening: a view that only widens intervals: a few runs that happen to agree do not prove that nothing changed.
     """
 
     effect: float
     noise: Spread
     also: tuple[Spread, ...] = ()
-    doubt: tuple[Spread, ...] = ()
+    widening: tuple[Spread, ...] = ()
 
     @property
     def se(self) -> float:
@@ -112,8 +112,8 @@ class Estimate:
     def interval(self, confidence: float = 0.90) -> tuple[float, float]:
         """Where the true shift is, with this two-sided confidence."""
         one_sided = (1 + confidence) / 2
-        up = _largest(each.highest(one_sided) for each in (*self._views, *self.doubt))
-        down = _largest(each.lowest(one_sided) for each in (*self._views, *self.doubt))
+        up = _largest(each.highest(one_sided) for each in (*self._views, *self.widening))
+        down = _largest(each.lowest(one_sided) for each in (*self._views, *self.widening))
         return self.effect - up, self.effect + down
 
     def detectable(self, alpha: float, power: float = 0.80) -> float:
@@ -207,7 +207,7 @@ def estimate(
         _number(effect),
         spread(squares / df, df),
         also=(spread(floor**2, floor_df),) if floor else (),
-        doubt=(spread(with_prior, PRIOR_DF + df),) if df + 1 < FEW_RUNS else (),
+        widening=(spread(with_prior, PRIOR_DF + df),) if df + 1 < FEW_RUNS else (),
     )
 
 

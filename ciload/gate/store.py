@@ -1,10 +1,9 @@
-"""The baseline file on disk or on a web server: read with suspicion, changed under a lock, replaced as a whole."""
+"""The baseline file on disk or on a web server: untrusted when read, changed under a lock, replaced as a whole."""
 
 from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from ciload.errors import BaselineError, UsageError
+from ciload.files import read_file, reason_of, try_writing, write_file
 from ciload.gate.document import SCHEMA, Baseline
 from ciload.result.document import SCHEMA as RESULT_SCHEMA
 from ciload.secrets import without_secrets
+from ciload.text import one_line
 
 MOST_BYTES = 16 << 20
 MOST_VALUES = 1_000_000  # a full file has some 700,000; more only serves to fill the memory of whoever parses it
@@ -40,7 +41,7 @@ def read_baseline(place: str) -> Baseline | None:
         shown, data = without_secrets(place), _fetch(place)
     else:
         shown, data = place, _load(place)
-    return None if data is None else parse_baseline(data, printable(shown))
+    return None if data is None else parse_baseline(data, one_line(shown))
 
 
 def update(path: str | os.PathLike[str], change: Callable[[Baseline], Baseline]) -> Baseline:
@@ -51,14 +52,14 @@ def update(path: str | os.PathLike[str], change: Callable[[Baseline], Baseline])
         UsageError: a URL, or whatever `change` raises.
     """
     target = _writable(path)
-    with _alone(target):
+    with _lock(target):
         changed = change(read_baseline(str(target)) or Baseline())
         data = changed.to_json().encode()
         if len(data) > MOST_BYTES:
             raise _too_large(str(target), "with this change; `ciload baseline prune` makes it smaller")
         parse_baseline(data, str(target))
-        with _explained(target):
-            _replace(target, data)
+        with _explain_errors(target):
+            write_file(target, data)
     return changed
 
 
@@ -70,16 +71,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         UsageError: a URL.
     """
     target = _writable(path)
-    with _alone(target), _explained(target):
-        temporary = _temporary(target)
-        temporary.touch()
-        temporary.unlink()
-
-
-def printable(text: str, most: int = 200) -> str:
-    """Text of a file that anybody may have written, on one line of a terminal and without commands for it."""
-    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-    return shown if len(shown) <= most else shown[: most - 1] + "…"
+    with _lock(target), _explain_errors(target):
+        try_writing(target.parent)
 
 
 # --- bytes
@@ -87,40 +80,20 @@ def printable(text: str, most: int = 200) -> str:
 
 def _load(place: str) -> bytes | None:
     if SCHEME.match(place):
-        raise BaselineError(f"{printable(without_secrets(place))}: a baseline is a file, or an http or https URL")
-    return read_file(place, MOST_BYTES)
-
-
-def read_file(place: str, most: int) -> bytes | None:
-    """A regular file of so many bytes at most; None when there is none.
-
-    Raises:
-        BaselineError: it cannot be read, or is something else.
-    """
-    with _explained(place):
-        try:
-            # A FIFO without a writer would make open() wait for one.
-            descriptor = os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        except FileNotFoundError:
-            return None
-        else:
-            with os.fdopen(descriptor, "rb") as file:
-                found = os.fstat(file.fileno())
-                if not stat.S_ISREG(found.st_mode):
-                    raise BaselineError(f"{printable(place)}: is no regular file")
-                if found.st_size > most:
-                    raise _too_large(place, f"{found.st_size:,} bytes", most)
-                data = file.read(most + 1)
-    if len(data) > most:
-        raise _too_large(place, "it grows while it is read", most)
-    return data
+        raise BaselineError(f"{one_line(without_secrets(place))}: a baseline is a file, or an http or https URL")
+    try:
+        return read_file(place, MOST_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BaselineError(f"{one_line(place)}: {reason_of(error)}") from None
 
 
 def _fetch(url: str) -> bytes | None:
     import anyio  # late, both: most baselines are files
     import httpx
 
-    shown = printable(without_secrets(url))
+    shown = one_line(without_secrets(url))
 
     async def in_time() -> bytes | None:
         with anyio.fail_after(FETCH_TIMEOUT_S):  # of all of it: a server may send a byte every now and then
@@ -137,7 +110,7 @@ def _fetch(url: str) -> bytes | None:
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError) as error:
         # The text of most of these may quote the URL, and with it a password.
         reason = str(error) if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError) else ""
-        raise BaselineError(f"{shown}: cannot be downloaded: {printable(reason) or type(error).__name__}") from None
+        raise BaselineError(f"{shown}: cannot be downloaded: {one_line(reason) or type(error).__name__}") from None
 
 
 async def _download(url: str, shown: str) -> bytes | None:
@@ -161,8 +134,8 @@ async def _download(url: str, shown: str) -> bytes | None:
     return bytes(data)
 
 
-def _too_large(place: str, how: str, most: int = MOST_BYTES) -> BaselineError:
-    return BaselineError(f"{printable(place)}: is larger than the {most >> 20} MiB that it can have ({how})")
+def _too_large(place: str, how: str) -> BaselineError:
+    return BaselineError(f"{one_line(place)}: is larger than the {MOST_BYTES >> 20} MiB that it can have ({how})")
 
 
 # --- bytes to baseline
@@ -210,8 +183,8 @@ def _wrong(data: bytes, error: ValidationError) -> str:
         return f"has {count:,} mistakes, so it is no baseline; {again}"
     mistakes = error.errors(include_url=False, include_context=False, include_input=False)
     if mistakes[0]["type"] == "json_invalid":
-        return f"is not whole, or never was JSON ({printable(mistakes[0]['msg'])}); {again}"
-    return _other_schema(data) or f"{_listed(mistakes)}; {again}"
+        return f"is not whole, or never was JSON ({one_line(mistakes[0]['msg'])}); {again}"
+    return _other_schema(data) or f"{_list_mistakes(mistakes)}; {again}"
 
 
 def _other_schema(data: bytes) -> str:
@@ -225,19 +198,19 @@ def _other_schema(data: bytes) -> str:
         return "is the result of one run, not a baseline; `--baseline` takes the file that earlier runs were saved in"
     family = SCHEMA.rpartition("/")[0] + "/"
     if isinstance(name, str) and name.startswith(family):
-        return f"is {printable(name)}, written by a newer ciload; this one reads {SCHEMA}: upgrade ciload"
-    said = f"its schema is {printable(repr(name))}" if name is not None else "it names no schema"
+        return f"is {one_line(name)}, written by a newer ciload; this one reads {SCHEMA}: upgrade ciload"
+    said = f"its schema is {one_line(repr(name))}" if name is not None else "it names no schema"
     return f"is no baseline: {said}, and not {SCHEMA!r}"
 
 
-def _listed(mistakes: list[ErrorDetails]) -> str:
-    said = [f"{_place(each['loc'])}: {printable(each['msg'])}" for each in mistakes[:MOST_MISTAKES]]
+def _list_mistakes(mistakes: list[ErrorDetails]) -> str:
+    said = [f"{_place(each['loc'])}: {one_line(each['msg'])}" for each in mistakes[:MOST_MISTAKES]]
     more = len(mistakes) - len(said)
     return "is no baseline: " + "; ".join(said) + (f"; and {more} more mistakes" if more else "")
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    steps = (f"[{step}]" if isinstance(step, int) else f".{printable(step, 40)}" for step in location)
+    steps = (f"[{step}]" if isinstance(step, int) else f".{one_line(step, 40)}" for step in location)
     return "".join(steps).lstrip(".") or "the document"
 
 
@@ -248,27 +221,27 @@ def _writable(path: str | os.PathLike[str]) -> Path:
     """The file itself, not a link to it, in a folder that exists."""
     text = os.fspath(path)
     if SCHEME.match(text) or URL.match(text):
-        raise UsageError(f"{printable(without_secrets(text))}: runs can only be saved in a file, not at a URL")
-    with _explained(text):
+        raise UsageError(f"{one_line(without_secrets(text))}: runs can only be saved in a file, not at a URL")
+    with _explain_errors(text):
         target = Path(os.path.realpath(text))
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and not target.is_file():
-            raise BaselineError(f"{printable(text)}: is no regular file, so no baseline can be written there")
+            raise BaselineError(f"{one_line(text)}: is no regular file, so no baseline can be written there")
     return target
 
 
 @contextmanager
-def _alone(target: Path) -> Iterator[None]:
+def _lock(target: Path) -> Iterator[None]:
     lock = target.with_name(f".{target.name}.lock")
     holder = FileLock(lock, timeout=LOCK_TIMEOUT_S)
     try:
-        with _explained(target):
+        with _explain_errors(target):
             lock.touch()  # where that fails, waiting for the lock would not help
             holder.acquire()
     except Timeout:
         raise BaselineError(
-            f"{printable(str(target))}: another process has been writing it for {LOCK_TIMEOUT_S:g} s; "
-            f"end that, or wait, then try again (the lock is {printable(str(lock))})"
+            f"{one_line(str(target))}: another process has been writing it for {LOCK_TIMEOUT_S:g} s; "
+            f"end that, or wait, then try again (the lock is {one_line(str(lock))})"
         ) from None
     try:
         yield
@@ -277,33 +250,11 @@ def _alone(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(place: str | Path) -> Iterator[None]:
+def _explain_errors(place: str | Path) -> Iterator[None]:
     """Errors of the system as ours. Having waited for long is left to the caller."""
     try:
         yield
     except Timeout:
         raise
     except (OSError, ValueError, NotImplementedError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise BaselineError(f"{printable(str(place))}: {reason[:1].lower()}{reason[1:]}") from None
-
-
-def _temporary(target: Path) -> Path:
-    """Where the next version is written. Whoever holds the lock may do away with what a killed process left there."""
-    temporary = target.with_name(f".{target.name}.new")
-    temporary.unlink(missing_ok=True)
-    return temporary
-
-
-def _replace(target: Path, data: bytes) -> None:
-    temporary = _temporary(target)
-    try:
-        with temporary.open("xb") as file:
-            if target.exists():
-                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise BaselineError(f"{one_line(str(place))}: {reason_of(error)}") from None

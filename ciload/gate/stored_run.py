@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
+from pydantic import ValidationError
+
 from ciload.errors import ExitCode
 from ciload.gate.document import MOST_BLOCKS, MOST_ENDPOINTS, MOST_TEXT, StoredEndpoint, StoredRun
 from ciload.result.document import BlockRow, Distribution, Endpoint, Phases, RunResult
+from ciload.result.reader import first_mistake
+from ciload.text import one_line
 
-# Stricter than what a run is warned about: a warning costs a glance, a bad run in the baseline costs every verdict.
+# Stricter than what a run is warned about: a bad run in the baseline distorts every later verdict.
 MOST_STOLEN = 0.02
 MOST_THROTTLED = 0.001  # a limit that was hit at all was hit in bursts, which is when latencies are made
 MOST_BUSY = 0.8
@@ -23,7 +27,7 @@ OF_GATES = (ExitCode.REGRESSION, ExitCode.NO_COMPARISON)
 STARTS_DROPPED = "starts were dropped, so the target saw less load than planned"
 FELL_BEHIND = f"it achieved less than {LEAST_ACHIEVED:.0%} of the planned starts"
 MOSTLY_FAILED = "more than half of its requests failed"
-# What a target does that is too slow or broken. It makes latencies look better, if anything: worse ones are believed.
+# What a target does that is too slow or broken. It makes latencies look better, if anything, so a regression holds.
 TARGETS_DOING = frozenset({STARTS_DROPPED, FELL_BEHIND, MOSTLY_FAILED})
 
 LONGEST_REASON = 200
@@ -31,12 +35,25 @@ LONGEST_REASON = 200
 Key = tuple[str, str]
 
 
+class UnusableRunError(Exception):
+    """Why a run can neither be compared nor stored: it has values that no run can have, such as a time in 1970."""
+
+
 def stored_run(result: RunResult) -> StoredRun:
     """The run as the baseline keeps it: accepted, without alarms; whoever has compared it knows better.
 
     Raises:
-        ValueError: the result has values that no run can have.
+        UnusableRunError: the result has values that no run can have.
     """
+    try:
+        return _stored_run(result)
+    except ValidationError as error:
+        raise UnusableRunError(first_mistake(error)) from None
+    except ValueError as error:
+        raise UnusableRunError(one_line(str(error))) from None
+
+
+def _stored_run(result: RunResult) -> StoredRun:
     rate = result.metrics["http_reqs"].rate if "http_reqs" in result.metrics else None
     rows = {(row.name, row.method): row for row in (result.blocks.rows if result.blocks else ()) if row.arm == "new"}
     return StoredRun(

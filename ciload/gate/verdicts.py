@@ -20,7 +20,7 @@ IN_NUMBERS = 10.0  # from here on "12 times" reads better than "+1100%"
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a gate promises: how often it may cry wolf, all metrics together, and what it lets pass."""
+    """What a gate promises: its rate of false alarms, all metrics together, and the changes that are no regression."""
 
     false_alarm: float = 0.01
     tolerance: float = 0.10
@@ -55,9 +55,9 @@ def judge(findings: Sequence[GateFinding], terms: Terms, remedy: str) -> list[Ga
     judged = []
     for each in findings:
         if each.estimate is None:
-            judged.append(_undecided(each))
+            judged.append(_without_verdict(each))
         else:
-            judged.append(_judged(each, each.estimate, next(rises), next(falls), len(estimates), terms, remedy))
+            judged.append(_judge_one(each, each.estimate, next(rises), next(falls), len(estimates), terms, remedy))
     return judged
 
 
@@ -76,19 +76,19 @@ def why_open(metrics: Sequence[GatedMetric]) -> str:
     return reasons.pop() if len(reasons) == 1 else ""
 
 
-def doubt(metrics: Sequence[GatedMetric], reason: str, *, believed: Iterable[GateVerdict] = ()) -> list[GatedMetric]:
-    """The same numbers when the run is no good measure: only some verdicts are still believed."""
-    kept = {*believed, GateVerdict.INCONCLUSIVE}
-    doubt = {"verdict": GateVerdict.INCONCLUSIVE, "reason": reason}
-    return [each if each.verdict in kept else each.model_copy(update=doubt) for each in metrics]
+def withhold(metrics: Sequence[GatedMetric], reason: str, *, keep: Iterable[GateVerdict] = ()) -> list[GatedMetric]:
+    """The same numbers without verdicts, since the run is no good measure; `keep` has those that hold all the same."""
+    kept = {*keep, GateVerdict.INCONCLUSIVE}
+    withheld = {"verdict": GateVerdict.INCONCLUSIVE, "reason": reason}
+    return [each if each.verdict in kept else each.model_copy(update=withheld) for each in metrics]
 
 
-def _undecided(finding: GateFinding) -> GatedMetric:
-    change = None if finding.effect is None or finding.old is None else _change(finding, finding.effect)
+def _without_verdict(finding: GateFinding) -> GatedMetric:
+    change = None if finding.effect is None or finding.old is None else _counted_change(finding, finding.effect)
     return _metric(finding, GateVerdict.INCONCLUSIVE, finding.reason, change=change)
 
 
-def _judged(
+def _judge_one(
     finding: GateFinding, estimate: Estimate, rise: float, fall: float, family: int, terms: Terms, remedy: str
 ) -> GatedMetric:
     tolerated = math.log1p(terms.tolerance)
@@ -107,7 +107,7 @@ def _judged(
             f"cannot tell: it may be up to {_words(finding, high)}; this gate finds {_words(finding, detectable)} or "
             f"more 8 times in 10; {remedy}"
         )
-    change = _change(finding, estimate.effect)
+    change = _counted_change(finding, estimate.effect)
     # Log odds are smoothed: with a handful of requests, what was counted may lie beside its interval.
     ends = sorted((change, _change(finding, low), _change(finding, high)))
     return _metric(
@@ -116,13 +116,18 @@ def _judged(
     )  # fmt: skip
 
 
+def _counted_change(finding: GateFinding, effect: float) -> float:
+    """The change that was found: of shares as they were counted, rather than as the log odds smooth them."""
+    if finding.subject.measure.unit == "share" and finding.new is not None:
+        return finding.new - (finding.old or 0.0)
+    return _change(finding, effect)
+
+
 def _change(finding: GateFinding, effect: float) -> float:
     """An effect as documents tell it: relative, and of shares the difference."""
     measure = finding.subject.measure
     if measure.unit != "share":
         return measure.change(effect)
-    if effect == finding.effect and finding.new is not None:  # as counted, rather than as the log odds smooth it
-        return finding.new - (finding.old or 0.0)
     return _share(finding, effect) - (finding.old or 0.0)
 
 

@@ -11,11 +11,10 @@ from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
 
 from ciload.http.failure import ErrorCode, RequestFailedError
 from ciload.secrets import HIDDEN, without_secrets
+from ciload.text import SAFE_PATH, SAFE_QUERY
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 # Characters that may stand in a request target as they are; "%" because it may already be encoded.
-SAFE_PATH = "/%:@!$&'()*+,;=~-._"
-SAFE_QUERY = SAFE_PATH + "?"
 
 Primitive = str | int | float | bool | None
 Params = Mapping[str, Primitive | Sequence[Primitive]] | Sequence[tuple[str, Primitive]]

@@ -12,6 +12,7 @@ from ciload.metrics.metric import BUILTIN, Metric
 from ciload.metrics.series import HttpSeries, Tags
 from ciload.metrics.sinks import RateSink, Sink, new_sink
 from ciload.metrics.snapshot import Snapshot
+from ciload.text import request_label
 
 MOST_METRICS = 1_000
 MOST_SCOPES = 1_000
@@ -133,7 +134,7 @@ def _request_error(series: HttpSeries) -> tuple[str, str, str, int]:
     tags = dict(series.tags)
     reqs = series.sinks["http_reqs"]
     message = series.error or f"HTTP {tags['status']}"
-    return f"{tags['method']} {tags.get('name', '')}", message, "", int(getattr(reqs, "total", 0))
+    return request_label(tags["method"], tags.get("name", "")), message, "", int(getattr(reqs, "total", 0))
 
 
 class Scope:

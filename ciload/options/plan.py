@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -26,6 +25,7 @@ from ciload.options.scenarios import (
 from ciload.options.sources import Source
 from ciload.options.values import AS_WRITTEN, names_in
 from ciload.result.thresholds import Threshold, parse_threshold
+from ciload.text import closest
 
 IN_HELP = "`ciload run --help` lists them"
 # Below these keys stand values that may be secret: complaints name the key alone.
@@ -176,8 +176,8 @@ def _unknown(key: str, source: Source) -> Complaint:
 
 
 def _meant(key: str, known: Iterable[str], otherwise: str) -> str:
-    close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.65)
-    return f"did you mean {close[0]!r}?" if close else otherwise
+    meant = closest(key, known, cutoff=0.65)
+    return f"did you mean {meant!r}?" if meant else otherwise
 
 
 def _complaint(details: Any, owner: Mapping[str, Source]) -> Complaint:

@@ -1,1 +1,1 @@
-"""A RunResult, written down for someone: people, CI systems, dashboards. Pure functions of the document, no I/O."""
+"""A RunResult, written down for someone: people, CI systems, dashboards. Pure functions from the document to text."""

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from ciload.reports.format import format_share, format_value
-from ciload.reports.plain import one_line
 from ciload.result.comparison import Comparison, Contribution, GatedMetric, GateVerdict, RunReference
+from ciload.text import one_line, request_label
 
 NONE = "–"  # noqa: RUF001  a number may stand there, and "-" would look like its sign
 BARS = "▁▂▃▄▅▆▇█"
@@ -21,6 +21,7 @@ LONGEST_PLACE = 120
 LONGEST_LABEL = 250
 LONGEST_REASON = 400
 COMMIT_DIGITS = 7
+TOO_FEW = "with too few requests"
 ORDER = (
     GateVerdict.REGRESSION, GateVerdict.MISSING, GateVerdict.INCONCLUSIVE, GateVerdict.IMPROVED, GateVerdict.OK
 )  # fmt: skip
@@ -98,7 +99,7 @@ def short(text: str, most: int) -> str:
 
 def label(part: GatedMetric | Contribution, most: int) -> str:
     """The endpoint, as a line that fits a column."""
-    return short(f"{part.method} {part.endpoint}".strip(), most) or "all requests"
+    return short(request_label(part.method, part.endpoint), most) or "all requests"
 
 
 # --- order
@@ -123,7 +124,7 @@ def _rise_is_good(metric: GatedMetric) -> bool:
 
 
 def fold_reasons(comparison: Comparison, named: int = 2) -> list[tuple[str, str]]:
-    """Of inconclusive rows: who has a reason, and which. Equal reasons are told once, and not after `finding` did."""
+    """Of inconclusive rows: who has a reason, and which. Each reason is given once."""
     rows: dict[str, list[str]] = {}
     for each in by_importance(comparison.metrics):
         if each.verdict is GateVerdict.INCONCLUSIVE and each.reason not in ("", comparison.reason):
@@ -135,9 +136,9 @@ def fold_reasons(comparison: Comparison, named: int = 2) -> list[tuple[str, str]
 
 
 def counted(metrics: Iterable[GatedMetric]) -> str:
-    """`20 ok, 3 inconclusive`, the more important first."""
-    counts = Counter(each.verdict for each in metrics)
-    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in ORDER if counts[verdict])
+    """`20 ok, 3 inconclusive, 2 with too few requests`, the more important first."""
+    counts: Counter[str] = Counter(each.verdict if each.decides else TOO_FEW for each in metrics)
+    return ", ".join(f"{counts[name]} {name}" for name in (*ORDER, TOO_FEW) if counts[name])
 
 
 # --- sentences
@@ -150,21 +151,21 @@ def title(comparison: Comparison) -> str:
 
 def finding(comparison: Comparison) -> str:
     """What the verdict means, in a sentence without an end."""
-    total = len(comparison.metrics)
+    total = len(comparison.deciding)
     counts = Counter(each.verdict for each in comparison.metrics)
     of_total = f"of {total} metrics"
     worse, better = counts[GateVerdict.REGRESSION], counts[GateVerdict.IMPROVED]
-    unknown = sum(each.verdict is GateVerdict.INCONCLUSIVE and each.decides for each in comparison.metrics)
-    small = sum(not each.decides for each in comparison.metrics)
+    small = len(comparison.metrics) - total
     few = f"; {_times(small, 'metric')} of endpoints with too few requests left out" if small else ""
-    said = {
+    sentences = {
         GateVerdict.REGRESSION: f"{worse} {of_total} got worse, more than noise explains",
-        GateVerdict.INCONCLUSIVE: f"{unknown} {of_total} could not be decided" if unknown else "",
+        GateVerdict.INCONCLUSIVE: comparison.undecided,
         GateVerdict.IMPROVED: f"{better} {of_total} got better, and no regression was found",
         GateVerdict.OK: f"none {of_total} got worse by {_percent(comparison.tolerance)} or more" if total else "",
         GateVerdict.MISSING: "" if comparison.reason else "nothing was compared",
-    }[comparison.verdict]
-    return ": ".join(filter(None, (said, one_line(comparison.reason, LONGEST_REASON)))) + few
+    }
+    sentence = sentences[comparison.verdict]
+    return ": ".join(filter(None, (sentence, one_line(comparison.reason, LONGEST_REASON)))) + few
 
 
 def verdict_word(comparison: Comparison) -> str:

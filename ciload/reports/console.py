@@ -9,9 +9,17 @@ from rich.text import Text
 
 from ciload.reports.console_comparison import comparison_parts
 from ciload.reports.format import format_against, format_share, format_value
-from ciload.reports.terminal import Printable, grid, heading, rendered
-from ciload.reports.values import SCENARIO_FIGURES, metric_values, scenario_figures, trend_values, worth_a_table
+from ciload.reports.terminal import Printable, grid, heading, line, lines, render
+from ciload.reports.values import (
+    SCENARIO_FIGURES,
+    metric_values,
+    scenario_figures,
+    trend_values,
+    without_method,
+    worth_a_table,
+)
 from ciload.result.document import RunResult
+from ciload.text import several_lines, visible
 
 MOST_ENDPOINTS = 30
 MOST_ERRORS = 10
@@ -24,7 +32,7 @@ OF_SCHEDULES = {"http_req_response_time", "iteration_start_delay"}  # without du
 
 def console_summary(result: RunResult, files: Sequence[Path], *, color: bool) -> str:
     """The whole summary as text, with ANSI colours or without."""
-    return rendered(_parts(result, files), color=color)
+    return render(_parts(result, files), color=color)
 
 
 def _parts(result: RunResult, files: Sequence[Path]) -> Iterable[Printable]:
@@ -34,11 +42,11 @@ def _parts(result: RunResult, files: Sequence[Path]) -> Iterable[Printable]:
         yield from comparison_parts(comparison)
     yield _generator(result)
     for warning in result.verdict.warnings:
-        yield Text(f"  ⚠ {warning}", style="yellow")
+        yield line(f"  ⚠ {warning}", "yellow")
     yield _verdict(result)
     if files:
         names = ", ".join(path.name for path in files)
-        yield Text(f"  reports in {files[0].parent}/: {names}", style="dim")
+        yield line(f"  reports in {files[0].parent}/: {names}", "dim")
 
 
 def _thresholds(result: RunResult) -> Iterable[Printable]:
@@ -49,9 +57,7 @@ def _thresholds(result: RunResult) -> Iterable[Printable]:
     for each in result.thresholds:
         mark, style = ("✗", "bold red") if each.fails else ("⚠", "yellow") if each.warns else ("✓", "green")
         value = "no data" if each.value is None else format_against(each.value, each.operator, each.limit, each.unit)
-        table.add_row(
-            Text(f"  {mark}", style=style), Text(each.metric), Text(each.expression), Text(value, style=style)
-        )
+        table.add_row(Text(f"  {mark}", style=style), each.metric, each.expression, Text(value, style=style))
     yield table
 
 
@@ -67,7 +73,7 @@ def _checks(result: RunResult) -> Iterable[Printable]:
         count = each.passes + each.fails
         table.add_row(
             Text("  ✓" if good else "  ✗", style="green" if good else "bold red"),
-            Text(name),
+            name,
             f"{each.passes} of {count}",
             "" if good else format_share(each.passes, count),
         )
@@ -83,7 +89,7 @@ def _endpoints(result: RunResult) -> Iterable[Printable]:
         d = each.duration
         times = [format_value(v, "ms") for v in (d.avg, d.med, d.p95, d.p99, d.max)] if d else ["-"] * 5
         failed = Text(format_share(each.failed, each.requests), style="red" if each.failed else "")
-        table.add_row("", Text(each.method), Text(each.name), str(each.requests), f"{each.rate:.1f}", failed, *times)
+        table.add_row("", each.method, without_method(each), str(each.requests), f"{each.rate:.1f}", failed, *times)
     yield table
     more = len(result.endpoints) - MOST_ENDPOINTS
     if more > 0:
@@ -96,7 +102,7 @@ def _scenarios(result: RunResult) -> Iterable[Printable]:
     yield heading("SCENARIOS")
     table = grid(("", "", *SCENARIO_FIGURES), right_from=2)
     for each in result.scenarios:
-        table.add_row("", Text(each.name), each.executor, *scenario_figures(each))
+        table.add_row("", each.name, each.executor, *scenario_figures(each))
     yield table
 
 
@@ -107,7 +113,7 @@ def _metrics(result: RunResult) -> Iterable[Printable]:
     yield heading("METRICS")
     table = grid(("",) * 7, right_from=7)
     for name, values in rows:
-        table.add_row("", Text(name), *(Text(value) for value in values))
+        table.add_row("", name, *values)
     yield table
 
 
@@ -125,9 +131,9 @@ def _errors(result: RunResult) -> Iterable[Printable]:
         return
     yield heading("ERRORS")
     for each in result.errors[:MOST_ERRORS]:
-        yield Text.assemble((f"    {each.count}x ", "bold red"), f"{each.source}: {each.message}")
+        yield Text.assemble((f"    {each.count}x ", "bold red"), visible(f"{each.source}: {each.message}"))
         if each.detail:
-            yield Text("\n".join(f"        {line}" for line in each.detail.splitlines()), style="dim")
+            yield lines(each.detail, "dim", indent="        ")
     more = len(result.errors) - MOST_ERRORS
     if more > 0:
         yield f"    … and {more} more kinds in result.json"
@@ -151,9 +157,14 @@ def _verdict(result: RunResult) -> Text:
     if verdict.passed:
         return Text("\n  ✓ PASSED", style="bold green")
     first, *others = [each.reason for each in verdict.failures] or ["the run failed"]
-    text = Text.assemble((f"\n  ✗ FAILED (exit code {verdict.exit_code})", "bold red"), f"  {first}")
+    text = Text.assemble((f"\n  ✗ FAILED (exit code {verdict.exit_code})", "bold red"), f"  {_indent(first)}")
     for other in others[:MOST_ERRORS]:
-        text.append(f"\n    also: {other}")
+        text.append(f"\n    also: {_indent(other)}")
     if (more := len(others) - MOST_ERRORS) > 0:
         text.append(f"\n    also: {more} more reasons in result.json")
     return text
+
+
+def _indent(reason: str) -> str:
+    """Tracebacks and lists of mistakes are several lines; none of them begins where our own do."""
+    return several_lines(reason).replace("\n", "\n    ")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich.table import Table
 from rich.text import Text
 
 from ciload.reports.comparison import (
@@ -26,9 +25,9 @@ from ciload.reports.comparison import (
     verdict_cell,
     verdict_word,
 )
-from ciload.reports.plain import one_line
-from ciload.reports.terminal import Printable, line, rendered
+from ciload.reports.terminal import Grid, Printable, line, render
 from ciload.result.comparison import Comparison, Contribution, GatedMetric, GateVerdict
+from ciload.text import one_line
 
 MOST_OTHERS = 12  # rows that are neither a regression nor about all requests
 MOST_REASONS = 5
@@ -44,26 +43,28 @@ COLUMNS = ("", "", "old", "new", "change", "interval", "sees")
 MARKS = {GateVerdict.REGRESSION: "✗", GateVerdict.IMPROVED: "✓", GateVerdict.OK: "✓"}
 
 
-def console_comparisons(comparisons: Sequence[Comparison], *, color: bool) -> str:
-    """All comparisons as text, with ANSI colours or without; "" when there are none."""
-    return rendered((part for each in comparisons for part in comparison_parts(each)), color=color)
+def console_comparisons(comparisons: Sequence[Comparison], *, color: bool, shown: bool = False) -> str:
+    """All comparisons as text, with ANSI colours or without; "" when there are none.
+
+    `shown`: the reader knows old and new values already, so a table that says no more than these is left out.
+    """
+    return render((part for each in comparisons for part in comparison_parts(each, shown=shown)), color=color)
 
 
-def comparison_parts(comparison: Comparison) -> Iterable[Printable]:
-    """One comparison: the verdict in a word first, whatever it takes to believe it below."""
+def comparison_parts(comparison: Comparison, *, shown: bool = False) -> Iterable[Printable]:
+    """One comparison: the verdict in a word first, then what it rests on."""
     verdict = comparison.verdict
     yield Text.assemble(
         (f"\n  {title(comparison).upper()}", "bold"),
         (f"  {MARKS.get(verdict, '?')} {verdict_word(comparison).upper()}", STYLES[verdict]),
         f"  {finding(comparison)}",
-        no_wrap=True,
     )
     yield line(f"    {circumstances(comparison)}", "dim")
-    if comparison.metrics:
+    if comparison.metrics and not (shown and all(each.p_value is None for each in comparison.metrics)):
         yield from _table(by_importance(comparison.metrics))
     yield from _reasons(comparison)
     if verdict is not GateVerdict.OK:
-        yield from _moved(comparison)
+        yield from _movement(comparison)
     for note in comparison.notes[:MOST_NOTES]:
         yield line(f"    note: {one_line(note, LONGEST_NOTE)}")
     if (more := len(comparison.notes) - MOST_NOTES) > 0:
@@ -72,7 +73,7 @@ def comparison_parts(comparison: Comparison) -> Iterable[Printable]:
 
 def _table(metrics: Sequence[GatedMetric]) -> Iterable[Printable]:
     shown, left_out = _selection(metrics)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = Grid(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("    ", no_wrap=True)
     for index, column in enumerate(COLUMNS):
         table.add_column(column, justify="right" if index > 1 else "left", no_wrap=True)
@@ -82,7 +83,7 @@ def _table(metrics: Sequence[GatedMetric]) -> Iterable[Printable]:
         change, seen = changes_of(each, each.change, each.detectable)
         table.add_row(
             Text(f"    {verdict_cell(each)}", style=style),
-            Text(label(each, LONGEST_LABEL)),
+            label(each, LONGEST_LABEL),
             each.metric,
             value_cell(each.old, each.unit),
             value_cell(each.new, each.unit),
@@ -117,7 +118,7 @@ def _reasons(comparison: Comparison) -> Iterable[Printable]:
         yield line(f"    ? … and {more} more reasons in result.json", "yellow")
 
 
-def _moved(comparison: Comparison) -> Iterable[Printable]:
+def _movement(comparison: Comparison) -> Iterable[Printable]:
     contributions = comparison.contributions
     if not contributions:
         return

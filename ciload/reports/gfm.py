@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from ciload.reports.plain import one_line, visible
+from ciload.text import one_line, visible
 
 T = TypeVar("T")
 Row = Sequence[str]
@@ -31,15 +31,15 @@ def code(text: str, most: int = LONGEST_NAME) -> str:
     """`text` in a code span, as it is: safe in a table's cell, and never a link or a mention."""
     shown = one_line(text, most) or "(empty)"
     # A backtick ends a code span, a bar ends a cell even in one, and how backslashes mix with bars is anyone's guess.
-    return f"<code>{_escaped(shown, MARKUP)}</code>" if CODE_ENDS.search(shown) else f"`{shown}`"
+    return f"<code>{_escape(shown, MARKUP)}</code>" if CODE_ENDS.search(shown) else f"`{shown}`"
 
 
 def prose(text: str) -> str:
     """`text` as part of a line, as it is: safe anywhere but at the line's start."""
-    return _escaped(one_line(text, LONGEST_PROSE), MARKUP_IN_PROSE)
+    return _escape(one_line(text, LONGEST_PROSE), MARKUP_IN_PROSE)
 
 
-def _escaped(line: str, markup: re.Pattern[str]) -> str:
+def _escape(line: str, markup: re.Pattern[str]) -> str:
     # GitHub looks for @people, #issues and mail addresses after it has resolved entities: something must be between.
     apart = MENTION.sub(rf"\g<0>{ZERO_WIDTH_SPACE}", line)
     return markup.sub(lambda match: f"&#{ord(match[0])};", apart)
@@ -83,7 +83,7 @@ def cut(items: Iterable[str], total: int, budget: int) -> tuple[list[str], list[
 def code_block(text: str, budget: int, language: str = "") -> str:
     """A code block that no backticks inside it can end."""
     split = text.split("\n")
-    kept, note = cut(("".join(map(visible, line[:LONGEST_LINE])) for line in split), len(split), budget)
+    kept, note = cut((visible(line[:LONGEST_LINE]) for line in split), len(split), budget)
     lines = "\n".join([*kept, *(f"{line} lines" for line in note)])
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", lines))])
     return f"{fence}{language}\n{lines}\n{fence}"

@@ -20,10 +20,10 @@ from junit_xml import TestCase, TestSuite
 from ciload.errors import ExitCode
 from ciload.reports.comparison import compared_with, describe_metric, finding, label, terms, verdict_word
 from ciload.reports.format import format_share
-from ciload.reports.plain import xml_text
 from ciload.reports.values import PLACE, explain_threshold
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
 from ciload.result.document import Check, ErrorRow, Failure, RunResult, ThresholdResult
+from ciload.text import one_line, several_lines
 
 LONGEST_NAME = 250
 LONGEST_MESSAGE = 1_000
@@ -44,7 +44,7 @@ def junit_xml(result: RunResult) -> str:
     failed_gates = {index for index, of_gate in enumerate(gates) if any(case.is_failure() for case in of_gate)}
     cases += [*chain.from_iterable(gates), *(_check_case(each, suite) for each in result.checks)]
     cases = _unique([_run_case(result, suite, failed_thresholds, failed_gates), *cases])
-    # The specification's word for a host that is not told; the document does not name machines.
+    # The specification's word for an unknown host; the document does not name machines.
     tree = TestSuite(suite, cases, hostname="localhost", timestamp=_line(result.load.started_at)).build_xml_doc()
     tree.attrib.pop("disabled")
     for node, case in zip(tree.iter("testcase"), cases, strict=True):
@@ -197,16 +197,13 @@ def _unique(cases: list[TestCase]) -> list[TestCase]:
 
 
 def _text(text: str) -> str:
-    return _cut(xml_text(text, "").replace("\r\n", "\n").replace("\r", "\n"), LONGEST_TEXT)
+    whole = several_lines(text[: LONGEST_TEXT + 1])
+    return whole if len(whole) <= LONGEST_TEXT else whole[: LONGEST_TEXT - 1] + "…"
 
 
 def _message(text: str) -> str:
-    return _cut(" ".join(xml_text(text).split()), LONGEST_MESSAGE)
+    return one_line(text, LONGEST_MESSAGE)
 
 
 def _line(text: str) -> str:
-    return _cut(" ".join(xml_text(text).split()), LONGEST_NAME)
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return one_line(text, LONGEST_NAME)

@@ -28,7 +28,7 @@ from ciload.reports.gfm import (
     table,
 )
 from ciload.reports.markdown_comparison import comparison_section, gate_sentence
-from ciload.reports.values import SCENARIO_FIGURES, metric_values, scenario_figures, worth_a_table
+from ciload.reports.values import SCENARIO_FIGURES, metric_values, scenario_figures, without_method, worth_a_table
 from ciload.result.document import Check, Endpoint, ErrorRow, MetricResult, RunResult, ScenarioResult, ThresholdResult
 
 OPTIONS_BUDGET = 60 * KIB
@@ -152,8 +152,8 @@ def _threshold(each: ThresholdResult) -> Row:
 def _endpoint(each: Endpoint) -> Row:
     d = each.duration
     times = [format_value(value, "ms") for value in ((d.med, d.p95, d.p99, d.max) if d else [None] * 4)]
-    failed = format_share(each.failed, each.requests)
-    return prose(each.method), code(each.name), _count(each.requests), format_value(each.rate, "/s"), failed, *times
+    failed, rate = format_share(each.failed, each.requests), format_value(each.rate, "/s")
+    return prose(each.method), code(without_method(each)), _count(each.requests), rate, failed, *times
 
 
 def _check(each: Check) -> Row:

@@ -52,7 +52,7 @@ def comparison_section(comparison: Comparison, share: float = 1.0) -> str:
             [f"? {prose(names)}: {prose(reason)}" for names, reason in fold_reasons(comparison)],
             int(REASONS_BUDGET * share),
         ),
-        _moved(comparison, share),
+        _movement_table(comparison, share),
         bullets([f"Note: {prose(note)}" for note in comparison.notes], int(NOTES_BUDGET * share)),
         _runs(comparison.runs, share),
     ]
@@ -90,7 +90,7 @@ def _metric(each: GatedMetric) -> Row:
     )
 
 
-def _moved(comparison: Comparison, share: float) -> str:
+def _movement_table(comparison: Comparison, share: float) -> str:
     if not comparison.contributions:
         return ""
     by = f" ({movement(comparison)})" if movement(comparison) else ""

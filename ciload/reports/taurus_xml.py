@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from ciload.reports.plain import xml_text
 from ciload.result.document import Distribution, RunResult
+from ciload.text import one_line, request_label
 
 LONGEST_LABEL = 250
 
@@ -25,7 +25,7 @@ def final_status_xml(result: RunResult) -> str:
     )  # fmt: skip
     seen: set[str] = set()
     for each in result.endpoints:
-        label = _unique(" ".join(xml_text(f"{each.method} {each.name}").split())[:LONGEST_LABEL], seen)
+        label = _unique(one_line(request_label(each.method, each.name), LONGEST_LABEL), seen)
         _group(
             root, label, requests=each.requests, failed=each.failed, trend=each.duration,
             received=each.bytes_received,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ciload.metrics.metric import Kind
 from ciload.reports.format import format_against, format_share, format_value
-from ciload.result.document import Distribution, MetricResult, ScenarioResult, ThresholdResult
+from ciload.result.document import Distribution, Endpoint, MetricResult, ScenarioResult, ThresholdResult
 
 PLACE = re.compile(r"(?P<file>.+):(?P<line>\d+)")  # of `ThresholdResult.where`, when it is in a file
 
@@ -35,6 +35,11 @@ def _plain(metric: MetricResult) -> str:
         return f"{format_share(passes, passes + fails)}  {passes} of {passes + fails}"
     low, high = format_value(metric.min or 0, metric.unit), format_value(metric.max or 0, metric.unit)
     return f"{format_value(metric.value or 0, metric.unit)}  min={low}  max={high}"
+
+
+def without_method(endpoint: Endpoint) -> str:
+    """The name, for a column beside that of the method, which some names begin with."""
+    return endpoint.name.removeprefix(f"{endpoint.method} ")
 
 
 SCENARIO_FIGURES = ("finished", "dropped", "planned", "achieved", "late", "start delay p(50)", "p(99)", "max")

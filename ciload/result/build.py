@@ -36,6 +36,7 @@ from ciload.result.document import (
     ThresholdOutcome,
     ThresholdResult,
     TimelineRow,
+    escape_surrogates,
 )
 from ciload.result.judgement import Evidence, judge
 from ciload.result.thresholds import Threshold, measure, not_kept_apart
@@ -135,18 +136,10 @@ def build_result(snapshot: Snapshot, facts: Facts) -> tuple[RunResult, Evidence]
 def writable(result: RunResult) -> RunResult:
     """The result with text that can be written: names and tags of a script may hold half a character."""
     try:
-        result.to_json()
+        result.model_dump_json()
     except PydanticSerializationError:
-        return RunResult.model_validate(_whole(result.model_dump(by_alias=True)))
+        return RunResult.model_validate(escape_surrogates(result.model_dump(by_alias=True)))
     return result
-
-
-def _whole(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {_whole(key): _whole(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_whole(each) for each in value]
-    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
 
 
 def distribution(sink: TrendSink, *, encode: bool = True) -> Distribution | None:
@@ -329,7 +322,7 @@ def _warnings(snapshot: Snapshot, facts: Facts, thresholds: Sequence[ThresholdRe
     if not thresholds:
         found.append("no thresholds: nothing was judged but that the script ran; add `thresholds` to make this a gate")
     for scenario in facts.scenarios:
-        found += _about_starts(scenario)
+        found += _about_starts(scenario, facts)
     if facts.old is not None:
         found += _about_old(facts.old, facts.old_url)
     load = facts.load
@@ -380,10 +373,16 @@ def _about_old(old: Snapshot, url: str) -> Iterable[str]:
         yield f"fail_test() at {url} does not fail the run: {next(iter(old.marked_failed))}"
 
 
-def _about_starts(scenario: ScenarioResult) -> Iterable[str]:
+def _about_starts(scenario: ScenarioResult, facts: Facts) -> Iterable[str]:
     """Starts that the schedule planned and that did not take place, or not in time: load that the target never saw."""
     name = "" if scenario.name == "default" else f" of {scenario.name}"
-    if scenario.dropped and scenario.planned is not None:
+    all_busy = not facts.stops and facts.load.vus_max >= scenario.vus
+    if scenario.dropped and scenario.planned is not None and not all_busy:
+        yield (
+            f"{scenario.dropped} of {scenario.planned} starts{name} did not take place before the load ended: "
+            "the target saw less load than planned"
+        )
+    elif scenario.dropped and scenario.planned is not None:
         yield (
             f"{scenario.dropped} of {scenario.planned} starts{name} were dropped, because no virtual user was free "
             f"(max_vus is {scenario.vus}): the target saw less load than planned, and latencies look better than they "

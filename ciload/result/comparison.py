@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ciload.text import request_label
+
 GateName = Literal["history", "side by side"]
 Reaction = Literal["fail", "warn", "pass"]  # to a gate that has nothing to say
 
@@ -52,7 +54,7 @@ class GatedMetric(DocumentPart):
     @property
     def label(self) -> str:
         """The endpoint as reports call it."""
-        return f"{self.method} {self.endpoint}".strip() or "all requests"
+        return request_label(self.method, self.endpoint) or "all requests"
 
     @property
     def changed(self) -> str:
@@ -99,3 +101,14 @@ class Comparison(DocumentPart):
     mean_new: float | None = None
     contributions: list[Contribution] = Field(default_factory=list, description="what moved that mean, most first")
     notes: list[str] = Field(default_factory=list, description="what to know about the runs that were compared")
+
+    @property
+    def deciding(self) -> list[GatedMetric]:
+        """The metrics that the verdict is made of; endpoints with too few requests have none of these."""
+        return [each for each in self.metrics if each.decides]
+
+    @property
+    def undecided(self) -> str:
+        """How many of these nobody knows: `2 of 10 metrics could not be decided`; "" when all are known."""
+        count = sum(each.verdict is GateVerdict.INCONCLUSIVE for each in self.deciding)
+        return f"{count} of {len(self.deciding)} metrics could not be decided" if count else ""

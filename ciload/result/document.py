@@ -7,9 +7,10 @@ are in ms unless a name says otherwise. Nothing secret is in here: no header val
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from pydantic_core import PydanticSerializationError
 
 from ciload.metrics.metric import Kind
 from ciload.result.comparison import Comparison, DocumentPart
@@ -324,7 +325,21 @@ class RunResult(DocumentPart):
     verdict: Verdict
 
     def to_json(self) -> str:
-        return self.model_dump_json(by_alias=True, indent=1) + "\n"
+        """The file. Names of scripts, branches and tags may hold half a character; that is an escape in it."""
+        try:
+            return self.model_dump_json(by_alias=True, indent=1) + "\n"
+        except PydanticSerializationError:
+            escaped = RunResult.model_validate(escape_surrogates(self.model_dump(by_alias=True)))
+            return escaped.model_dump_json(by_alias=True, indent=1) + "\n"
+
+
+def escape_surrogates(value: Any) -> Any:
+    """Plain values whose text can be encoded: `\\udcff` stands for the half of a surrogate pair."""
+    if isinstance(value, dict):
+        return {escape_surrogates(key): escape_surrogates(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [escape_surrogates(each) for each in value]
+    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
 
 
 def json_schema() -> dict[str, object]:

@@ -154,8 +154,7 @@ def _undecided(comparison: Comparison) -> str:
     if comparison.verdict is GateVerdict.MISSING:
         said = "no baseline" if comparison.gate == "history" else "nothing to compare with"
         return f"{said} {where}: {comparison.reason}"
-    count = sum(each.verdict is GateVerdict.INCONCLUSIVE for each in comparison.metrics)
-    reason = comparison.reason or f"{count} of {len(comparison.metrics)} metrics could not be decided"
+    reason = comparison.reason or comparison.undecided or "no metric could be decided"
     return f"the regression gate is inconclusive {where}: {reason}"
 
 

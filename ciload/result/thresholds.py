@@ -20,7 +20,6 @@ has, or for a scenario, group, name or method that there is not: these are more 
 
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 import re
@@ -37,6 +36,7 @@ from ciload.metrics.series import HTTP_METRICS
 from ciload.metrics.sinks import CounterSink, GaugeSink, RateSink, Sink
 from ciload.metrics.snapshot import Snapshot
 from ciload.result.selectors import Selector, parse_selector
+from ciload.text import closest
 
 Severity = Literal["fail", "warn"]
 
@@ -188,8 +188,8 @@ def _window_s(match: re.Match[str]) -> float | None:
 
 
 def _meant(word: str, known: Mapping[str, object] | list[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    meant = closest(word, known)
+    return f"; did you mean {meant!r}?" if meant else ""
 
 
 def measure(threshold: Threshold, snapshot: Snapshot, load_s: float, finished_iterations: int) -> float | None:

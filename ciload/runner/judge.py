@@ -8,7 +8,6 @@ from uuid import uuid4
 from ciload.engine.aggregator import RunOutcome
 from ciload.errors import CiloadError, ExitCode
 from ciload.metrics.registry import Registry
-from ciload.reports.plain import one_line
 from ciload.result.build import build_result
 from ciload.result.comparison import Comparison
 from ciload.result.document import Failure, RunResult
@@ -22,6 +21,7 @@ from ciload.runner.prepare import Prepared
 from ciload.runner.publish import publish
 from ciload.runner.signals import Signals
 from ciload.script.loader import load_script
+from ciload.text import one_line
 
 LONGEST_ERROR = 300
 

@@ -20,7 +20,7 @@ from ciload.runner.identity import Identity, identify, identify_quickly
 from ciload.runner.interface import Interface
 from ciload.runner.masking import secrets_in_plan
 from ciload.runner.ready import wait_until_ready
-from ciload.runner.report_files import claim_folder, forget_reports
+from ciload.runner.report_files import claim_folder, remove_reports
 from ciload.runner.signals import InterruptedRunError
 from ciload.script.loader import Script, load_script
 from ciload.secrets import Masker, without_secrets
@@ -75,7 +75,7 @@ def prepare(request: Request, control: Control, interface: Interface) -> Prepare
     registry = Registry()
     sources = [from_flags(request.flags), from_environment(request.environment)]
     # Before anything can go wrong: whatever happens, no earlier run's green report is left for CI to pick up.
-    forget_reports(_out_dir(sources))
+    remove_reports(_out_dir(sources))
     identity = identify_quickly(request.script, request.environment)
     try:
         identity = identify(request.script, request.environment)

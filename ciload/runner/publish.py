@@ -93,9 +93,9 @@ def publish_failure(failed: PreparationFailedError, request: Request, interface:
 def _write_reports(folder: Path, result: RunResult, interface: Interface) -> tuple[list[Path], int]:
     """Every report that can be written, and the exit code if one cannot."""
     files, exit_code = [], ExitCode.PASSED
-    for name, render in REPORTS.items():
+    for name, report in REPORTS.items():
         try:
-            files.append(write_report(folder / name, render(result)))
+            files.append(write_report(folder / name, report.render(result)))
         except UsageError as error:
             interface.say(str(error), "error")
             exit_code = error.exit_code

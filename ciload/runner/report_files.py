@@ -1,59 +1,98 @@
-"""The files of a run: written atomically, and never left over from an earlier run."""
+"""The files of a run: written as a whole, never left over from an earlier run, and nobody else's."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ciload.errors import UsageError
+from ciload.files import reason_of, try_writing, write_file
 from ciload.reports.gitlab_load_performance import load_performance_json
 from ciload.reports.junit import junit_xml
 from ciload.reports.markdown import markdown_summary
 from ciload.reports.openmetrics import openmetrics_text
 from ciload.reports.taurus_xml import final_status_xml
 from ciload.result.document import RunResult
+from ciload.text import one_line
 
-REPORTS: dict[str, Callable[[RunResult], str]] = {
-    "result.json": RunResult.to_json,
-    "junit.xml": junit_xml,
-    "summary.md": markdown_summary,
-    "load-performance.json": load_performance_json,
-    "metrics.txt": openmetrics_text,
-    "final-status.xml": final_status_xml,
+XML = b'<?xml version="1.0" encoding="utf-8"?>\n'
+HEAD_BYTES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How one file is made of a result, and how it begins, by which an earlier one is known to be ciload's."""
+
+    render: Callable[[RunResult], str]
+    begins: tuple[bytes, ...]
+
+
+REPORTS = {
+    "result.json": Report(RunResult.to_json, (b'{\n "schema": "ciload/result/',)),
+    "junit.xml": Report(junit_xml, (XML + b'<testsuites name="ciload ',)),
+    "summary.md": Report(markdown_summary, ("## ✅ Passed: ".encode(), "## ❌ Failed: ".encode())),
+    "load-performance.json": Report(load_performance_json, (b'{\n "metrics": {',)),
+    "metrics.txt": Report(openmetrics_text, (b"# TYPE ciload_passed ",)),
+    "final-status.xml": Report(final_status_xml, (XML + b"<FinalStatus>\n  <TestDuration>",)),
 }
 COMMENT = "comment.md"  # only where a comment was asked for; what it says depends on the CI
+BEGINNINGS = {name: report.begins for name, report in REPORTS.items()} | {COMMENT: (b"<!-- ciload:",)}
 
 
-def forget_reports(folder: str) -> None:
+def remove_reports(folder: str) -> None:
     """Remove an earlier run's reports.
 
     Raises:
-        UsageError: they cannot be removed.
+        UsageError: they cannot be removed, or a file of that name is somebody else's; then none is removed.
     """
     path = Path(folder)
     try:
-        for name in (*REPORTS, COMMENT) if path.is_dir() else ():
-            (path / name).unlink(missing_ok=True)
+        ours = list(_ours(path)) if path.is_dir() else []
+        for each in ours:
+            each.unlink(missing_ok=True)
     except OSError as error:
-        raise UsageError(f"--out-dir {path}: cannot remove old reports: {error.strerror or error}") from None
+        raise UsageError(f"--out-dir {one_line(folder)}: cannot remove old reports: {reason_of(error)}") from None
+
+
+def _ours(folder: Path) -> Iterator[Path]:
+    """The reports that are there. An empty file is nobody's loss; pipelines make some for steps that want a file."""
+    for name, begins in BEGINNINGS.items():
+        path = folder / name
+        try:
+            with path.open("rb") as file:
+                head = file.read(HEAD_BYTES)
+        except FileNotFoundError:
+            if path.is_symlink():
+                raise _foreign(path) from None
+            continue
+        except IsADirectoryError:
+            raise _foreign(path) from None
+        if head and not head.startswith(begins):
+            raise _foreign(path)
+        yield path
+
+
+def _foreign(path: Path) -> UsageError:
+    return UsageError(
+        f"{one_line(str(path))}: is no report of ciload's, and would be overwritten by one; "
+        "write the reports elsewhere (--out-dir), or move the file"
+    )
 
 
 def claim_folder(folder: str) -> Path:
     """Make the folder for reports and see that it can be written to, since a run whose outcome is lost is wasted.
 
     Raises:
-        UsageError: reports cannot be written there.
+        UsageError: reports cannot be written there, or would overwrite somebody else's file.
     """
-    forget_reports(folder)
+    remove_reports(folder)
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
+        try_writing(path)
     except OSError as error:
-        raise UsageError(f"--out-dir {path}: cannot write reports there: {error.strerror or error}") from None
+        raise UsageError(f"--out-dir {one_line(folder)}: cannot write reports there: {reason_of(error)}") from None
     return path
 
 
@@ -63,7 +102,7 @@ def write_reports(folder: Path, result: RunResult) -> list[Path]:
     Raises:
         UsageError: one could not be written.
     """
-    return [write_report(folder / name, render(result)) for name, render in REPORTS.items()]
+    return [write_report(folder / name, report.render(result)) for name, report in REPORTS.items()]
 
 
 def write_report(path: Path, text: str) -> Path:
@@ -73,20 +112,7 @@ def write_report(path: Path, text: str) -> Path:
         UsageError: it could not be written.
     """
     try:
-        write_atomically(path, text)
+        write_file(path, text.encode("utf-8"))
     except OSError as error:
-        raise UsageError(f"{path}: the report could not be written: {error.strerror or error}") from None
+        raise UsageError(f"{one_line(str(path))}: the report could not be written: {reason_of(error)}") from None
     return path
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` as a whole: a reader sees the old file or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from ciload.script.calling import Call, Ended, call, call_plain
 from ciload.script.event_loop import AbandonedError, CancelledByScriptError, EventLoop
 from ciload.script.failures import ScriptBlockedError, one_line, script_traceback
 from ciload.script.loader import SUMMARY, Script
+from ciload.text import several_lines
 
 TIMEOUT_S = 120.0  # k6's handleSummaryTimeout
 LATE = f"did not finish within {TIMEOUT_S:g} s"
@@ -113,7 +114,7 @@ def _contents(made: Call, outputs: CustomOutputs) -> Mapping[str, str | bytes]:
         return contents
     if isinstance(read.error, SummaryError):
         raise read.error
-    outputs.printed["stderr"] = f"{script_traceback(read.error)}\n"
+    outputs.printed["stderr"] = f"{several_lines(script_traceback(read.error))}\n"
     raise SummaryError(f"raised {one_line(read.error)}")
 
 

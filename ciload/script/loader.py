@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib.util
 import inspect
 import sys
@@ -21,6 +20,7 @@ from ciload.metrics.registry import Registry, Scope
 from ciload.script.calling import call_plain
 from ciload.script.failures import script_traceback
 from ciload.script.neighbours import add_neighbours
+from ciload.text import closest
 
 MODULE = "ciload_script"
 INJECTED = ("vu", "data")  # what a scenario's function may ask for
@@ -64,11 +64,11 @@ class Script:
         if found is not None:
             return found if isinstance(found, Complaint) else None
         ours = {each for each in (*HOOKS, "options") if each != name}
-        close = difflib.get_close_matches(name, [each for each in self.names if each not in ours], n=1)
+        close = closest(name, (each for each in self.names if each not in ours))
         if name == "default":
-            hint = f"did you mean to call `{close[0]}` so?" if close else "add: async def default(): ..."
+            hint = f"did you mean to call `{close}` so?" if close else "add: async def default(): ..."
         else:
-            hint = f"did you mean {close[0]!r}?" if close else f"add: async def {name}(): ..."
+            hint = f"did you mean {close!r}?" if close else f"add: async def {name}(): ..."
         return Complaint(str(self.path), f"no `{name}` function", hint)
 
     def function(self, name: str) -> Function:

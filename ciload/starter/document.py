@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +12,8 @@ from urllib.parse import unquote
 import yaml
 
 from ciload.errors import UsageError
+from ciload.files import read_file, reason_of
+from ciload.text import one_line
 
 MOST_BYTES = 16 << 20
 MOST_NODES = 1_000_000  # aliases of YAML make a few bytes as large as one likes
@@ -78,13 +78,13 @@ def read_document(place: str) -> Document:
     Raises:
         UsageError: there is none, it cannot be read, or it is no OpenAPI document.
     """
-    shown = printable(place)
+    shown = one_line(place)
     try:
         root = _plain(_parsed(_text(place)), DEEPEST, [MOST_NODES])
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        problem = printable(str(getattr(error, "problem", None) or "not valid"))
+        problem = one_line(str(getattr(error, "problem", None) or "not valid"))
         raise UsageError(f"{shown}{line}: neither YAML nor JSON: {problem}") from None
     except BROKEN:
         raise UsageError(
@@ -108,21 +108,13 @@ def _parsed(text: str) -> object:
 
 
 def _text(place: str) -> str:
-    shown = printable(place)
+    shown = one_line(place)
     try:
-        # A FIFO without a writer would make open() wait for one.
-        descriptor = os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UsageError(f"{shown}: is no regular file; give an OpenAPI file or a URL")
-            data = file.read(MOST_BYTES + 1)
+        data = read_file(place, MOST_BYTES)
     except FileNotFoundError:
         raise UsageError(f"{shown}: there is no such file; a URL begins with http:// or https://") from None
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{shown}: cannot be read: {why}") from None
-    if len(data) > MOST_BYTES:
-        raise UsageError(f"{shown}: is larger than {MOST_BYTES >> 20} MiB; take out what is not to be loaded")
+    except OSError as error:
+        raise UsageError(f"{shown}: {reason_of(error)}; give an OpenAPI file or a URL") from None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -155,10 +147,3 @@ def _key(key: object) -> str:
     if isinstance(key, bool):
         return str(key).lower()
     return _text_of(key) if not isinstance(key, int) or abs(key) < LARGEST else "0"
-
-
-def printable(text: str, most: int = 200) -> str:
-    """Text that anybody may have written, on one line and without commands for a terminal."""
-    one_line = " ".join(text.split())
-    shown = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in one_line)
-    return shown if len(shown) <= most else shown[: most - 1] + "…"

@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ciload.starter.data import MISSING, given, value_of
-from ciload.starter.document import Document, printable
+from ciload.starter.document import Document
+from ciload.text import SAFE_PATH, SAFE_QUERY, one_line
 
 READS = ("get", "head", "options")
 METHODS = (*READS, "post", "put", "patch", "delete")
@@ -34,7 +35,6 @@ TAKEN = {
     *keyword.kwlist, *keyword.softkwlist, *dir(builtins), "os", "base64", "ciload", "check", "http", "sleep", "options",
     "default", "setup", "teardown", "vu_start", "vu_stop", "handle_summary",
 }  # fmt: skip
-SAFE_PATH = "/%:@!$&'()*+,;=~-._"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def read_api(document: Document) -> ApiDescription:
         if not page and method == "get" and "{" not in path and not operation.schemes and not operation.params:
             page = operation.url
     info = document.mapping(document.root.get("info"))
-    title = printable(str(info.get("title") or "an API"), 80)
+    title = one_line(str(info.get("title") or "an API"), 80)
     is_local = bool(server) and urlsplit(server).hostname in LOCAL
     return ApiDescription(title, tuple(operations), left_out, server, is_local, page)
 
@@ -108,7 +108,7 @@ def _operation(
     document: Document, method: str, path: str, node: Mapping[str, Any], item: Mapping[str, Any], prefix: str
 ) -> Operation:
     words = node.get("operationId")
-    name = f"{method.upper()} {printable(path, 150)}"
+    name = f"{method.upper()} {one_line(path, 150)}"
     operation = Operation(_identifier(words if isinstance(words, str) else "") or _identifier(name), method, name, "")
     filled: dict[str, str] = {}
     form: dict[str, Any] = {}
@@ -186,7 +186,7 @@ def _add_body(document: Document, node: Mapping[str, Any], operation: Operation)
         if kind == "application/x-www-form-urlencoded" and isinstance(value, Mapping):
             operation.form = {key: _primitive(one) for key, one in value.items()}
             return
-    operation.unmade = printable(next(iter(content)), 60)
+    operation.unmade = one_line(next(iter(content)), 60)
 
 
 def _statuses(document: Document, node: Mapping[str, Any]) -> tuple[int, ...]:
@@ -262,11 +262,11 @@ def _url(path: str, filled: Mapping[str, str]) -> str:
     parts, last = [], 0
     path = path.partition("#")[0]
     for hit in VARIABLE.finditer(path):
-        parts += [quote(path[last : hit.start()], safe=SAFE_PATH + "?", errors="replace")]
+        parts += [quote(path[last : hit.start()], safe=SAFE_QUERY, errors="replace")]
         value = filled.get(hit[1], "")
         parts += [quote(value if value.strip(".") else "1", safe="", errors="replace")]
         last = hit.end()
-    parts += [quote(path[last:], safe=SAFE_PATH + "?", errors="replace")]
+    parts += [quote(path[last:], safe=SAFE_QUERY, errors="replace")]
     return "/" + "".join(parts).lstrip("/")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ciload.starter.document import printable
 from ciload.starter.operations import READS, ApiDescription, Operation, Scheme
+from ciload.text import one_line
 
 WIDTH = 88  # what formatters take unless told otherwise
 INDENT = "    "
@@ -94,7 +94,7 @@ def _run(file: str, base_url: str) -> str:
 
 def _harmless(text: str) -> str:
     """Text for a docstring, which it can neither end nor escape from."""
-    return printable(text).replace("\\", "/").replace('"', "'")
+    return one_line(text).replace("\\", "/").replace('"', "'")
 
 
 def _options(base_url: str) -> list[str]:
@@ -131,9 +131,9 @@ def _authentication(schemes: list[Scheme]) -> Iterator[str]:
         else:
             key = "Cookie" if scheme.kind == "cookie" else scheme.name
             before = f'"{scheme.name}=" + ' if scheme.kind == "cookie" else ""
-            one_line = f"{constant} = {{{_text(key)}: {before}{names[0]}}}"
+            in_one = f"{constant} = {{{_text(key)}: {before}{names[0]}}}"
             lines = [f"{constant}_NAME = {_text(key)}", f"{constant} = {{{constant}_NAME: {before}{names[0]}}}"]
-            yield from [one_line] if len(one_line) <= WIDTH else lines
+            yield from [in_one] if len(in_one) <= WIDTH else lines
 
 
 def _function(operation: Operation, schemes: list[Scheme]) -> Iterator[str]:
@@ -167,21 +167,21 @@ def _check(operation: Operation) -> list[str]:
     said = f"answers {' or '.join(map(str, codes))}" if 1 <= len(codes) <= 2 else "succeeds"
     test = f"status_code in {codes}" if len(codes) > 1 else f"status_code == {codes[0]}" if codes else "is_success"
     name = f'"{operation.function} {said}"'
-    one_line = f"    check(reply, {{{name}: lambda r: r.{test}}})"
-    if len(one_line) <= WIDTH:
-        return [one_line]
-    before, one_line = f"    succeeded = reply.{test}", f"    check(reply, {{{name}: succeeded}})"
-    if len(one_line) <= WIDTH:
-        return [before, one_line]
+    in_one = f"    check(reply, {{{name}: lambda r: r.{test}}})"
+    if len(in_one) <= WIDTH:
+        return [in_one]
+    before, in_one = f"    succeeded = reply.{test}", f"    check(reply, {{{name}: succeeded}})"
+    if len(in_one) <= WIDTH:
+        return [before, in_one]
     item = f"            {name}: succeeded,"
     return [before, "    check(", "        reply,", "        {", item, "        },", "    )"]
 
 
 def _call(method: str, arguments: list[str], depth: int, before: str) -> list[str]:
     start = f"{INDENT * depth}{before}http.{method}("
-    one_line = f"{start}{', '.join(arguments)})"
-    if len(one_line) <= WIDTH and "\n" not in one_line:
-        return [one_line]
+    in_one = f"{start}{', '.join(arguments)})"
+    if len(in_one) <= WIDTH and "\n" not in in_one:
+        return [in_one]
     inside = INDENT * (depth + 1)
     return [start, *"\n".join(f"{inside}{each}," for each in arguments).split("\n"), f"{INDENT * depth})"]
 
@@ -199,10 +199,10 @@ def _literal(value: Any, depth: int, before: str = "", first: Iterable[str] = ()
         items = [*first, *(_literal(each, depth + 1, f"{_text(key)}: ") for key, each in value.items())]
     else:
         items = [_literal(each, depth + 1) for each in value]
-    one_line = f"{before}{opening}{', '.join(items)}{closing}"
-    fits = "\n" not in one_line and len(INDENT) * depth + len(one_line) < WIDTH
+    in_one = f"{before}{opening}{', '.join(items)}{closing}"
+    fits = "\n" not in in_one and len(INDENT) * depth + len(in_one) < WIDTH
     if fits or not items:
-        return one_line
+        return in_one
     return f"{before}{opening}\n{inside}" + f",\n{inside}".join(items) + f",\n{INDENT * depth}{closing}"
 
 

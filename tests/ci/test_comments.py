@@ -18,7 +18,7 @@ from ciload.ci.gitlab import post_note
 from ciload.ci.publish import publish
 from ciload.ci.sticky import MOST_BYTES, comment_text, marker_of
 from ciload.ci.workflow_commands import workflow_command
-from ciload.cli.commenting import _comment
+from ciload.cli.comment import _comment
 from ciload.errors import UsageError
 from ciload.result.document import CI, Failure, RunResult
 from ciload.runner.report_files import COMMENT, write_report, write_reports
@@ -382,8 +382,8 @@ def test_pull_request_that_went_on_is_left_alone(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "cannot read"), (b"{}", "no result"), (b"[" * 100_000, "no result"), (b"\xff", "no result"),
-        (b" " * ((32 << 20) + 1), "larger than"),
+        (None, "no such file"), (b"{}", "no result"), (b"[" * 100_000, "no result"), (b"\xff", "no result"),
+        (b" " * ((64 << 20) + 1), "larger than"),
     ],
     ids=["missing", "empty", "deep", "bytes", "large"],
 )  # fmt: skip

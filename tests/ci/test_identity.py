@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ciload.ci.identity import fingerprint, identify_ci, identify_git
+from tests.reports.results import result
 
 GITHUB = {
     "GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://github.example", "GITHUB_REPOSITORY": "a/b",
@@ -75,3 +76,12 @@ def test_the_machine_is_described() -> None:
     assert machine.cores >= 1
     assert machine.memory_bytes > 0
     assert machine.cpu
+
+
+def test_a_branch_may_have_any_bytes_for_its_name(tmp_path: Path) -> None:
+    """Names of git are bytes; one that is not UTF-8 is shown in the document, and is no reason to lose it."""
+    git(tmp_path, "init", "-b", "trunk")
+    (tmp_path / ".git" / "HEAD").write_bytes(b"ref: refs/heads/main-\xff\n")
+    found = identify_git({}, tmp_path)
+    assert found.branch == "main-\udcff"
+    assert r'"branch": "main-\\udcff"' in result(git=found).to_json()

@@ -95,6 +95,33 @@ class TestVerdicts:
         assert ciload("compare", *files, "--on-inconclusive", "fail").exit_code == 97
         assert ciload("compare", *files, "--on-inconclusive", "pass").stderr == ""
 
+    def test_one_run_each_begins_with_the_plain_difference(self, tmp_path: Path) -> None:
+        """Old and new values first, once; then that nobody can tell whether it is noise."""
+        done = ciload("compare", *history(tmp_path, [100.0]), new(tmp_path, 14_900.0))
+        rows = [" ".join(line.split()) for line in done.stdout.splitlines()]
+
+        assert rows[1].startswith("DIFFERENCE ")
+        for row in ("all requests mean 50ms 7.45s 149 times", "p95 100ms 14.9s 149 times", "failed 0% 0% +0 pp"):
+            assert row in rows
+        assert any(row.startswith("requests/s 16.67/s") for row in rows)
+        assert done.stdout.index("DIFFERENCE") < done.stdout.index("INCONCLUSIVE")
+        assert done.stdout.count("14.9s") == 1
+        assert "%" not in "".join(row for row in rows if "149 times" in row)
+
+    def test_runs_that_cannot_be_compared_have_a_difference(self, tmp_path: Path) -> None:
+        """Two machines, or two loads: the numbers are shown, and that they are no comparison."""
+        other = new(tmp_path, 150.0, fingerprint=fingerprint(runner="other"))
+        done = ciload("compare", *history(tmp_path, [100.0]), other)
+
+        assert "+50%" in done.stdout
+        assert "none comparable: another machine" in done.stdout
+
+    def test_json_has_no_difference(self, tmp_path: Path) -> None:
+        """Whoever reads JSON has the files."""
+        done = ciload("compare", *history(tmp_path, [100.0]), new(tmp_path, 150.0), "--json")
+
+        assert [each["verdict"] for each in json.loads(done.stdout)] == ["inconclusive"]
+
     def test_the_same_file_again_is_no_further_run(self, tmp_path: Path) -> None:
         """Three copies of one run do not tell how much runs differ."""
         done = ciload("compare", *history(tmp_path, [100.0]) * 3, new(tmp_path, 150.0))

@@ -93,6 +93,17 @@ def test_a_lost_worker_holds_nobody_up() -> None:
     assert run.outcome.health.workers[1].lost == "was killed by SIGKILL"
 
 
+@pytest.mark.parametrize(("told_s", "seconds"), [((), "0"), ((1.0, 2.0), "2")])
+def test_a_worker_lost_in_the_warmup_is_missing_from_then_on(told_s: tuple[float, ...], seconds: str) -> None:
+    """The time is what it has told of, not the end of the warm-up."""
+    run = Watched(2, warmup="10s")
+    for at_s in told_s:
+        run.tell(1, at_s)
+    run.view.lose(1, "was killed by SIGKILL")
+    [stop] = run.outcome.stops
+    assert stop.reason.endswith(f"is missing after the first {seconds} s, which were warm-up")
+
+
 def test_virtual_users_of_all_workers_add_up() -> None:
     """`vus` is the run's number, not the largest of one process."""
     run = Watched(2)

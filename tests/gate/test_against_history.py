@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ciload.gate.alarms import Terms, alarm_of, compare_with_history, mark, suspects
+from ciload.gate.alarms import Terms, alarm_of, compare_results_with_history, compare_with_history, mark, suspects
 from ciload.gate.document import Baseline, StoredRun
 from ciload.gate.levels import SHIFT, accept, merge
 from ciload.gate.stored_run import MOSTLY_FAILED, STARTS_DROPPED
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
 from tests.gate.runs import START, endpoint, fingerprint, stored_run, stored_runs
+from tests.reports import results
 
 REGRESSION, IMPROVED, OK = GateVerdict.REGRESSION, GateVerdict.IMPROVED, GateVerdict.OK
 INCONCLUSIVE, MISSING = GateVerdict.INCONCLUSIVE, GateVerdict.MISSING
@@ -131,6 +132,19 @@ class TestShares:
 
         assert found.verdict is verdict
         assert (found.old, found.new, found.unit) == (0.0, failed / 1_000, "share")
+
+    def test_no_failures_at_all_are_no_change(self) -> None:
+        """Log odds of nothing differ by how many requests there were; the share that was counted does not."""
+        for seed in range(20):
+            draw = random.Random(seed)
+            runs = [
+                run.model_copy(update={"endpoints": [endpoint(requests=draw.randrange(500, 5_000))]})
+                for run in stored_runs(QUIET)
+            ]
+            found = metric(
+                compared(new_run(requests=draw.randrange(500, 5_000)), Baseline(runs=runs)), "failed requests"
+            )
+            assert (found.old, found.new, found.change) == (0.0, 0.0, 0.0)
 
     def test_three_runs_without_failures_do_not_prove_much(self) -> None:
         """With three earlier runs, one percent of failures is not yet a regression, and not fine either."""
@@ -471,3 +485,14 @@ def test_any_valid_runs_have_a_comparison(runs: list[StoredRun], new: StoredRun,
         assert each.p_value is None or 0 <= each.p_value <= 1
         assert (each.verdict is INCONCLUSIVE) == bool(each.reason)
     assert all(math.isfinite(each.moved_ms) for each in comparison.contributions)
+
+
+@pytest.mark.parametrize("at", ["1970-01-01T00:00:05+00:00", "2970-01-01T00:00:05+00:00", "noon"])
+def test_a_run_whose_clock_is_wrong_is_not_compared(at: str) -> None:
+    """It is told and nobody's measure, and the run has its reports all the same."""
+    run = results.result()
+    run = run.model_copy(update={"load": run.load.model_copy(update={"started_at": at})})
+    found = compare_results_with_history([run], baseline(), "baseline.json", TERMS)
+    assert found.verdict is INCONCLUSIVE
+    assert found.reason.startswith("this run cannot be compared: ")
+    assert ("the year 1970 cannot be right" in found.reason) == at.startswith("1970")

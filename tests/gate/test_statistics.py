@@ -175,8 +175,8 @@ class TestAgainstHistory:
 
     def test_five_runs_speak_for_themselves(self) -> None:
         """From five runs on there is no prior."""
-        assert against_history([[1.0, 1.1, 0.9, 1.05]], [1.4]).doubt
-        assert not against_history([[1.0, 1.1, 0.9, 1.05, 0.95]], [1.4]).doubt
+        assert against_history([[1.0, 1.1, 0.9, 1.05]], [1.4]).widening
+        assert not against_history([[1.0, 1.1, 0.9, 1.05, 0.95]], [1.4]).widening
 
     @pytest.mark.parametrize("levels", [[], [[]], [[1.0, 2.0]], [[1.0, 1.1], [2.0]], [[1.0, 1.1, 1.2], []]])
     def test_too_few_runs(self, levels: list[list[float]]) -> None:

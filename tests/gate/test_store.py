@@ -79,7 +79,7 @@ POISON = {
     "million runs": (b'{"schema": "ciload/baseline/1", "runs": [' + b"{}," * 1_000_000 + b"{}]}", "values"),
     "hundred thousand runs": (b'{"schema": "ciload/baseline/1", "runs": [' + b"{}," * 100_000 + b"{}]}", "baseline"),
     "unknown fields": (b"{" + b",".join(b'"%d":0' % n for n in range(500_000)) + b"}", "mistakes"),
-    "control characters": (run(**{"\x1b[2J": 1}), "�"),
+    "control characters": (run(**{"\x1b[2J": 1}), r"\\x1b\[2J"),
 }  # fmt: skip
 
 

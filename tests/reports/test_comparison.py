@@ -14,6 +14,7 @@ from ciload.reports.console import console_summary
 from ciload.reports.console_comparison import console_comparisons
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
 from ciload.result.document import Failure
+from ciload.result.judgement import judge_comparisons
 from tests.reports.results import (
     NASTY,
     comparison,
@@ -284,3 +285,15 @@ def test_any_number_can_be_shown(value: float, change: float, unit: str) -> None
     )
     found = comparison(REGRESSION, metric, mean_old=value, mean_new=change, contributions=[contribution("/", value)])
     assert "REGRESSION" in console_comparisons([found], color=False)
+
+
+def test_undecided_metrics_are_counted_once() -> None:
+    """Heading and warning say the same number: endpoints with too few requests are counted apart."""
+    few = [gated(INCONCLUSIVE, endpoint=f"/{n}", decides=False, reason=f"{n} requests") for n in range(3)]
+    unsure = [gated(INCONCLUSIVE, endpoint=f"/x{n}", reason=f"cannot tell {n}") for n in range(2)]
+    found = comparison(INCONCLUSIVE, *few, *unsure, *[gated() for _ in range(8)], reason="")
+    judged = judge_comparisons([found], "warn", "warn")
+    said = "2 of 10 metrics could not be decided"
+    assert words.finding(found) == f"{said}; 3 metrics of endpoints with too few requests left out"
+    assert [each.partition(": ")[2] for each in judged.warnings] == [said]
+    assert words.counted(found.metrics) == "2 inconclusive, 8 ok, 3 with too few requests"

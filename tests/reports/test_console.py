@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import category
+
+from hypothesis import example, given
 
 from ciload.reports.console import console_summary
-from tests.reports.results import check, endpoint, error, judged, result, threshold
+from ciload.result.comparison import GateVerdict
+from ciload.result.document import Failure
+from tests.reports.results import (
+    check,
+    comparison,
+    endpoint,
+    error,
+    gated,
+    hostile,
+    hostile_comparison,
+    judged,
+    result,
+    threshold,
+    verdict,
+)
 
 
 def lines_of(text: str) -> list[str]:
@@ -66,3 +83,34 @@ def test_a_thousand_endpoints_do_not_flood_the_log() -> None:
     text = console_summary(many, [], color=False)
     assert "and 970 more in result.json" in text
     assert len(text.splitlines()) < 100
+
+
+@given(text=hostile)
+@example("\x1b[2J\x9b\u202e\n::error::x")
+def test_nothing_acts_on_the_terminal(text: str) -> None:
+    """Whatever a target, a script or a branch says is text, and where lines begin is up to us."""
+    name = f"x{text}"
+    full = result(
+        name=name,
+        checks=[check(name=name, group=name)],
+        thresholds=[threshold(metric=name)],
+        endpoints=[endpoint(name=name, method=name)],
+        errors=[error(source=name, message=name, detail=f"Traceback\n  {name}")],
+        comparisons=[hostile_comparison(name, name)],
+        verdict=verdict(Failure(code=110, reason=name), Failure(code=110, reason=name), warnings=(name,)),
+    )
+    shown = console_summary(full, [Path(name)], color=False)
+    assert not [each for each in shown if each != "\n" and category(each) in ("Cc", "Cf", "Cs")]
+    assert not [line for line in shown.split("\n") if line.startswith(("x", ":"))]
+
+
+def test_a_method_is_shown_once() -> None:
+    """Also when the request's name begins with it."""
+    full = result(
+        endpoints=[endpoint(name="GET /v3/users", method="GET")],
+        comparisons=[comparison(GateVerdict.OK, gated(endpoint="GET /v3/users", method="GET"))],
+    )
+    text = lines_of(console_summary(full, [], color=False))
+    assert sum(line.startswith("GET /v3/users ") for line in text) == 1
+    assert sum(" ok GET /v3/users " in line for line in text) == 1
+    assert not [line for line in text if "GET GET" in line]

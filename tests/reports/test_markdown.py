@@ -348,7 +348,7 @@ def test_names_are_shown_as_they_are(name: str) -> None:
     assert seen[1].replace("\u200b", "") == f"Failed with exit code 110: {name}"
 
 
-@pytest.mark.parametrize("name", ["", " ", "\n", "\x00"])
+@pytest.mark.parametrize("name", ["", " ", "\n", "\u2028"])
 def test_names_of_nothing_are_named(name: str) -> None:
     """An empty code span would be two backticks."""
     assert table(result(endpoints=[endpoint(name)]), "p99")[0][1] == "(empty)"

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from ciload.metrics.folding import MOST_SERIES, ROOM
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Registry, Scope
 from ciload.result.build import Facts, build_result
-from ciload.result.document import CI, Environment, Fingerprint, Generator, Git, Load, RunResult, ThresholdOutcome
+from ciload.result.document import (
+    CI,
+    Environment,
+    Failure,
+    Fingerprint,
+    Generator,
+    Git,
+    Load,
+    RunResult,
+    ScenarioResult,
+    ThresholdOutcome,
+)
 from ciload.result.thresholds import Limit, Threshold, parse_threshold
 
 
@@ -28,7 +41,9 @@ def facts(thresholds: list[Threshold], windows: Mapping[Threshold, float | None]
     )  # fmt: skip
 
 
-def built(thresholds: list[Threshold], windows: Mapping[Threshold, float | None] | None = None) -> RunResult:
+def built(
+    thresholds: list[Threshold], windows: Mapping[Threshold, float | None] | None = None, **changes: Any
+) -> RunResult:
     """The result of ten requests of 100 ms each, in 10 s."""
     registry = Registry()
     scope = Scope(registry, "default")
@@ -38,7 +53,7 @@ def built(thresholds: list[Threshold], windows: Mapping[Threshold, float | None]
         series.sending.append(0.0)
         series.waiting.append(0.1)
         series.receiving.append(0.0)
-    return build_result(registry.take(), facts(thresholds, windows or {}))[0]
+    return build_result(registry.take(), replace(facts(thresholds, windows or {}), **changes))[0]
 
 
 def parsed(key: str, limit: str | Limit) -> Threshold:
@@ -104,3 +119,31 @@ def test_what_was_folded_is_said() -> None:
     assert result.thresholds[0].hint == (
         "too many values of 'user' to keep all that thresholds select: what was kept is only a part"
     )
+
+
+def test_more_virtual_users_are_advised_only_where_they_help() -> None:
+    """Starts are missing because all virtual users were busy, or because the load ended early: two things to do."""
+    scenario = ScenarioResult(
+        name="default",
+        executor="constant-arrival-rate",
+        vus=1,
+        duration_s=10,
+        graceful_stop_s=0,
+        planned=56,
+        dropped=46,
+    )
+    busy = built([], scenarios=[scenario])
+    few = built([], scenarios=[scenario.model_copy(update={"vus": 9})])
+    ended = built([], scenarios=[scenario], stops=[Failure(code=105, reason="interrupted")])
+    assert any("no virtual user was free (max_vus is 1)" in each for each in busy.verdict.warnings)
+    for result in (few, ended):
+        [said] = [each for each in result.verdict.warnings if "46 of 56 starts" in each]
+        assert "did not take place before the load ended" in said
+        assert "max_vus" not in said
+
+
+def test_a_verdict_may_quote_half_a_character() -> None:
+    """As in the place of a script whose name is not UTF-8; the result is written, and can be read again."""
+    whole = built([])
+    quoting = whole.model_copy(update={"verdict": whole.verdict.model_copy(update={"warnings": ["x\udcff.py:3"]})})
+    assert RunResult.model_validate_json(quoting.to_json()).verdict.warnings == [r"x\udcff.py:3"]

@@ -1,0 +1,274 @@
+"""The command line: what each command is called, takes and promises. One function of the module of its name does it.
+
+That module is imported when the command is given, since `ciload --version` and `--help` need none of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ciload.cli.flags import MORE_ARGUMENTS, Asked, with_flags
+from ciload.version import __version__
+
+app = typer.Typer(
+    name="ciload",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"ciload {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def ciload(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """A load tester that lives in CI: plain Python scenarios, thresholds, JUnit, a job summary, and a verdict."""
+
+
+@app.command(context_settings=MORE_ARGUMENTS)
+@with_flags
+def run(asked: Asked) -> None:
+    """Run a scenario script with virtual users and judge the outcome.
+
+    A script is plain Python. `async def default()` is what each virtual user
+    does, over and over:
+
+        from ciload import check, http, sleep
+
+        options = {
+            "vus": 5,
+            "duration": "30s",
+            "thresholds": {"http_req_duration": "p(95)<500"},
+        }
+
+        async def default():
+            reply = await http.get("/health")
+            check(reply, {"is up": lambda r: r.status_code == 200})
+            await sleep(1)
+
+    Several loads at once, ramps and arrival rates are scenarios, in the script
+    (`options = {"scenarios": {...}}`) or in YAML; `ciload inspect` shows the
+    planned load.
+
+    Options may also stand in the environment (CILOAD_VUS=5), in the script's
+    `options`, and in a YAML file. The first of flag, environment, script and
+    file wins. Thresholds stand in the script, the file or CILOAD_THRESHOLDS.
+
+    Earlier runs say whether the target has become slower: --save-baseline
+    keeps them, --baseline compares, with a stated rate of false alarms. Where
+    old and new run at once, --compare-url sees more, and needs no history.
+
+    Exit codes:
+      0  passed                          101  teardown timed out
+     96  a regression                    104  invalid options
+     97  no baseline, or inconclusive,   105  interrupted by a signal
+         if asked to fail on that        107  the script raised
+     98  the target was never ready      108  the script called abort()
+     99  a threshold failed, or no data  110  the script called fail_test()
+    100  setup timed out                   1  a bug in ciload
+                                           2  wrong usage
+    """
+    from ciload.cli.run import run_command
+
+    raise typer.Exit(run_command(asked))
+
+
+@app.command()
+def init(
+    target: Annotated[
+        str, typer.Argument(metavar="URL|FILE", help="A page to request, or an OpenAPI file.", show_default=False)
+    ] = "",
+    github: Annotated[bool, typer.Option("--github", help="Also write .github/workflows/load.yml.")] = False,
+    gitlab: Annotated[
+        bool, typer.Option("--gitlab", help="Also write .gitlab-ci.yml, or .gitlab-ci.load.yml to include.")
+    ] = False,
+    jenkins: Annotated[bool, typer.Option("--jenkins", help="Also write Jenkinsfile, or Jenkinsfile.load.")] = False,
+    output: Annotated[str, typer.Option(metavar="FILE", help="The script.")] = "load.py",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
+) -> None:
+    """Write a first script, and pipelines that gate pull requests with it.
+
+    From a URL: a script that requests that page. From an OpenAPI 3 or
+    Swagger 2 file: one that makes each of its requests with example data;
+    what writes or deletes only when asked to. It asks nothing, and
+    overwrites nothing without --force.
+
+    Exit codes: 0 written, 2 wrong usage, or a file is there already.
+    """
+    from ciload.cli.init import init_command
+
+    wanted = [name for name, asked in (("github", github), ("gitlab", gitlab), ("jenkins", jenkins)) if asked]
+    raise typer.Exit(init_command(target, output, wanted, force=force))
+
+
+@app.command(context_settings=MORE_ARGUMENTS)
+@with_flags
+def inspect(asked: Asked) -> None:
+    """Show what a run with these options would do, and send nothing.
+
+    Prints every scenario with its planned load over time, the options that
+    somebody has set with the place where, the thresholds, and how long the run
+    takes at most. The script's top level runs, as it does in `ciload run`.
+
+    Exit codes:
+      0  the plan is valid               104  invalid options
+      2  wrong usage                     107  the script raised
+    """
+    from ciload.cli.inspect import inspect_command
+
+    raise typer.Exit(inspect_command(asked))
+
+
+@app.command()
+def accept(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The baseline file.")],
+    reason: Annotated[str, typer.Option(help="Why the new level is right; kept in the file.")],
+    by: Annotated[str, typer.Option(help="Who accepts; default: the user of the CI job, of git, or the login.")] = "",
+    run: Annotated[str, typer.Option(metavar="RUN_ID", help="Accept from this run on; its first characters do.")] = "",
+) -> None:
+    """Accept that the service has become slower or faster.
+
+    The runs that raised the latest alarms become a new level, which later
+    runs are compared with. Without --run, those of every kind in the file.
+
+    Exit codes: 0 accepted, 2 nothing to accept, 97 a broken baseline.
+    """
+    from ciload.cli.accept import accept_command
+
+    raise typer.Exit(accept_command(file, reason, by, run))
+
+
+baseline = typer.Typer(no_args_is_help=True, help="Show, prune or merge baseline files.")
+app.add_typer(baseline, name="baseline")
+BaselineFile = Annotated[str, typer.Argument(metavar="FILE", help="The baseline file.")]
+
+
+@baseline.command()
+def show(file: Annotated[str, typer.Argument(metavar="FILE|URL", help="The baseline file, or its URL.")]) -> None:
+    """Show the runs of each kind, and who accepted which level.
+
+    Exit codes: 0 shown, 2 no such file, 97 a broken baseline.
+    """
+    from ciload.cli.baseline import show_command
+
+    raise typer.Exit(show_command(file))
+
+
+@baseline.command()
+def prune(
+    file: BaselineFile,
+    keep: Annotated[int, typer.Option(min=1, max=30, help="How many accepted runs of each kind.")] = 30,
+) -> None:
+    """Remove the oldest runs of each kind.
+
+    Saving a run does this by itself, with 30 runs.
+
+    Exit codes: 0 done, 2 no such file, 97 a broken baseline.
+    """
+    from ciload.cli.baseline import prune_command
+
+    raise typer.Exit(prune_command(file, keep))
+
+
+@baseline.command()
+def merge(
+    file: BaselineFile,
+    others: Annotated[list[str], typer.Argument(metavar="OTHER...", help="Baseline files, or their URLs.")],
+) -> None:
+    """Add the runs of other baselines to FILE.
+
+    Exit codes: 0 done, 2 no such file, 97 a broken baseline.
+    """
+    from ciload.cli.baseline import merge_command
+
+    raise typer.Exit(merge_command(file, others))
+
+
+FALSE_ALARM = typer.Option(metavar="SHARE", help="Chance of an alarm in a run that has not changed.")
+TOLERANCE = typer.Option(metavar="SHARE", help="Changes for the worse below this are no regression.")
+ON_MISSING = typer.Option(metavar="fail|warn|pass", help="When there is nothing to compare with.")
+ON_INCONCLUSIVE = typer.Option(metavar="fail|warn|pass", help="When the gate cannot tell.")
+
+
+@app.command()
+def compare(
+    files: Annotated[list[Path], typer.Argument(metavar="[OLD.json...] NEW.json", show_default=False)],
+    baseline: Annotated[
+        str | None, typer.Option(metavar="FILE|URL", help="Compare with the runs in this baseline.", show_default=False)
+    ] = None,
+    false_alarm: Annotated[str, FALSE_ALARM] = "1%",
+    tolerance: Annotated[str, TOLERANCE] = "10%",
+    on_missing_baseline: Annotated[str, ON_MISSING] = "warn",
+    on_inconclusive: Annotated[str, ON_INCONCLUSIVE] = "warn",
+    json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+) -> None:
+    """Compare a result with earlier ones, or with a baseline.
+
+    Files are the `result.json` of runs. The last one is judged; those before
+    it are the history, of which it takes three or more to know the noise. A
+    run with --compare-url is compared with its old target again as well.
+
+    Exit codes:
+      0  no regression                    96  a regression
+      2  wrong usage                      97  no comparison: a file cannot be
+                                              used, or what --on-… fail says
+    """
+    from ciload.cli.compare import compare_command
+
+    settings = {
+        "false_alarm": false_alarm, "tolerance": tolerance, "on_missing_baseline": on_missing_baseline,
+        "on_inconclusive": on_inconclusive,
+    }  # fmt: skip
+    raise typer.Exit(compare_command(files, baseline, settings, as_json=json))
+
+
+@app.command()
+def calibrate(
+    place: Annotated[str, typer.Argument(metavar="FILE|URL", help="The baseline.", show_default=False)],
+    false_alarm: Annotated[str, FALSE_ALARM] = "1%",
+    tolerance: Annotated[str, TOLERANCE] = "10%",
+) -> None:
+    """Show what a gate can see in this baseline, and how often it would have raised a false alarm.
+
+    Every accepted run is judged by the others, as if it were new: whatever
+    alarms is a false alarm. Then: how much runs differ, the smallest change
+    that is found 8 times in 10, and how many runs the tolerance would need.
+
+    Exit codes:
+      0  done      2  wrong usage      97  the baseline cannot be used
+    """
+    from ciload.cli.calibrate import calibrate_command
+
+    raise typer.Exit(calibrate_command(place, {"false_alarm": false_alarm, "tolerance": tolerance}))
+
+
+@app.command()
+def comment(
+    folder: Annotated[Path, typer.Option("--from", metavar="FOLDER", help="The results of a run.", show_default=False)],
+) -> None:
+    """Comment on a pull request with the results of another workflow's run.
+
+    For pull requests from forks, whose own runs may not write comments: a
+    workflow on `workflow_run` downloads their results and runs this. They are
+    untrusted: the comment is made anew from result.json, and the pull request
+    is the one at the commit that GitHub says was run.
+
+    Exit codes: 0 done, or no pull request is at that commit any more;
+    2 no usable result, or no comment could be written.
+    """
+    from ciload.cli.comment import comment_command
+
+    raise typer.Exit(comment_command(folder))
