@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 GUIDE_ARGS ?=
 
-.PHONY: help install test lint types unit demo bench schema clean
+.PHONY: help install test lint types unit green demo bench schema clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ types: $(VENV)/ready
 
 unit: install $(VENV)/system
 	$(BIN)/pytest
+
+green: install  ## every place in a script times every way to end there, with all numbers of workers; ten minutes
+	CILOAD_TEST_ALL=1 $(BIN)/pytest tests/e2e/test_no_way_to_green.py
 
 demo: install  ## the guide's last script against its Django API
 	$(BIN)/python examples/guide/demo.py $(GUIDE_ARGS)

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
+from ciload.ci.workflow_commands import Bracket
 from ciload.cli.flags import Asked
 from ciload.cli.terminal import Terminal
 from ciload.cli.with_script import act_on_script
+from ciload.runner.prepare import Request
 from ciload.runner.run import run
+
+THREADS_S = 5.0  # for threads of the script's to end when everything else has
 
 
 def run_command(asked: Asked) -> int:
     """Do the run; every outcome ends here as an exit code and, unless it was a usage error, as reports."""
-    return act_on_script("run", asked, lambda request, bracket: run(request, Terminal(bracket, request.mask)).exit_code)
+
+    def act(request: Request, bracket: Bracket) -> int:
+        terminal = Terminal(bracket, request.mask)
+        exit_code = run(request, terminal).exit_code
+        if not _threads_end():  # Python would wait for them without end
+            terminal.say("a thread of the script's goes on; it is left behind", "warning")
+            terminal.leave(exit_code)
+        return exit_code
+
+    return act_on_script("run", asked, act)
+
+
+def _threads_end() -> bool:
+    """Whether all that the process would wait for comes to its end in some seconds."""
+    ends_at = time.monotonic() + THREADS_S
+    waited_for = [each for each in threading.enumerate() if not each.daemon and each is not threading.main_thread()]
+    for each in waited_for:
+        each.join(max(0.0, ends_at - time.monotonic()))
+    return not any(each.is_alive() for each in waited_for)

@@ -247,7 +247,7 @@ class ScenarioVUs:
 
     # --- its work
 
-    async def work(
+    async def work(  # noqa: C901  # one piece, since a further call or frame here is 1 to 3% of a small request
         self,
         virtual_user: VirtualUser,
         next_start: NextStart,
@@ -260,20 +260,6 @@ class ScenarioVUs:
             next_start: when its next iteration is due.
             wait: in the open model, waits until then and answers how many seconds later it is.
         """
-        while True:
-            try:
-                await self._iterate(virtual_user, next_start, wait)
-            except BaseException as error:
-                # The script can cancel this very task, and then it is we who meet the exception.
-                if settle(error) is not Ended.RAISED or isinstance(error, GeneratorExit):
-                    raise
-                record_script_error(virtual_user.targets[0].session.scope, error)
-            else:
-                return
-
-    async def _iterate(  # noqa: C901  # one piece, since a further call or frame here is 1 to 3% of a small request
-        self, virtual_user: VirtualUser, next_start: NextStart, wait: Callable[[float], Awaitable[float]] | None
-    ) -> None:
         context, next_number = self.context, self._next_number
         control, clock, rest_s = context.control, context.clock, context.rest_s
         turns = [
@@ -282,54 +268,58 @@ class ScenarioVUs:
         ]
         side_by_side = len(turns) > 1
         current.set(virtual_user.targets[0].session)
-        running, late, sinks = False, 0.0, None
-        self._come(wait is None)
-        try:
-            # The stop is asked for here as well as by the ticker, which a script that blocks keeps waiting.
-            while control.stop is None and (due := next_start()) is not None:
-                if wait is None:
-                    virtual_user.number, begun = next_number(), due
-                else:
-                    late = await wait(due)
-                    self._come(True)
-                    begun = clock()  # a timer may come a moment early
-                if sinks is not self.sinks:  # exchanged after the warm-up; an iteration stays with what it began with
-                    sinks = self._open_sinks(virtual_user)
-                if side_by_side:
-                    self._coin.shuffle(turns)
-                running, began = True, begun
-                for at_target, vu, session, pool, jar, function in turns:
-                    if side_by_side:
-                        current.set(session)
-                        began = clock()
-                    vu.iteration_in_test = virtual_user.number
-                    session.late = late
-                    pool.used = False
-                    try:
-                        await function()
-                    except BaseException as error:
-                        ended = settle(error)
-                        if ended is Ended.RAISED:
-                            record_script_error(session.scope, error)
-                        # A coroutine that Python closes must not go on, and does not know that this is why.
-                        if ended is Ended.INTERRUPTED or isinstance(error, GeneratorExit):
-                            raise
+        while True:
+            running, late, sinks = False, 0.0, None
+            self._come(wait is None)
+            try:
+                # The stop is asked for here as well as by the ticker, which a script that blocks keeps waiting.
+                while control.stop is None and (due := next_start()) is not None:
+                    if wait is None:
+                        virtual_user.number, begun = next_number(), due
                     else:
-                        at_target.durations.pending.append((clock() - began + late) * 1e3)
-                        at_target.completed.total += 1
-                    vu.iteration += 1
-                    if jar or at_target.cookies is not None:
-                        jar.return_to(at_target.cookies)
-                running = False
-                if wait is not None:
-                    self.active -= 1
-                if rest_s:
-                    await anyio.sleep(max(0.0, begun + rest_s - clock()))
-                elif not pool.used:  # an iteration that waited for nothing must not keep the others from running
-                    await checkpoint()
-        finally:
-            self.interrupted += running
-            self.active -= running or wait is None
+                        late = await wait(due)
+                        self._come(True)
+                        begun = clock()  # a timer may come a moment early
+                    if sinks is not self.sinks:  # exchanged after the warm-up; an iteration keeps its own
+                        sinks = self._open_sinks(virtual_user)
+                    if side_by_side:
+                        self._coin.shuffle(turns)
+                    running, began = True, begun
+                    for at_target, vu, session, pool, jar, function in turns:
+                        if side_by_side:
+                            current.set(session)
+                            began = clock()
+                        vu.iteration_in_test = virtual_user.number
+                        session.late = late
+                        pool.used = False
+                        try:
+                            await function()
+                        except BaseException as error:
+                            if isinstance(error, GeneratorExit):  # perhaps Python closes us: no more of this
+                                raise
+                            _settle(error, session.scope)
+                        else:
+                            at_target.durations.pending.append((clock() - began + late) * 1e3)
+                            at_target.completed.total += 1
+                        vu.iteration += 1
+                        if jar or at_target.cookies is not None:
+                            jar.return_to(at_target.cookies)
+                    running = False
+                    if wait is not None:
+                        self.active -= 1
+                    if rest_s:
+                        await anyio.sleep(max(0.0, begun + rest_s - clock()))
+                    elif not pool.used:  # an iteration that waited for nothing must not keep the others from running
+                        await checkpoint()
+                return
+            except BaseException as error:
+                # The script can cancel this very task, and then it is we who meet the exception.
+                _settle(error, virtual_user.targets[0].session.scope)
+                if isinstance(error, GeneratorExit):
+                    raise
+            finally:
+                self.interrupted += running
+                self.active -= running or wait is None
 
     def _open_sinks(self, virtual_user: VirtualUser) -> Mapping[Arm, ScenarioSinks]:
         """Let a virtual user's samples go to the sinks that are open now; answers them."""
@@ -347,3 +337,12 @@ class ScenarioVUs:
         """The most virtual users that were at work since this was last asked."""
         peak, self.peak = self.peak, self.active
         return peak
+
+
+def _settle(error: BaseException, scope: Scope) -> None:
+    """Count what the script has raised; let go on what the engine did."""
+    ended = settle(error)
+    if ended is Ended.INTERRUPTED:
+        raise error
+    if ended is Ended.RAISED:
+        record_script_error(scope, error)

@@ -165,22 +165,22 @@ async def exchange(
     try:
         while True:
             if connection is None:
-                connection = await _dial(session, client, prepared, deadline, name, tags)
+                started = perf_counter()
+                connection = await client.dial(prepared, deadline)
                 connection.idle = idle
                 dialed = connection.dialed
             started = perf_counter()
             waiter = connection.send(raw, deadline, prepared.is_head)
-            try:
-                await waiter
-            except BaseException:  # the iteration is being interrupted: the response may still be on its way
-                _cancelled(session, prepared, raw, name, tags, connection, started)
-                raise
+            await waiter
             if connection.failure is None or not _went_stale(connection, prepared, reused=dialed is REUSED):
                 break
             connection = None
     except RequestFailedError as failure:
         target = prepared.target.if_unreachable
         return _unsent(session, prepared.method, target.url, name or target.name, tags, failure)
+    except BaseException:  # the iteration is being interrupted: the response may still be on its way
+        _cancelled(session, prepared, raw, name, tags, connection, started)
+        raise
     session.pool.used = True
 
     first, sent = connection.first_byte_at or connection.done_at, connection.sent_at
@@ -214,17 +214,6 @@ async def exchange(
     else:
         connection.abort()
     return response
-
-
-async def _dial(
-    session: Session, client: Client, prepared: Prepared, deadline: float, name: str | None, tags: Tags
-) -> Connection:
-    began = perf_counter()
-    try:
-        return await client.dial(prepared, deadline)
-    except asyncio.CancelledError:
-        _cancelled(session, prepared, b"", name, tags, None, began)
-        raise
 
 
 def _cancelled(

@@ -39,19 +39,18 @@ class Dialer:
         Raises:
             RequestFailedError: look-up, connect or handshake failed, or `deadline` passed.
         """
+        # One timer at a time for each of thousands of connections that are opened at once.
         started = perf_counter()
         try:
             async with asyncio.timeout(max(0.0, deadline - started)):
-                return await self._dial(origin, started)
+                addresses = await self._look_up(origin.host, origin.port)
+            looked_up = perf_counter()
+            sock = await _connect(addresses, deadline)
+            connected = perf_counter()
+            async with asyncio.timeout(max(0.0, deadline - connected)):
+                connection = await self._hand_over(sock, origin)
         except TimeoutError:
             raise RequestFailedError(ErrorCode.TIMEOUT, "request timeout") from None
-
-    async def _dial(self, origin: Origin, started: float) -> Connection:
-        addresses = await self._look_up(origin.host, origin.port)
-        looked_up = perf_counter()
-        sock = await _connect(addresses)
-        connected = perf_counter()
-        connection = await self._hand_over(sock, origin)
         ready = perf_counter()
         handshake = ready - connected if origin.secure else 0.0
         connection.dialed = Dialed(ready - started, looked_up - started, connected - looked_up, handshake)
@@ -128,11 +127,12 @@ def _orders(addresses: list[Address]) -> list[list[Address]]:
     return [[*preferred[turn:], *preferred[:turn], *others] for turn in turns]
 
 
-async def _connect(addresses: list[Address]) -> socket.socket:
+async def _connect(addresses: list[Address], deadline: float) -> socket.socket:
     """A socket connected to the first address that answers.
 
     Raises:
         RequestFailedError: none did; says what the first one did.
+        TimeoutError: the deadline has passed.
     """
     loop = asyncio.get_running_loop()
     first: RequestFailedError | None = None
@@ -146,10 +146,12 @@ async def _connect(addresses: list[Address]) -> socket.socket:
             sock.setblocking(False)
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            async with asyncio.timeout(DIAL_TIMEOUT_S):
+            async with asyncio.timeout(max(0.0, min(DIAL_TIMEOUT_S, deadline - perf_counter()))):
                 await loop.sock_connect(sock, address)
         except TimeoutError:
             sock.close()
+            if perf_counter() >= deadline:
+                raise
             first = first or RequestFailedError(ErrorCode.DIAL_TIMEOUT, "dial: i/o timeout")
         except OSError as error:
             sock.close()

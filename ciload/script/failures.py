@@ -32,7 +32,7 @@ def one_line(error: BaseException) -> str:
         error = error.exceptions[0]
     try:
         text = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001  # the script's own exceptions may raise here
+    except BaseException:  # noqa: BLE001  # the script's own exceptions may raise here
         text = ""
     shown = f"{type(error).__name__}: {text}" if text else type(error).__name__
     shown += f"; {hint(error)}" if hint(error) else ""

@@ -1,4 +1,4 @@
-"""Errors of the script that no caller of ours sees: in tasks that nobody awaits, and coroutines that never run."""
+"""Errors of the script that no caller of ours sees: in threads, tasks that nobody awaits, coroutines that never run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import gc
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,6 +50,7 @@ class Unhandled:
         warnings.filterwarnings("always", f".*{NEVER_AWAITED}", RuntimeWarning)
         self._show_others = warnings.showwarning
         warnings.showwarning = self._on_warning
+        self._of_threads, threading.excepthook = threading.excepthook, self._on_thread_error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -56,9 +58,10 @@ class Unhandled:
         if self._unplaced and not self._places:
             self._count(NeverAwaitedError(f"{self._unplaced} {NEVER_AWAITED}"))
         self._warnings.__exit__(None, None, None)
+        threading.excepthook = self._of_threads
         sys.set_coroutine_origin_tracking_depth(0)
 
-    # --- tasks
+    # --- tasks and threads
 
     def on_loop_error(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
         """The event loop's exception handler: a task or future has failed and is thrown away without a look at it."""
@@ -67,6 +70,10 @@ class Unhandled:
             self._count(error)
         elif error is not None:  # in a callback or a transport, so it is nothing of the script's
             loop.default_exception_handler(dict(context))
+
+    def _on_thread_error(self, arguments: threading.ExceptHookArgs) -> None:
+        if arguments.exc_value is not None:
+            self._count(arguments.exc_value)
 
     def stray(self, error: BaseException) -> None:
         """SystemExit or KeyboardInterrupt left a task of the script's by way of the event loop itself."""
@@ -79,8 +86,9 @@ class Unhandled:
 
     def collect(self) -> None:
         """Count what failed in tasks that the script still holds and has not looked at."""
-        for each in gc.get_objects():
-            if isinstance(each, asyncio.Task) and each.done() and getattr(each, "_log_traceback", False):
+        kind = asyncio.Task  # a look at every object that there is should cost no more than it must
+        for each in [found for found in gc.get_objects() if type(found) is kind]:
+            if each.done() and getattr(each, "_log_traceback", False):
                 error = None if each.cancelled() else each.exception()
                 if error is not None:
                     self._count(error)

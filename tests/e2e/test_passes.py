@@ -146,6 +146,19 @@ def test_tasks_that_nobody_looks_at(ciload: Ciload, server: str) -> None:
         assert "KeyError: 'id'" in [error["message"] for error in run.result["errors"]]
 
 
+def test_threads_of_the_script(ciload: Ciload, server: str) -> None:
+    """What fails in a thread fails the run, and a thread that does not end does not hold it."""
+    script = (
+        "import threading, time\nfrom ciload import http\ndef boom():\n    raise KeyError('id')\n"
+        "async def default():\n    threading.Thread(target=boom).start()\n"
+        "    threading.Thread(target=time.sleep, args=(50,)).start()\n    await http.get('/')\n"
+    )
+    run = ciload.run(script, "--base-url", server, "-i", "1")
+    assert run.code == 107
+    assert "KeyError: 'id'" in [error["message"] for error in run.result["errors"]]
+    assert "a thread of the script's goes on" in run.stderr
+
+
 class TestVirtualUsersThatDoNotStart:
     SCRIPT = (
         "from ciload import http\nasync def vu_start(vu):\n    if vu.id % 2:\n        raise ValueError('no seat')\n"
