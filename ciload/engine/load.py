@@ -151,13 +151,13 @@ class SegmentLoad:
             vus.close()
         return self.finish()
 
-    def abandon(self) -> SegmentEnd:
-        """Take stock of a load that does not end, whatever its virtual users go on doing."""
+    def abandon(self, *, late: bool) -> SegmentEnd:
+        """Take stock of a load that does not end, because it is late or was cancelled, whatever becomes of it."""
         if self._begins_at is not None:
             self._report()
             self.ending.ended_s = self.clock() - self._begins_at
         self.ending.interrupted = sum(vus.active for vus in self.scenarios)
-        if self._if_late is not None and self.control.stop is None:
+        if late and self._if_late is not None and self.control.stop is None:
             self.ending.stops.append(self._if_late)
         return self.finish()
 

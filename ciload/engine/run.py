@@ -117,7 +117,7 @@ class Run:
             self.outcome.note(self.control.stop)
         if self._stage == "load":
             if self._load is not None and self._aggregator is not None:
-                self._aggregator.end(0, self._load.abandon())
+                self._aggregator.end(0, self._load.abandon(late=failure is not CANCELLED))
             self.outcome.note(failure)
             clients = clients_for(self.plan.options)
             try:

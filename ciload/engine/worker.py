@@ -63,7 +63,7 @@ def _run(
         loop.abandon()
 
     def end_of_abandoned() -> SegmentEnd:
-        ending = load.abandon()
+        ending = load.abandon(late=True)
         ending.stops.append(will_not_end(loop.place_in(script.path)))
         return ending
 
@@ -99,7 +99,7 @@ def _run(
                 pipe.send(end_of_abandoned())
                 os._exit(ExitCode.PASSED)  # whatever is left in the event loop must not run again
             except CancelledByScriptError:
-                ending = load.abandon()
+                ending = load.abandon(late=False)
                 ending.stops.append(CANCELLED)
     errors = registry.take()  # what came to light when the event loop was closed
     ending.measured.merge(errors)
