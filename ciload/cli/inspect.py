@@ -33,7 +33,7 @@ from ciload.options.sources import from_environment, from_flags
 from ciload.reports.format import format_value
 from ciload.reports.terminal import Grid, Printable, heading, line, render
 from ciload.result.thresholds import Threshold
-from ciload.runner.prepare import Request, load
+from ciload.runner.prepare import RunRequest, load
 from ciload.script.loader import Script
 from ciload.secrets import without_secrets
 
@@ -48,7 +48,7 @@ def inspect_command(asked: Asked) -> int:
     return act_on_script("inspect", asked, lambda request, _: _inspect(request))
 
 
-def _inspect(request: Request) -> int:
+def _inspect(request: RunRequest) -> int:
     sources = [from_flags(request.flags), from_environment(request.environment)]
     script, plan = load(request, sources, Registry(), Control())
     plan = request.mask.document(plan)  # before lines are broken in the middle of a secret

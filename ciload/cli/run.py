@@ -9,7 +9,7 @@ from ciload.ci.workflow_commands import Bracket
 from ciload.cli.flags import Asked
 from ciload.cli.terminal import Terminal
 from ciload.cli.with_script import act_on_script
-from ciload.runner.prepare import Request
+from ciload.runner.prepare import RunRequest
 from ciload.runner.run import run
 
 THREADS_S = 5.0  # for threads of the script's to end when everything else has
@@ -18,7 +18,7 @@ THREADS_S = 5.0  # for threads of the script's to end when everything else has
 def run_command(asked: Asked) -> int:
     """Do the run; every outcome ends here as an exit code and, unless it was a usage error, as reports."""
 
-    def act(request: Request, bracket: Bracket) -> int:
+    def act(request: RunRequest, bracket: Bracket) -> int:
         terminal = Terminal(bracket, request.mask)
         exit_code = run(request, terminal).exit_code
         if not _threads_end():  # Python would wait for them without end

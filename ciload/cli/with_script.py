@@ -11,11 +11,11 @@ from ciload.cli.command import exit_code_of
 from ciload.cli.flags import Asked
 from ciload.errors import UsageError
 from ciload.runner.masking import secrets_at_start
-from ciload.runner.prepare import Request
+from ciload.runner.prepare import RunRequest
 from ciload.secrets import Masker, take_tokens
 
 
-def act_on_script(name: str, asked: Asked, act: Callable[[Request, Bracket], int]) -> int:
+def act_on_script(name: str, asked: Asked, act: Callable[[RunRequest, Bracket], int]) -> int:
     """Do what a command does with its script, in the environment that was asked for; answers the exit code."""
     _allow_open_files()
     bracket = Bracket.around(os.environ)
@@ -29,7 +29,7 @@ def act_on_script(name: str, asked: Asked, act: Callable[[Request, Bracket], int
         environment = dict(os.environ)
         take_tokens(os.environ)  # they are for comments and artifacts, not for the script
         os.environ.update(_parse_env(asked.env))  # after the copy: -e is for the script and never sets options
-        return act(Request(asked.script, asked.options, environment, asked.config, mask), bracket)
+        return act(RunRequest(asked.script, asked.options, environment, asked.config, mask), bracket)
 
     return exit_code_of(with_environment, bracket, mask)
 

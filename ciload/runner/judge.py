@@ -17,7 +17,7 @@ from ciload.runner.execute import Execution
 from ciload.runner.facts import facts_of_run
 from ciload.runner.interface import Interface
 from ciload.runner.masking import masked
-from ciload.runner.prepare import Prepared
+from ciload.runner.prepare import PreparedRun
 from ciload.runner.publish import publish
 from ciload.runner.signals import Signals
 from ciload.script.loader import load_script
@@ -26,7 +26,7 @@ from ciload.text import one_line
 LONGEST_ERROR = 300
 
 
-def result_of(prepared: Prepared, outcome: RunOutcome) -> tuple[RunResult, Evidence]:
+def result_of(prepared: PreparedRun, outcome: RunOutcome) -> tuple[RunResult, Evidence]:
     """The result as far as the load alone tells, and what its verdict is made from."""
     options = prepared.plan.options
     result, evidence = build_result(outcome.snapshot, facts_of_run(prepared.identity, prepared.plan, outcome))
@@ -36,7 +36,7 @@ def result_of(prepared: Prepared, outcome: RunOutcome) -> tuple[RunResult, Evide
 
 
 def judge(
-    prepared: Prepared, result: RunResult, evidence: Evidence, signals: Signals, interface: Interface
+    prepared: PreparedRun, result: RunResult, evidence: Evidence, signals: Signals, interface: Interface
 ) -> tuple[RunResult, Evidence]:
     """Let the gates look at the run, and run it again where they want that."""
     comparisons = _compare(prepared, result, evidence, signals, interface)
@@ -54,7 +54,7 @@ def judged(result: RunResult, evidence: Evidence) -> RunResult:
 
 
 def _compare(
-    prepared: Prepared, result: RunResult, evidence: Evidence, signals: Signals, interface: Interface
+    prepared: PreparedRun, result: RunResult, evidence: Evidence, signals: Signals, interface: Interface
 ) -> list[Comparison]:
     """What the gates say; with reruns, if they suspect a regression that somebody wants confirmed.
 

@@ -27,7 +27,7 @@ from ciload.secrets import Masker, without_secrets
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RunRequest:
     """What somebody asks for.
 
     `environment` is that of the options and the CI; a script sees `os.environ`. `mask` knows what is secret of them,
@@ -42,10 +42,10 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedRun:
     """All that a load needs, and what is known of the run before it."""
 
-    request: Request
+    request: RunRequest
     identity: Identity
     script: Script
     plan: Plan
@@ -65,7 +65,7 @@ class PreparationFailedError(Exception):
         self.comment = comment
 
 
-def prepare(request: Request, control: Control, interface: Interface) -> Prepared:
+def prepare(request: RunRequest, control: Control, interface: Interface) -> PreparedRun:
     """Everything that can go wrong before the load does so here.
 
     Raises:
@@ -92,11 +92,11 @@ def prepare(request: Request, control: Control, interface: Interface) -> Prepare
     except CiloadError as found:
         error = found
     else:
-        return Prepared(request, identity, script, plan, registry, gates, folder)
+        return PreparedRun(request, identity, script, plan, registry, gates, folder)
     raise PreparationFailedError(error, identity, _out_dir(sources), comment=_wants_comment(sources)) from error
 
 
-def load(request: Request, sources: list[Source], registry: Registry, control: Control) -> tuple[Script, Plan]:
+def load(request: RunRequest, sources: list[Source], registry: Registry, control: Control) -> tuple[Script, Plan]:
     """Run the script's top level and make the plan; `sources`, flags and environment, gets what else there is."""
     file_source = from_file(request.config)
     try:

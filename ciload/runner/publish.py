@@ -17,7 +17,7 @@ from ciload.result.judgement import judge as judge_evidence
 from ciload.runner.facts import facts_of_failure
 from ciload.runner.interface import Interface
 from ciload.runner.masking import masked
-from ciload.runner.prepare import PreparationFailedError, Prepared, Request
+from ciload.runner.prepare import PreparationFailedError, PreparedRun, RunRequest
 from ciload.runner.report_files import COMMENT, REPORTS, claim_folder, write_report
 from ciload.runner.summary_hook import CustomOutputs, call_summary_hook
 
@@ -31,13 +31,13 @@ class Finished:
     exit_code: int
 
 
-def save_result(prepared: Prepared, result: RunResult) -> None:
+def save_result(prepared: PreparedRun, result: RunResult) -> None:
     """What was measured, on disk before anything else can go wrong. If it cannot be, the end says so."""
     with suppress(UsageError):
         write_report(prepared.folder / "result.json", result.to_json())
 
 
-def publish(prepared: Prepared, result: RunResult, evidence: Evidence, interface: Interface) -> Finished:
+def publish(prepared: PreparedRun, result: RunResult, evidence: Evidence, interface: Interface) -> Finished:
     """Let the script see the result, write and show it, keep it, and hand it to the CI."""
     result = masked(result, prepared.request.mask)
 
@@ -51,7 +51,7 @@ def publish(prepared: Prepared, result: RunResult, evidence: Evidence, interface
 
 
 def _publish(
-    prepared: Prepared, result: RunResult, evidence: Evidence, custom: CustomOutputs, interface: Interface
+    prepared: PreparedRun, result: RunResult, evidence: Evidence, custom: CustomOutputs, interface: Interface
 ) -> Finished:
     if custom.failure is not None:
         evidence = replace(evidence, stops=[*evidence.stops, custom.failure])
@@ -77,7 +77,7 @@ def _publish(
     return Finished(result, files, exit_code)
 
 
-def publish_failure(failed: PreparationFailedError, request: Request, interface: Interface) -> None:
+def publish_failure(failed: PreparationFailedError, request: RunRequest, interface: Interface) -> None:
     """Reports of a run that has had no load.
 
     Raises:

@@ -8,12 +8,12 @@ from ciload.errors import CiloadError
 from ciload.runner.execute import Execution
 from ciload.runner.interface import Interface
 from ciload.runner.judge import judge, result_of
-from ciload.runner.prepare import PreparationFailedError, Prepared, Request, prepare
+from ciload.runner.prepare import PreparationFailedError, PreparedRun, RunRequest, prepare
 from ciload.runner.publish import Finished, publish, publish_failure, save_result
 from ciload.runner.signals import Signals
 
 
-def run(request: Request, interface: Interface) -> Finished:
+def run(request: RunRequest, interface: Interface) -> Finished:
     """Do the run; every outcome of it is in the result, and on disk.
 
     Raises:
@@ -44,4 +44,4 @@ def run(request: Request, interface: Interface) -> Finished:
         return finished
 
 
-__all__ = ["Finished", "Interface", "Prepared", "Request", "run"]
+__all__ = ["Finished", "Interface", "PreparedRun", "RunRequest", "run"]

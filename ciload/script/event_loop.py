@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar
 
 from ciload.script.unhandled import Unhandled
@@ -64,10 +65,11 @@ class EventLoop:
 
     def place_in(self, script: Path) -> str:
         """Where tasks are in the script, for one of them: `file:line in function()`; "" if none is."""
+        of_script = str(script.resolve())
         for task in asyncio.all_tasks(self._loop):
-            for frame in reversed(task.get_stack()):
-                if frame.f_code.co_filename == str(script.resolve()):
-                    return f"{script}:{frame.f_lineno} in {frame.f_code.co_name}()"
+            found = [frame for frame in _frames(task) if frame.f_code.co_filename == of_script]
+            if found:  # the innermost one is where it waits
+                return f"{script}:{found[-1].f_lineno} in {found[-1].f_code.co_name}()"
         return ""
 
     def _drive(self, task: asyncio.Task[Result]) -> Result:
@@ -107,6 +109,14 @@ class EventLoop:
         asyncio.set_event_loop(None)
         if not self._left:
             loop.close()
+
+
+def _frames(task: asyncio.Task[Any]) -> Iterator[FrameType]:
+    """Of a task that waits, from its beginning to the place where it does; its own stack has the first one only."""
+    coroutine: Any = task.get_coro()
+    while (frame := getattr(coroutine, "cr_frame", None)) is not None:
+        yield frame
+        coroutine = coroutine.cr_await
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -22,7 +22,8 @@ class ScriptBlockedError(BaseException):
 
 def record_script_error(scope: Scope, error: BaseException) -> None:
     """Count an exception of the script's."""
-    scope.registry.errors.add("script", one_line(error), script_traceback(error))
+    detail = "" if error.__traceback__ is None else script_traceback(error)  # one that nobody has raised has no place
+    scope.registry.errors.add("script", one_line(error), detail)
     scope.sink(BUILTIN["script_errors"]).add(1)
 
 

@@ -43,7 +43,7 @@ async def default(vu):
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_threshold_on_a_tag_beyond_the_bound_is_right(ciload: Ciload, server: str, workers: str) -> None:
     """Of 3,000 names, users and orders a part is folded away, which is said, and every threshold judges all of them."""
-    run = ciload.run(SCRIPT, "--base-url", server, "-u", "8", "-i", "3000", CILOAD_WORKERS=workers)
+    run = ciload.run(SCRIPT, "--base-url", server, "-u", "50", "-i", "3000", CILOAD_WORKERS=workers)
     seen = {each["metric"]: (each["value"], each["outcome"]) for each in run.result["thresholds"]}
     assert run.code == 99, run.stdout + run.stderr
     assert seen == {
