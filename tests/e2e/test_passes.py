@@ -146,6 +146,19 @@ def test_tasks_that_nobody_looks_at(ciload: Ciload, server: str) -> None:
         assert "KeyError: 'id'" in [error["message"] for error in run.result["errors"]]
 
 
+def test_an_abandoned_script_is_named_with_its_place(ciload: Ciload, server: str) -> None:
+    """Who catches every cancellation learns where, and what was measured until then is reported."""
+    script = (
+        "from ciload import http, sleep\nasync def default():\n    await http.get('/')\n    while True:\n"
+        "        try:\n            await sleep(9)\n        except BaseException:\n            pass\n"
+    )
+    run = ciload.run(script, "--base-url", server, "-u", "2", "-d", "1s", "--graceful-stop", "0s")
+    assert run.code == 107
+    assert run.reasons[0].startswith("load.py:6 in default() did not end within 5 s")
+    assert run.result["metrics"]["http_reqs"]["count"] == 2
+    assert "Task was destroyed" not in run.stderr
+
+
 def test_threads_of_the_script(ciload: Ciload, server: str) -> None:
     """What fails in a thread fails the run, and a thread that does not end does not hold it."""
     script = (
