@@ -96,15 +96,6 @@ def claim_folder(folder: str) -> Path:
     return path
 
 
-def write_reports(folder: Path, result: RunResult) -> list[Path]:
-    """Write every report; answers their paths.
-
-    Raises:
-        UsageError: one could not be written.
-    """
-    return [write_report(folder / name, report.render(result)) for name, report in REPORTS.items()]
-
-
 def write_report(path: Path, text: str) -> Path:
     """Write one file of the results.
 

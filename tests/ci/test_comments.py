@@ -21,11 +21,12 @@ from ciload.ci.workflow_commands import workflow_command
 from ciload.cli.comment import _comment
 from ciload.errors import UsageError
 from ciload.result.document import CI, Failure, RunResult
-from ciload.runner.report_files import COMMENT, write_report, write_reports
+from ciload.runner.report_files import COMMENT, write_report
 from tests.ci.conftest import Job
 from tests.ci.forge import BOT, HUMAN, OTHER_BOT, SHA, TOKEN, GitHub, GitLab, Reply
 from tests.reports import results
 from tests.reports.results import hostile, hostile_comparison, result, verdict
+from tests.runner.reports import write_reports
 
 MARKER = "<!-- ciload:0123456789abcdef -->"
 DENIED = Reply(403, {"message": "Resource not accessible by integration"})

@@ -12,10 +12,10 @@ from ciload.ci.github import SUMMARY_BYTES, annotate, append_outputs, append_sum
 from ciload.ci.publish import publish
 from ciload.result.comparison import GateVerdict
 from ciload.result.document import CI, Failure, RunResult, ThresholdResult
-from ciload.runner.report_files import write_reports
 from tests.ci.model import Command, RunnerModel
 from tests.reports import results
 from tests.reports.results import comparison, gated, hostile, hostile_comparison, judged, result, threshold, verdict
+from tests.runner.reports import write_reports
 
 
 def environment(folder: Path, **changes: str) -> dict[str, str]:

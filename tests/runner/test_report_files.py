@@ -9,8 +9,9 @@ import pytest
 
 from ciload.ci.sticky import comment_text, marker_of
 from ciload.errors import UsageError
-from ciload.runner.report_files import BEGINNINGS, COMMENT, claim_folder, write_report, write_reports
+from ciload.runner.report_files import BEGINNINGS, COMMENT, claim_folder, write_report
 from tests.reports.results import result
+from tests.runner.reports import write_reports
 
 OURS = ["final-status.xml", "junit.xml", "load-performance.json", "metrics.txt", "result.json", "summary.md"]
 
