@@ -116,9 +116,15 @@ class Estimate:
         down = _largest(each.lowest(one_sided) for each in (*self._views, *self.widening))
         return self.effect - up, self.effect + down
 
-    def detectable(self, alpha: float, power: float = 0.80) -> float:
-        """The smallest true rise that a test at this level finds with this power."""
-        return _largest(each.detectable(alpha, power) for each in self._views)
+    def detectable(self, alpha: float, power: float = 0.80, tolerated: float = 0.0) -> float:
+        """The smallest true rise that is found with this power: by a test at this level, and beyond what is tolerated.
+
+        An estimate of a rise that is just as large as tolerated is below that every other time, so the rise has to be
+        larger by as much as keeps the estimate above it that often.
+        """
+        found = _largest(each.detectable(alpha, power) for each in self._views)
+        above = _largest(each.lowest(power) for each in self._views)
+        return _largest((found, tolerated + above))
 
     @property
     def _views(self) -> tuple[Spread, ...]:
@@ -249,16 +255,23 @@ def side_by_side(runs: Sequence[Sequence[float]], *, floor: float = 0.0) -> Esti
     return Estimate(_number(mean), Spread(_number(se), n - 1))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> list[float]:
     """Adjusted p values, in the order given: claiming those under alpha keeps the chance of any false claim at alpha.
 
-    Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scand. J. Statist. 6(2), 1979.
+    Args:
+        p_values: one of each test.
+        weights: how much of alpha each test is given at first, relative to the others; all the same unless set.
+
+    Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scand. J. Statist. 6(2), 1979; there as well
+    with weights.
     """
+    shares = [1.0] * len(p_values) if weights is None else weights
     adjusted = [0.0] * len(p_values)
-    highest = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+    highest, left = 0.0, math.fsum(shares)
+    for index in sorted(range(len(p_values)), key=lambda each: p_values[each] / shares[each]):
+        highest = max(highest, min(1.0, max(1.0, left / shares[index]) * p_values[index]))
         adjusted[index] = highest
+        left -= shares[index]
     return adjusted
 
 

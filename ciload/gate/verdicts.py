@@ -14,6 +14,8 @@ from ciload.result.comparison import GatedMetric, GateVerdict
 # is fine as well when nothing failed, or when it has certainly not risen by so much.
 POINT = 0.01
 POWER = 0.80
+SUSPICIOUS = 3.0  # times the false-alarm rate: so often an unchanged run may look suspicious, or more than that
+NO_NEWS = 0.05  # a share is never ok when chance explains its rise less often than this
 CONFIDENCE = 0.90  # two-sided; each end alone holds with 95%
 IN_NUMBERS = 10.0  # from here on "12 times" reads better than "+1100%"
 
@@ -38,7 +40,8 @@ class GateFinding:
     new: float | None = None
     fresh_level: float = 0.0  # of shares: the log odds of `new`, never infinite
     history: list[float] = field(default_factory=list)
-    decides: bool = True  # false where an endpoint simply has too few requests
+    decides: bool = True  # false where there are simply too few requests
+    weight: float = 1.0  # its part of the false-alarm rate, beside the other findings
 
 
 def judge(findings: Sequence[GateFinding], terms: Terms, remedy: str) -> list[GatedMetric]:
@@ -49,28 +52,33 @@ def judge(findings: Sequence[GateFinding], terms: Terms, remedy: str) -> list[Ga
         terms: what is promised.
         remedy: what would show smaller changes.
     """
-    estimates = [each.estimate for each in findings if each.estimate is not None]
-    rises = iter(holm([each.rise for each in estimates]))
-    falls = iter(holm([each.fall for each in estimates]))
+    known = [(each.estimate, each.weight) for each in findings if each.estimate is not None]
+    weights = [weight for _, weight in known]
+    rises = iter(holm([estimate.rise for estimate, _ in known], weights))
+    falls = iter(holm([estimate.fall for estimate, _ in known], weights))
     judged = []
     for each in findings:
         if each.estimate is None:
             judged.append(_without_verdict(each))
         else:
-            judged.append(_judge_one(each, each.estimate, next(rises), next(falls), len(estimates), terms, remedy))
+            share = each.weight / sum(weights)
+            judged.append(_judge_one(each, each.estimate, next(rises), next(falls), share, terms, remedy))
     return judged
 
 
 def overall(metrics: Sequence[GatedMetric]) -> GateVerdict:
     """One verdict for all: the worst, and OK only when nothing is left open."""
     found = {each.verdict for each in metrics if each.decides}
-    order = (GateVerdict.REGRESSION, GateVerdict.INCONCLUSIVE, GateVerdict.IMPROVED, GateVerdict.OK)
+    order = (
+        GateVerdict.REGRESSION, GateVerdict.INCONCLUSIVE, GateVerdict.SUSPICIOUS, GateVerdict.IMPROVED,
+        GateVerdict.UNSUSPICIOUS, GateVerdict.OK,
+    )  # fmt: skip
     return next((each for each in order if each in found), GateVerdict.INCONCLUSIVE)
 
 
 def why_open(metrics: Sequence[GatedMetric]) -> str:
     """Why a comparison is inconclusive, if that is the same for all metrics that are; else each tells its own."""
-    reasons = {each.reason for each in metrics if each.verdict is GateVerdict.INCONCLUSIVE}
+    reasons = {each.reason for each in metrics if each.verdict is GateVerdict.INCONCLUSIVE and each.decides}
     if not metrics:
         return "there is nothing to compare"
     return reasons.pop() if len(reasons) == 1 else ""
@@ -89,24 +97,24 @@ def _without_verdict(finding: GateFinding) -> GatedMetric:
 
 
 def _judge_one(
-    finding: GateFinding, estimate: Estimate, rise: float, fall: float, family: int, terms: Terms, remedy: str
+    finding: GateFinding, estimate: Estimate, rise: float, fall: float, share: float, terms: Terms, remedy: str
 ) -> GatedMetric:
     tolerated = math.log1p(terms.tolerance)
     low, high = estimate.interval(CONFIDENCE)
-    detectable = max(tolerated, estimate.detectable(terms.false_alarm / family, POWER))
+    detectable = estimate.detectable(terms.false_alarm * share, POWER, tolerated)
     reason = ""
     if rise <= terms.false_alarm and estimate.effect >= tolerated:
         verdict = GateVerdict.REGRESSION
     elif fall <= terms.false_alarm and estimate.effect <= -tolerated:
         verdict = GateVerdict.IMPROVED
-    elif high < tolerated or _rare(finding, high):
+    elif _fine(finding, estimate, high, tolerated):
         verdict = GateVerdict.OK
+    elif rise <= SUSPICIOUS * terms.false_alarm:
+        verdict = GateVerdict.SUSPICIOUS
+        reason = f"looks slower or worse, and may be up to {_words(finding, high)}; {remedy}"
     else:
-        verdict = GateVerdict.INCONCLUSIVE
-        reason = (
-            f"cannot tell: it may be up to {_words(finding, high)}; this gate finds {_words(finding, detectable)} or "
-            f"more 8 times in 10; {remedy}"
-        )
+        verdict = GateVerdict.UNSUSPICIOUS
+        reason = f"{_words(finding, detectable)} or more would have been found 8 times in 10; {remedy}"
     change = _counted_change(finding, estimate.effect)
     # Log odds are smoothed: with a handful of requests, what was counted may lie beside its interval.
     ends = sorted((change, _change(finding, low), _change(finding, high)))
@@ -131,11 +139,16 @@ def _change(finding: GateFinding, effect: float) -> float:
     return _share(finding, effect) - (finding.old or 0.0)
 
 
-def _rare(finding: GateFinding, high: float) -> bool:
-    """Whether nothing failed, or so little that the share has certainly not risen by a point."""
+def _fine(finding: GateFinding, estimate: Estimate, high: float, tolerated: float) -> bool:
+    """Whether it has certainly not become worse by more than is tolerated.
+
+    Of shares: nothing failed, or so little that the share has certainly not risen by a point, and no sign of a rise.
+    """
     if finding.subject.measure.unit != "share" or finding.old is None:
-        return False
-    return finding.new == 0 or _share(finding, high) - finding.old < POINT
+        return high < tolerated
+    if finding.new == 0:
+        return True
+    return estimate.rise > NO_NEWS and (high < tolerated or _share(finding, high) - finding.old < POINT)
 
 
 def _share(finding: GateFinding, effect: float) -> float:

@@ -23,11 +23,15 @@ LONGEST_REASON = 400
 COMMIT_DIGITS = 7
 TOO_FEW = "with too few requests"
 ORDER = (
-    GateVerdict.REGRESSION, GateVerdict.MISSING, GateVerdict.INCONCLUSIVE, GateVerdict.IMPROVED, GateVerdict.OK
+    GateVerdict.REGRESSION, GateVerdict.MISSING, GateVerdict.INCONCLUSIVE, GateVerdict.SUSPICIOUS,
+    GateVerdict.IMPROVED, GateVerdict.UNSUSPICIOUS, GateVerdict.OK,
 )  # fmt: skip
 MARKS = {
-    GateVerdict.REGRESSION: "✗", GateVerdict.OK: "✓", GateVerdict.INCONCLUSIVE: "?", GateVerdict.MISSING: "?"
+    GateVerdict.REGRESSION: "✗", GateVerdict.OK: "✓", GateVerdict.UNSUSPICIOUS: "✓", GateVerdict.SUSPICIOUS: "?",
+    GateVerdict.INCONCLUSIVE: "?", GateVerdict.MISSING: "?",
 }  # fmt: skip
+OPEN = {GateVerdict.INCONCLUSIVE, GateVerdict.SUSPICIOUS}
+GREEN = {GateVerdict.OK, GateVerdict.UNSUSPICIOUS}
 
 
 # --- cells
@@ -124,10 +128,10 @@ def _rise_is_good(metric: GatedMetric) -> bool:
 
 
 def fold_reasons(comparison: Comparison, named: int = 2) -> list[tuple[str, str]]:
-    """Of inconclusive rows: who has a reason, and which. Each reason is given once."""
+    """Of rows without a clear answer: who has a reason, and which. Each reason is given once."""
     rows: dict[str, list[str]] = {}
     for each in by_importance(comparison.metrics):
-        if each.verdict is GateVerdict.INCONCLUSIVE and each.reason not in ("", comparison.reason):
+        if each.verdict in OPEN and each.reason not in ("", comparison.reason):
             rows.setdefault(one_line(each.reason, LONGEST_REASON), []).append(f"{label(each, 48)} {each.metric}")
     return [
         (", ".join(names[:named]) + (f" and {len(names) - named} more" if len(names) > named else ""), reason)
@@ -136,7 +140,7 @@ def fold_reasons(comparison: Comparison, named: int = 2) -> list[tuple[str, str]
 
 
 def counted(metrics: Iterable[GatedMetric]) -> str:
-    """`20 ok, 3 inconclusive, 2 with too few requests`, the more important first."""
+    """`20 ok, 3 nothing suspicious, 2 with too few requests`, the more important first."""
     counts: Counter[str] = Counter(each.verdict if each.decides else TOO_FEW for each in metrics)
     return ", ".join(f"{counts[name]} {name}" for name in (*ORDER, TOO_FEW) if counts[name])
 
@@ -160,12 +164,25 @@ def finding(comparison: Comparison) -> str:
     sentences = {
         GateVerdict.REGRESSION: f"{worse} {of_total} got worse, more than noise explains",
         GateVerdict.INCONCLUSIVE: comparison.undecided,
+        GateVerdict.SUSPICIOUS: f"{counts[GateVerdict.SUSPICIOUS]} {of_total} may have got worse, and one run alone "
+        "cannot tell it from noise",
+        GateVerdict.UNSUSPICIOUS: f"no sign {of_total} got worse" + _seen(comparison),
         GateVerdict.IMPROVED: f"{better} {of_total} got better, and no regression was found",
         GateVerdict.OK: f"none {of_total} got worse by {_percent(comparison.tolerance)} or more" if total else "",
         GateVerdict.MISSING: "" if comparison.reason else "nothing was compared",
     }
     sentence = sentences[comparison.verdict]
     return ": ".join(filter(None, (sentence, one_line(comparison.reason, LONGEST_REASON)))) + few
+
+
+def _seen(comparison: Comparison) -> str:
+    """What a clear answer would have taken: the smallest change of the first metric that had been found."""
+    first = next((each for each in comparison.deciding if each.detectable is not None), None)
+    if first is None:
+        return ""
+    return (
+        f" (could have seen {changes_of(first, first.detectable)[0]} of {label(first, LONGEST_LABEL)} {first.metric})"
+    )
 
 
 def verdict_word(comparison: Comparison) -> str:

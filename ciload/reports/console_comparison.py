@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.text import Text
 
 from ciload.reports.comparison import (
+    GREEN,
     by_importance,
     changes_of,
     circumstances,
@@ -37,10 +38,13 @@ LONGEST_LABEL = 48
 LONGEST_NOTE = 400
 STYLES = {
     GateVerdict.REGRESSION: "bold red", GateVerdict.MISSING: "bold yellow", GateVerdict.INCONCLUSIVE: "yellow",
-    GateVerdict.IMPROVED: "green", GateVerdict.OK: "green",
+    GateVerdict.SUSPICIOUS: "yellow", GateVerdict.IMPROVED: "green", GateVerdict.UNSUSPICIOUS: "green",
+    GateVerdict.OK: "green",
 }  # fmt: skip
 COLUMNS = ("", "", "old", "new", "change", "interval", "sees")
-MARKS = {GateVerdict.REGRESSION: "✗", GateVerdict.IMPROVED: "✓", GateVerdict.OK: "✓"}
+MARKS = {
+    GateVerdict.REGRESSION: "✗", GateVerdict.IMPROVED: "✓", GateVerdict.OK: "✓", GateVerdict.UNSUSPICIOUS: "✓"
+}  # fmt: skip
 
 
 def console_comparisons(comparisons: Sequence[Comparison], *, color: bool, shown: bool = False) -> str:
@@ -63,7 +67,7 @@ def comparison_parts(comparison: Comparison, *, shown: bool = False) -> Iterable
     if comparison.metrics and not (shown and all(each.p_value is None for each in comparison.metrics)):
         yield from _table(by_importance(comparison.metrics))
     yield from _reasons(comparison)
-    if verdict is not GateVerdict.OK:
+    if verdict not in GREEN:
         yield from _movement(comparison)
     for note in comparison.notes[:MOST_NOTES]:
         yield line(f"    note: {one_line(note, LONGEST_NOTE)}")

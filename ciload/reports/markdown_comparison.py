@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ciload.reports.comparison import (
+    GREEN,
     NONE,
     by_importance,
     changes_of,
@@ -35,7 +36,8 @@ LONGEST_LABEL = 100
 
 MARKS = {
     GateVerdict.REGRESSION: "❌", GateVerdict.IMPROVED: "✅", GateVerdict.OK: "✅",
-    GateVerdict.INCONCLUSIVE: "⚠️", GateVerdict.MISSING: "⚠️",
+    GateVerdict.UNSUSPICIOUS: "✅", GateVerdict.SUSPICIOUS: "⚠️", GateVerdict.INCONCLUSIVE: "⚠️",
+    GateVerdict.MISSING: "⚠️",
 }  # fmt: skip
 METRIC = ("", "Endpoint", "Metric", ">Old", ">New", ">Change", ">Interval", ">Sees", "Course")
 CONTRIBUTION = ("Endpoint", ">Moved the mean by", ">Connecting", ">Sending", ">Waiting", ">Receiving")
@@ -96,7 +98,7 @@ def _movement_table(comparison: Comparison, share: float) -> str:
     by = f" ({movement(comparison)})" if movement(comparison) else ""
     budget = int(CONTRIBUTIONS_BUDGET * share)
     rows = table("", CONTRIBUTION, _contribution, comparison.contributions, budget)
-    if comparison.verdict is GateVerdict.OK:
+    if comparison.verdict in GREEN:
         return fold(f"What moved the mean time of all requests{by}", rows)
     return f"What moved the mean time of all requests{by}:\n\n{rows}"
 

@@ -21,7 +21,9 @@ class GateVerdict(StrEnum):
     REGRESSION = "regression"
     IMPROVED = "improved"
     OK = "ok"
-    INCONCLUSIVE = "inconclusive"
+    UNSUSPICIOUS = "nothing suspicious"  # no sign of a change, but a larger one than tolerated may have gone unseen
+    SUSPICIOUS = "suspicious"  # it looks like a change for the worse, and this run alone cannot tell
+    INCONCLUSIVE = "inconclusive"  # could not be judged: too little data, or the run is no good measure
     MISSING = "no baseline"  # of a whole comparison: there was nothing to compare with
 
 
@@ -36,8 +38,8 @@ class GatedMetric(DocumentPart):
     metric: Literal["p50", "p95", "failed requests", "failed checks", "requests/s"]
     unit: Literal["ms", "share", "/s"]
     verdict: GateVerdict
-    reason: str = Field(default="", description="why it is inconclusive")
-    decides: bool = Field(default=True, description="false: an endpoint with too few requests to be judged")
+    reason: str = Field(default="", description="why it is not ok, in words: what was seen, what could have been")
+    decides: bool = Field(default=True, description="false: it has too few requests to be judged")
     old: float | None = Field(default=None, description="geometric mean of the runs, or of the blocks, compared with")
     new: float | None = None
     change: float | None = None
@@ -108,7 +110,14 @@ class Comparison(DocumentPart):
         return [each for each in self.metrics if each.decides]
 
     @property
+    def suspected(self) -> str:
+        """The metrics that look worse, most certain first: `GET /users p50 +12%, p95 +20%`."""
+        found = [each for each in self.metrics if each.verdict is GateVerdict.SUSPICIOUS]
+        found.sort(key=lambda each: 1.0 if each.p_value is None else each.p_value)
+        return ", ".join(f"{each.label} {each.metric} {each.changed}" for each in found)
+
+    @property
     def undecided(self) -> str:
-        """How many of these nobody knows: `2 of 10 metrics could not be decided`; "" when all are known."""
+        """How many of these could not be judged: `2 of 10 metrics could not be judged`; "" when all are."""
         count = sum(each.verdict is GateVerdict.INCONCLUSIVE for each in self.deciding)
-        return f"{count} of {len(self.deciding)} metrics could not be decided" if count else ""
+        return f"{count} of {len(self.deciding)} metrics could not be judged" if count else ""

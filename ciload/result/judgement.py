@@ -113,7 +113,7 @@ def _of_gates(evidence: Evidence) -> tuple[list[Failure], list[str]]:
     for index, each in found:
         if each.verdict is GateVerdict.REGRESSION:
             failures.append(Failure(code=ExitCode.REGRESSION, reason=_regression(each), comparison=index))
-        elif each.verdict in (GateVerdict.MISSING, GateVerdict.INCONCLUSIVE):
+        elif each.verdict in (GateVerdict.MISSING, GateVerdict.INCONCLUSIVE, GateVerdict.SUSPICIOUS):
             missing = each.verdict is GateVerdict.MISSING
             reaction = evidence.on_missing_baseline if missing else evidence.on_inconclusive
             reason = _undecided(each)
@@ -154,6 +154,8 @@ def _undecided(comparison: Comparison) -> str:
     if comparison.verdict is GateVerdict.MISSING:
         said = "no baseline" if comparison.gate == "history" else "nothing to compare with"
         return f"{said} {where}: {comparison.reason}"
+    if comparison.verdict is GateVerdict.SUSPICIOUS:
+        return f"suspicious, not confirmed {where}: {comparison.suspected}"
     reason = comparison.reason or comparison.undecided or "no metric could be decided"
     return f"the regression gate is inconclusive {where}: {reason}"
 
