@@ -157,7 +157,7 @@ def test_reruns_are_told(found: GateVerdict, fresh: int, text: str) -> None:
     ("found", "sentence"),
     [
         (comparison(REGRESSION, gated(REGRESSION), gated()), "1 of 2 metrics got worse, more than noise explains"),
-        (comparison(INCONCLUSIVE, gated(INCONCLUSIVE), gated()), "1 of 2 metrics could not be decided"),
+        (comparison(INCONCLUSIVE, gated(INCONCLUSIVE), gated()), "1 of 2 metrics could not be judged"),
         (comparison(INCONCLUSIVE, reason="only 2 runs"), "only 2 runs"),
         (comparison(IMPROVED, gated(IMPROVED)), "1 of 1 metrics got better, and no regression was found"),
         (comparison(OK, gated()), "none of 1 metrics got worse by 10% or more"),
@@ -293,7 +293,7 @@ def test_undecided_metrics_are_counted_once() -> None:
     unsure = [gated(INCONCLUSIVE, endpoint=f"/x{n}", reason=f"cannot tell {n}") for n in range(2)]
     found = comparison(INCONCLUSIVE, *few, *unsure, *[gated() for _ in range(8)], reason="")
     judged = judge_comparisons([found], "warn", "warn")
-    said = "2 of 10 metrics could not be decided"
+    said = "2 of 10 metrics could not be judged"
     assert words.finding(found) == f"{said}; 3 metrics of endpoints with too few requests left out"
     assert [each.partition(": ")[2] for each in judged.warnings] == [said]
     assert words.counted(found.metrics) == "2 inconclusive, 8 ok, 3 with too few requests"
