@@ -130,6 +130,14 @@ class BlockRow(DocumentPart):
     p95: list[float | None]
     checks_passed: list[int] = Field(default_factory=list, description="of all requests only")
     checks_failed: list[int] = Field(default_factory=list, description="of all requests only")
+    p99: list[float | None] = Field(default_factory=list)
+    pairs_new_first: list[int] = Field(
+        default_factory=list,
+        description="pairs of requests, side by side, where the new target was asked first; in rows of the new target",
+    )
+    ratio_new_first: list[float | None] = Field(default_factory=list, description="median of new/old of these")
+    pairs_old_first: list[int] = Field(default_factory=list)
+    ratio_old_first: list[float | None] = Field(default_factory=list)
 
 
 class Blocks(DocumentPart):
