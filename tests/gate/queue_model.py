@@ -22,6 +22,8 @@ from ciload.metrics.blocks import MOST_BLOCKS
 from ciload.result.document import BlockRow, Blocks
 
 Floats = NDArray[np.float64]
+Reach = Literal["pinned", "shared"]
+Arrivals = Literal["closed", "poisson", "constant"]
 
 OLD, NEW = 0, 1
 SLOT_S = 0.1  # steps in which the speed of the copies changes
@@ -73,9 +75,9 @@ class QueueModel:
     """
 
     workers: int = 1
-    reach: Literal["pinned", "shared"] = "pinned"
+    reach: Reach = "pinned"
     load: float = 0.3
-    arrivals: Literal["closed", "poisson", "constant"] = "closed"
+    arrivals: Arrivals = "closed"
     seconds: int = 20
     warmup_s: float = 1.0
     pairs_per_s: float = 200.0
@@ -442,8 +444,8 @@ def closed_throughput(model: QueueModel, pause_s: float) -> float:
 
     Source: Reiser and Lavenberg, Mean-Value Analysis of Closed Multichain Queuing Networks, J. ACM 27(2), 1980; for
     several workers Seidmann, Schweitzer and Shalev-Oren, Computerized Closed Queueing Network Models of Flexible
-    Manufacturing Systems, Large Scale Systems 12, 1987; for the variation Reiser, A Queueing Network Analysis of Computer
-    Communication Networks with Window Flow Control, IEEE Trans. Comm. 27(8), 1979.
+    Manufacturing Systems, Large Scale Systems 12, 1987; for the variation Reiser, A Queueing Network Analysis of
+    Computer Communication Networks with Window Flow Control, IEEE Trans. Comm. 27(8), 1979.
     """
     remaining = 1.0 if model.service_cv is None else (1 + model.service_cv**2) / 2
     demand = model.service_s / model.workers

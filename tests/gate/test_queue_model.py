@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.gate.queue_model import NEW, OLD, QueueModel, QueueRun, closed_throughput
+from tests.gate.queue_model import NEW, OLD, QueueModel, QueueRun, Reach, closed_throughput
 
 # Nothing but what the theorems speak of: exponential times, and a machine whose speed does not change.
 PLAIN = QueueModel(service_cv=None, drift=0.0, seconds=60, warmup_s=3.0, exponential_pauses=True)
@@ -55,7 +55,7 @@ class TestTheory:
     @pytest.mark.parametrize("workers", [1, 2, 8])
     @pytest.mark.parametrize("load", [0.3, 0.6])
     @pytest.mark.parametrize("reach", ["pinned", "shared"])
-    def test_pauses_make_the_load(self, workers: int, load: float, reach: Literal["pinned", "shared"]) -> None:
+    def test_pauses_make_the_load(self, workers: int, load: float, reach: Reach) -> None:
         """Workers are as busy as the model was told, whichever way requests find them."""
         model = QueueModel(workers=workers, load=load, reach=reach, renew=True)
 
