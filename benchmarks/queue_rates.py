@@ -11,8 +11,6 @@ not renew connections is simulated with `--keep-connections`, one that does not 
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.counted import add, read, share_text, wilson
 from ciload.gate.alarms import Terms
 from ciload.gate.paired_blocks import pairs_of
 from ciload.gate.side_by_side import REMEDY, _findings
@@ -99,41 +98,20 @@ def fill(path: Path, wanted: Sequence[Cell], shifts: Sequence[float], runs: int,
     done: Counter[tuple[str, float]] = Counter()
     for line in read(path):
         done[line["cell"], line["shift"]] += line["runs"]
-    with path.open("a", encoding="utf-8") as file:
-        for least in range(0, runs, BATCH):
-            for shift, cell in product(shifts, wanted):
-                begin = done[cell.name, shift]
-                if begin > least or begin >= runs:
-                    continue
-                if time.monotonic() > until:
-                    return
-                seeds = range(begin, min(begin + BATCH, runs))
-                found = count(replace(cell.model, shift=shift), seeds)
-                done[cell.name, shift] += len(seeds)
-                print(json.dumps({"cell": cell.name, "shift": shift, **found}), file=file, flush=True)
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """The lines of the file; none if there is no file. A last line that was cut off counts as not written."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    if not text.endswith("\n"):
-        text = text[: text.rfind("\n") + 1]
-        path.write_text(text, encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def wilson(found: int, among: int, z: float = 1.96) -> tuple[float, float]:
-    """A 95% interval for a share. Source: Wilson, J. Am. Stat. Assoc. 22, 1927."""
-    share = found / among
-    middle = share + z**2 / (2 * among)
-    reach = z * math.sqrt(share * (1 - share) / among + z**2 / (4 * among**2))
-    return max(0.0, (middle - reach) / (1 + z**2 / among)), min(1.0, (middle + reach) / (1 + z**2 / among))
+    for least in range(0, runs, BATCH):
+        for shift, cell in product(shifts, wanted):
+            begin = done[cell.name, shift]
+            if begin > least or begin >= runs:
+                continue
+            if time.monotonic() > until:
+                return
+            seeds = range(begin, min(begin + BATCH, runs))
+            add(path, {"cell": cell.name, "shift": shift, **count(replace(cell.model, shift=shift), seeds)})
+            done[cell.name, shift] += len(seeds)
 
 
 def table(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Rates by cell, with those that alarm falsely more often than stated marked."""
+    """Rates by cell. Marked: those that surely (95%) alarm falsely more often than stated."""
     shifts = sorted({line["shift"] for line in lines})
     yield "| cell | " + " | ".join(_title(shift) for shift in shifts) + " | false alarms of |"
     yield "|---" * (len(shifts) + 2) + "|"
@@ -148,16 +126,18 @@ def table(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield f"| {cell} | " + " | ".join(shares) + f" | {blame} |"
     same = [line for line in lines if line["shift"] == 0]
     yield f"| all | {' | '.join(_share([line for line in lines if line['shift'] == shift]) for shift in shifts)} | |"
-    over = {line["cell"] for line in same if _rate([each for each in same if each["cell"] == line["cell"]]) > STATED}
-    yield f"\n{len(over)} of {len({line['cell'] for line in same})} cells alarm falsely in more than {STATED:.1%}"
+    counts: Counter[str] = Counter()
+    alarms: Counter[str] = Counter()
+    for line in same:
+        counts[line["cell"]] += line["runs"]
+        alarms[line["cell"]] += line["alarms"]
+    over = sum(alarms[cell] > STATED * counts[cell] for cell in counts)
+    sure = sum(wilson(alarms[cell], counts[cell])[0] > STATED for cell in counts)
+    yield f"\n{over} of {len(counts)} cells alarmed falsely in more than {STATED:.1%} of runs, {sure} of them surely"
 
 
 def _title(shift: float) -> str:
     return f"+{shift:.0%} found" if shift else "false alarms (beyond 10%), improved"
-
-
-def _rate(lines: Sequence[dict[str, Any]]) -> float:
-    return float(sum(line["alarms"] for line in lines) / sum(line["runs"] for line in lines))
 
 
 def _share(lines: Sequence[dict[str, Any]]) -> str:
@@ -166,12 +146,11 @@ def _share(lines: Sequence[dict[str, Any]]) -> str:
     runs, alarms, beyond, improved = (
         sum(line[key] for line in lines) for key in ("runs", "alarms", "beyond_tolerance", "improved")
     )
-    low, high = wilson(alarms, runs)
-    text = f"{alarms} of {runs}: {alarms / runs:.1%} [{low:.1%}, {high:.1%}]"
+    text = share_text(alarms, runs)
     if lines[0]["shift"]:
         sizes = [line["p50_change"] for line in lines if line["p50_change"] is not None]
         return f"{text}, p50 {median(sizes):+.1%}" if sizes else text
-    mark = "**" if alarms / runs > STATED else ""
+    mark = "**" if wilson(alarms, runs)[0] > STATED else ""
     return f"{mark}{text}{mark} ({beyond}), {improved}"
 
 
