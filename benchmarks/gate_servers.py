@@ -6,7 +6,7 @@
 Each run starts two fresh copies of the API with 1, 2 or 4 workers, sync or with 4 threads each, and loads them side by
 side: the same code twice at light load and near saturation, and a copy that burns 10% or 5% more CPU for each request.
 Whichever cell is furthest behind its goal is next, so that all meet the same hours. A run adds one line to the file,
-gate-runs.jsonl beside this module. Runs that are there count: the command can be stopped at any time, and goes on later.
+gate-runs.jsonl beside this module. Runs that are there count, so the command can be stopped and goes on later.
 
 Loads are shares of what the copies can answer together, which is measured first, for a few seconds without pauses, each
 time the command starts. On a machine with few cores that is the machine's limit rather than that of the workers, since
