@@ -28,7 +28,6 @@ Arrivals = Literal["closed", "poisson", "constant"]
 OLD, NEW = 0, 1
 SLOT_S = 0.1  # steps in which the speed of the copies changes
 RENEWED_AFTER_S = (0.25, 1.0)
-SLICE_S = 0.5  # after which split virtual users change sides
 DRIFT_KEPT = 0.7  # of the environment's state, from one second to the next
 BURSTS = 0.1  # of all seconds have failures
 CHUNK = 4096  # random numbers drawn at once
@@ -55,7 +54,9 @@ class QueueModel:
         service_cv: coefficient of variation of log-normal service times; None makes them exponential.
         exponential_pauses: pauses are all the same otherwise.
         renew: virtual users open their connections anew, every 1/4 to 1 s, both at once.
-        split: half of the virtual users at one copy, half at the other, and they change sides every 1/2 s.
+        split: half of the virtual users at one copy, half at the other, and they change sides now and then.
+        slice_s: after so long. It has to be long beside the time of a request: who waits longer changes sides later, so
+            that short slices leave more virtual users with the slower copy than half.
         shift: how much more time requests take at the new copy: 0.1 is 10%.
         cpu_spread: standard deviation of the logarithm of workers' speeds. Worker i of both copies is as fast.
         gc_pause_s: a worker stands still for so long, now and then.
@@ -85,6 +86,7 @@ class QueueModel:
     exponential_pauses: bool = False
     renew: bool = False
     split: bool = False
+    slice_s: float = 5.0
     shift: float = 0.0
     cpu_spread: float = 0.0
     gc_pause_s: float = 0.0
@@ -258,7 +260,13 @@ class _Simulation:
         free_at = ([0.0] * workers, [0.0] * workers)
         idle: deque[int] = deque()
         next_pause: list[list[float]] = [[math.inf] * workers for _ in range(2)]
-        gc_pause_s, pinned, renew, split = model.gc_pause_s, model.reach == "pinned", model.renew, model.split
+        slice_s, gc_pause_s, pinned, renew, split = (
+            model.slice_s,
+            model.gc_pause_s,
+            model.reach == "pinned",
+            model.renew,
+            model.split,
+        )
         gc_gaps = self._numbers(lambda size: self.rng.exponential(model.gc_every_s, size))
         if gc_pause_s:
             next_pause = [[gc_gaps() for _ in range(workers)] for _ in range(2)]
@@ -308,7 +316,7 @@ class _Simulation:
                         + chance() * (longest - shortest if is_open[vu] else longest)
                     )
                     is_open[vu] = True
-                arm = (vu + int(now / SLICE_S)) & 1 if split else chance() < 0.5
+                arm = (vu + int(now / slice_s)) & 1 if split else chance() < 0.5
                 first_arm[vu] = arm
             else:
                 arm = 1 - first_arm[vu]
