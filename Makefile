@@ -52,10 +52,10 @@ bench: install  ## the scoreboard against k6, k9-load, Locust and wrk; is latenc
 	$(BIN)/python -m benchmarks.scoreboard $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.latency
 
-gate-runs: install  ## real runs for docs/gate.md, MINUTES=60 of them: go on where the last ones stopped; whole ones in RUNS
+gate-runs: $(VENV)/ready  ## real runs for docs/gate.md, MINUTES=60 of them: go on where the last ones stopped; whole ones in RUNS
 	$(BIN)/python -m benchmarks.gate_servers --minutes $(MINUTES) --keep $(RUNS)
 
-gate-queues: install  ## the gate on simulated queues, MINUTES=60 of them; goes on where it stopped
+gate-queues: $(VENV)/ready  ## the gate on simulated queues, MINUTES=60 of them; goes on where it stopped
 	$(BIN)/python -m benchmarks.queue_rates gate-queues.jsonl --minutes $(MINUTES)
 
 schema: install  ## write the published JSON Schemas anew

@@ -131,7 +131,11 @@ def load(urls: tuple[str, str], vus: int, seconds: int, pause_s: float, folder: 
             command, check=False, cwd=ROOT, stdout=log, stderr=log, timeout=seconds + 120,
             env=os.environ | {"PAUSE_S": str(pause_s)},
         )  # fmt: skip
-    return RunResult.model_validate_json((folder / "out" / "result.json").read_text(encoding="utf-8"))
+    found = folder / "out" / "result.json"
+    if not found.exists():
+        said = (folder / "ciload.log").read_text(encoding="utf-8", errors="replace")
+        raise SystemExit(f"ciload left no result. The end of what it said:\n{said[-2000:]}")
+    return RunResult.model_validate_json(found.read_text(encoding="utf-8"))
 
 
 @cache
@@ -183,9 +187,11 @@ def _short(number: float | None) -> float | None:
 
 @cache
 def commit() -> str:
-    """Of ciload; with a plus if the tree differs from it."""
-    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    """Of ciload; with a plus if its source differs from that."""
+    git = ["git", "-C", str(ROOT)]
+    named = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+    changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "ciload"], check=False).returncode
+    return named.stdout.strip() + ("+" if changed else "")
 
 
 def next_cell(wanted: Sequence[Cell], lines: Sequence[Line]) -> Cell | None:
