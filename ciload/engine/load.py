@@ -242,7 +242,7 @@ class SegmentLoad:
                 self._report()
                 late = (now - self._next_report) // REPORT_EVERY_S
                 self._next_report += REPORT_EVERY_S * (late + 1)
-            self.look(now - begins_at)
+            self.look(self.clock() - begins_at)  # reporting may have taken a while
             due = max(due, self.clock() - LOOK_EVERY_S)
 
     async def _end_warmup(self) -> None:

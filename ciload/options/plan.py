@@ -23,7 +23,7 @@ from ciload.options.scenarios import (
     Stage,
 )
 from ciload.options.sources import Source
-from ciload.options.values import AS_WRITTEN, names_in
+from ciload.options.values import AS_WRITTEN, BY_PORT, names_in
 from ciload.result.thresholds import Threshold, parse_threshold
 from ciload.text import closest
 
@@ -96,6 +96,7 @@ def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric], check_fu
     if "compare_url" in owner and "base_url" not in owner:
         where = owner["compare_url"].where(("compare_url",))
         complaints.append(Complaint(where, "there is no new target to compare with", "say --base-url too"))
+    complaints += _about_processes(owner)
     known = {key: source.values[key] for key, source in owner.items() if key in Options.model_fields}
     if "secrets" in known:  # a stronger place adds to them: nothing that is secret anywhere may get out
         known["secrets"] = [name for source in sources for name in names_in(source.values.get("secrets", ()))]
@@ -176,6 +177,17 @@ def _contradiction(owner: Mapping[str, Source]) -> Complaint | None:
     if said == ["rate"]:
         return Complaint(place["rate"], "a rate needs a duration", "for example --duration 30s")
     return None
+
+
+def _about_processes(owner: Mapping[str, Source]) -> Iterable[Complaint]:
+    """A process of a target that there is none of would be watched for nothing."""
+    for option, url in (("target_process", "base_url"), ("compare_process", "compare_url")):
+        if option not in owner or url in owner:
+            continue
+        by_port = str(owner[option].values[option]).strip() in BY_PORT
+        if by_port or option == "compare_process":  # a script with full URLs has a target that only it knows
+            why = "there is no URL that has a port" if by_port else "there is no old target"
+            yield Complaint(owner[option].where((option,)), why, f"say --{url.replace('_', '-')} too")
 
 
 def _unknown(key: str, source: Source) -> Complaint:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic_core import PydanticSerializationError
 
 from ciload.metrics.blocks import Arm, BlockSeries, Cell
+from ciload.metrics.cpu_series import CpuSeries, MeasuredCpu
 from ciload.metrics.errors_tally import OTHER
 from ciload.metrics.folding import MOST_SERIES, SHOWN, Folded
 from ciload.metrics.metric import BUILTIN
@@ -33,6 +34,7 @@ from ciload.result.document import (
     Phases,
     RunResult,
     ScenarioResult,
+    TargetCpu,
     ThresholdOutcome,
     ThresholdResult,
     TimelineRow,
@@ -49,6 +51,7 @@ OF_TAGS = {  # how people call the values of these tags
     "check": "checks", "scenario": "scenarios", OTHER: "values of further tags",
 }  # fmt: skip
 ARMS: tuple[Arm, Arm] = ("new", "old")
+NOT_READ = "it could not be read over the whole load"
 MOST_BLOCK_ROWS = 20  # endpoints whose blocks are kept, of each arm
 
 
@@ -76,6 +79,7 @@ class Facts:
     ended_early: Sequence[str] = ()  # scenarios that nobody stopped and that were not done
     warnings: Sequence[str] = ()  # from before the load
     blocks: BlockSeries | None = None
+    target_cpu: Mapping[Arm, MeasuredCpu] = field(default_factory=dict)  # of targets whose process is known
     old_url: str = ""  # side by side: the old target, and what was measured there
     old: Snapshot | None = None
     same_servers: tuple[Sequence[str], bool] = ((), False)
@@ -125,8 +129,9 @@ def build_result(snapshot: Snapshot, facts: Facts) -> tuple[RunResult, Evidence]
             errors=_errors(snapshot),
             timeline=list(facts.timeline),
             generator=facts.generator,
-            blocks=_blocks(facts.blocks) if facts.blocks is not None and facts.blocks.cells else None,
+            blocks=_blocks(facts.blocks, facts) if facts.blocks is not None and facts.blocks.cells else None,
             phases=_all_phases(snapshot),
+            target_cpu=_target_cpu(facts, "new", requests),
             old_arm=_old_arm(facts.old, facts) if facts.old is not None else None,
             verdict=judge(evidence),
         )
@@ -214,7 +219,7 @@ def _phases(sums: Mapping[str, tuple[float, int] | None]) -> Phases | None:
     )
 
 
-def _blocks(blocks: BlockSeries) -> Blocks:
+def _blocks(blocks: BlockSeries, facts: Facts) -> Blocks:
     ranked = blocks.ranked()
     whole = [key for key in ranked if not (key[1] or key[2])]
     endpoints = ranked[len(whole) :]
@@ -236,6 +241,7 @@ def _blocks(blocks: BlockSeries) -> Blocks:
                 p50=[each[1] for each in times],
                 p95=[each[2] for each in times],
                 p99=[each[3] for each in times],
+                cpu_s=_block_cpu(blocks, facts, key[0]) if key in whole else [],
                 checks_passed=[cell.checks.passes for cell in cells] if key in whole else [],
                 checks_failed=[cell.checks.total - cell.checks.passes for cell in cells] if key in whole else [],
                 pairs_new_first=[count for count, _ in new_first],
@@ -245,6 +251,28 @@ def _blocks(blocks: BlockSeries) -> Blocks:
             )
         )
     return Blocks(span_s=blocks.span_s, count=len(blocks.cells), rows=rows)
+
+
+def _block_cpu(blocks: BlockSeries, facts: Facts, arm: Arm) -> list[float]:
+    """CPU seconds of each block; the last one ends with the load. None at all when one of them is not known."""
+    series, count = facts.target_cpu[arm].series if arm in facts.target_cpu else CpuSeries(), len(blocks.cells)
+    edges = [*(float(index * blocks.span_s) for index in range(count)), facts.load.load_s]
+    spent = [series.spent(*edges[index : index + 2]) for index in range(count)]
+    known = [each for each in spent if each is not None]
+    return known if len(known) == count else []
+
+
+def _target_cpu(facts: Facts, arm: Arm, requests: int) -> TargetCpu | None:
+    measured, load_s = facts.target_cpu.get(arm), facts.load.load_s
+    if measured is None:
+        return None
+    cpu_s = measured.series.spent(0.0, load_s) if load_s else None
+    if cpu_s is None:
+        reason = "its process was gone before the load ended" if measured.lost_at_s is not None else NOT_READ
+        return TargetCpu(process=measured.name, reason=reason)
+    if not requests:
+        return TargetCpu(process=measured.name, cpu_s=cpu_s, cores=cpu_s / load_s, reason="no requests")
+    return TargetCpu(process=measured.name, cpu_s=cpu_s, per_request=1e3 * cpu_s / requests, cores=cpu_s / load_s)
 
 
 def _block_times(durations: TrendSink) -> tuple[float | None, ...]:
@@ -274,6 +302,7 @@ def _old_arm(old: Snapshot, facts: Facts) -> OldArm:
         duration=distribution(duration, encode=False),
         phases=_all_phases(old),
         endpoints=endpoints,
+        target_cpu=_target_cpu(facts, "old", sum(each.requests for each in endpoints)),
     )
 
 

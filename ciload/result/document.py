@@ -129,6 +129,9 @@ class BlockRow(DocumentPart):
     p50: list[float | None]
     p95: list[float | None]
     p99: list[float | None] = Field(default_factory=list)
+    cpu_s: list[float] = Field(
+        default_factory=list, description="of all requests only: CPU seconds of the target's process; empty: not known"
+    )
     checks_passed: list[int] = Field(default_factory=list, description="of all requests only")
     checks_failed: list[int] = Field(default_factory=list, description="of all requests only")
     pairs_new_first: list[int] = Field(
@@ -148,6 +151,16 @@ class Blocks(DocumentPart):
     rows: list[BlockRow]
 
 
+class TargetCpu(DocumentPart):
+    """CPU time of the target's processes over the load that was measured. Null: not known, and `reason` says why."""
+
+    process: str = Field(description="what was looked at")
+    cpu_s: float | None = None
+    per_request: Milliseconds | None = Field(default=None, description="ms of CPU time per request")
+    cores: float | None = Field(default=None, description="CPU seconds per second of load; 1 is a whole core")
+    reason: str = ""
+
+
 class OldArm(DocumentPart):
     """Side by side: what the same iterations met at `--compare-url`. All else in the result is about the new target."""
 
@@ -161,6 +174,7 @@ class OldArm(DocumentPart):
     duration: Distribution | None
     phases: Phases | None
     endpoints: list[Endpoint]
+    target_cpu: TargetCpu | None = Field(default=None, description="null: nobody asked for it")
 
 
 class Check(DocumentPart):
@@ -328,6 +342,7 @@ class RunResult(DocumentPart):
     generator: Generator
     blocks: Blocks | None = None
     phases: Phases | None = Field(default=None, description="of all requests")
+    target_cpu: TargetCpu | None = Field(default=None, description="null: nobody asked for it")
     old_arm: OldArm | None = None
     comparisons: list[Comparison] = Field(default_factory=list)
     verdict: Verdict
