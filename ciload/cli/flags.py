@@ -53,7 +53,11 @@ FLAGS = (
         "N/UNIT",
     ),
     Flag("graceful_stop", LOAD, "Time for running iterations to end after that (default 30s).", "TIME"),
-    Flag("warmup", LOAD, "How much of the load's beginning is not measured (default 0s).", "TIME"),
+    Flag(
+        "warmup", LOAD,
+        "How much of the load's beginning is not measured (default 0s; with --compare-url a tenth of it, at most 5s).",
+        "TIME",
+    ),
     Flag(
         "min_iteration_duration", LOAD, "Shorter iterations wait so long before the next one (default 0s).", "TIME"
     ),
@@ -79,6 +83,13 @@ FLAGS = (
         "is --base-url.",
         "URL",
     ),
+    Flag(
+        "target_process", GATE,
+        "Judge the CPU time per request of this process, too: on this machine, by its ID, `port` (whoever listens on "
+        "--base-url's), or container:NAME. Costs a look at it four times a second.",
+        "PID|port|container:NAME",
+    ),
+    Flag("compare_process", GATE, "The same of --compare-url.", "PID|port|container:NAME"),
     Flag("confirm", GATE, "If a run looks like a regression, run it N more times and judge the mean (default 0).", "N"),
     Flag("false_alarm", GATE, "Chance of an alarm in a run that has not changed (default 1%).", "SHARE"),
     Flag("tolerance", GATE, "Changes for the worse below this are no regression (default 10%).", "SHARE"),

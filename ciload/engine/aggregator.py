@@ -12,6 +12,7 @@ from ciload.engine.load import SegmentEnd, SegmentReport, folding_for
 from ciload.engine.virtual_users import Unanswered
 from ciload.errors import ExitCode
 from ciload.metrics.blocks import Arm, BlockSeries
+from ciload.metrics.cpu_series import MeasuredCpu
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.sinks import CounterSink, GaugeSink, RateSink
 from ciload.metrics.snapshot import Snapshot, merged
@@ -70,6 +71,7 @@ class RunOutcome:
     old: Snapshot = field(default_factory=lambda: Snapshot(dict(BUILTIN)))  # side by side: of the old target
     servers: dict[Arm, set[str]] = field(default_factory=dict)  # that each arm's requests went to
     blocks: BlockSeries = field(default_factory=BlockSeries)
+    target_cpu: dict[Arm, MeasuredCpu] = field(default_factory=dict)  # of targets whose process is known
     aside: Snapshot = field(default_factory=lambda: Snapshot(dict(BUILTIN)))  # setup, teardown and the users' hooks
     windows: dict[Threshold, float | None] = field(default_factory=dict)
     timeline: list[TimelinePoint] = field(default_factory=list)

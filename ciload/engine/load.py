@@ -242,7 +242,7 @@ class SegmentLoad:
                 self._report()
                 late = (now - self._next_report) // REPORT_EVERY_S
                 self._next_report += REPORT_EVERY_S * (late + 1)
-            self.look(now - begins_at)
+            self.look(self.clock() - begins_at)  # reporting may have taken a while
             due = max(due, self.clock() - LOOK_EVERY_S)
 
     async def _end_warmup(self) -> None:
@@ -263,6 +263,8 @@ class SegmentLoad:
 
     def _report(self) -> None:
         now, cpu_s = self.clock(), time.process_time()
+        for vus in self.scenarios:
+            vus.look_at_pacing(now - self._reported_at)
         lag, self.lag = self.lag, TrendSink()
         report = SegmentReport(
             at_s=now - self._start(),

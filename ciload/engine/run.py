@@ -14,6 +14,7 @@ from ciload.engine.control import Control, Stop
 from ciload.engine.load import SegmentLoad, keep_watch
 from ciload.engine.machine import withheld
 from ciload.engine.segment import WHOLE
+from ciload.engine.target_cpu import CpuSource, TargetCpu
 from ciload.engine.watchdog import HARD_LIMIT_S, Watchdog
 from ciload.errors import Abort, ExitCode
 from ciload.http.client import Client
@@ -69,6 +70,7 @@ class Run:
         observer: Observer,
         worker_pool: WorkerPool | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        cpu_sources: Mapping[Arm, CpuSource] | None = None,
     ) -> None:
         self.plan = plan
         self.script = script
@@ -80,6 +82,8 @@ class Run:
         self.clock = clock
         self.aside = Registry()  # what setup and teardown do
         self.outcome = RunOutcome()
+        self._cpu = TargetCpu(cpu_sources or {}, plan.options.warmup, clock)
+        self.outcome.target_cpu = self._cpu.measured
         self._stage: Stage = "setup"
         self._data: dict[Arm, Any] = {}  # of each target that was set up
         self._load: SegmentLoad | None = None
@@ -167,19 +171,26 @@ class Run:
         aggregator = Aggregator(self.plan, workers, self.outcome, self.control, self.observer)
         before = withheld()
         if self.worker_pool is not None:
-            await self.worker_pool.play(self._data, aggregator, self.observer.tick)
+            await self.worker_pool.play(self._data, aggregator, self._look)
         else:
             self._aggregator = aggregator
             self._load = SegmentLoad(
                 self.plan, self.script, WHOLE, clients=clients, registry=self.registry, control=self.control,
                 watchdog=self.watchdog, clock=self.clock, report=lambda report: aggregator.receive(0, report),
-                look=self.observer.tick,
+                look=self._look,
             )  # fmt: skip
             aggregator.end(0, await self._load.run(self._data, self._now))
+        self._cpu.end()
+        self.outcome.warnings += self._cpu.warnings()
         self.outcome.health.withheld = withheld().since(before)
 
     async def _now(self) -> float:
+        self._cpu.look(0.0)
         return self.clock()
+
+    def _look(self, elapsed_s: float) -> None:
+        self._cpu.look(elapsed_s)
+        self.observer.tick(elapsed_s)
 
     # --- setup and teardown
 

@@ -69,6 +69,13 @@ class StoredEndpoint(Stored):
         return self
 
 
+class StoredCpu(Stored):
+    """CPU seconds of the target's processes over the load; null if they were asked for and are not known."""
+
+    cpu_s: Value | None = None
+    reason: Annotated[str, Field(max_length=MOST_TEXT)] = Field(default="", description="why they are not known")
+
+
 class StoredRun(Stored):
     """One run. `accepted` runs are what later ones are compared with."""
 
@@ -89,6 +96,7 @@ class StoredRun(Stored):
     requests_per_s: Value
     checks_passed: Count = 0
     checks_failed: Count = 0
+    target_cpu: StoredCpu | None = Field(default=None, description="null: nobody asked for it")
     endpoints: list[StoredEndpoint] = Field(min_length=1, max_length=MOST_ENDPOINTS)
 
     @field_validator("environment", "fingerprint")

@@ -11,14 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ciload.gate.document import StoredEndpoint, StoredRun
+from ciload.gate.document import StoredCpu, StoredEndpoint, StoredRun
 from ciload.gate.statistics import KNOWN, counting_noise, logit
 
-MetricName = Literal["p50", "p95", "failed requests", "failed checks", "requests/s"]
+MetricName = Literal["p50", "p95", "failed requests", "failed checks", "requests/s", "CPU per request"]
 Unit = Literal["ms", "share", "/s"]
 
 RESOLUTION = 0.001  # of histograms, and of anything that is measured by a clock over a run
 SMALLEST_MS = 0.001  # what clocks tell apart
+CPU_TICK_S = 0.01  # in which the kernel counts the CPU time of processes (proc(5), at 100 Hz)
+LEAST_CPU_S = 0.2  # below, these ticks are more than a few percent
 LEAST_BEYOND = 20  # requests beyond a percentile that make it a number of the run, not of its luckiest requests
 COUNTING_DF = 5.0
 LARGEST = math.log(1e12)  # changes beyond are written as this one: documents have no infinity
@@ -50,6 +52,8 @@ class Measure:
         if self.unit == "share":
             whole = sum(each.whole for each in readings) / len(readings)
             return counting_noise(sum(each.part for each in readings) / len(readings), whole)
+        if self.metric == "CPU per request":
+            return cpu_noise(sum(each.part for each in readings) / len(readings))
         if self.unit == "ms":
             return max(RESOLUTION, SMALLEST_MS / self.average(readings))
         return RESOLUTION
@@ -64,8 +68,9 @@ P95 = Measure("p95", "ms", quantile=0.95)
 FAILED_REQUESTS = Measure("failed requests", "share")
 FAILED_CHECKS = Measure("failed checks", "share")
 REQUESTS_PER_S = Measure("requests/s", "/s", worse=-1)
+CPU_PER_REQUEST = Measure("CPU per request", "ms")
 MEASURES: Mapping[str, Measure] = {
-    each.metric: each for each in (P50, P95, FAILED_REQUESTS, FAILED_CHECKS, REQUESTS_PER_S)
+    each.metric: each for each in (P50, P95, FAILED_REQUESTS, FAILED_CHECKS, REQUESTS_PER_S, CPU_PER_REQUEST)
 }
 
 
@@ -84,7 +89,7 @@ class Reading:
 
     value: float
     level: float
-    part: float = 0.0  # of a share
+    part: float = 0.0  # of a share; of CPU per request, the CPU seconds
     whole: float = 0.0
     within: float | None = None  # standard error of the level, as blocks of the run show it
 
@@ -103,7 +108,23 @@ def readings(run: StoredRun) -> Readings:
     if run.open_model and run.requests_per_s > 0:
         rate = run.requests_per_s
         found[Subject("", "", REQUESTS_PER_S)] = Reading(rate, -math.log(rate))
+    if run.target_cpu is not None:
+        found[Subject("", "", CPU_PER_REQUEST)] = _cpu(run.target_cpu, run.total.requests)
     return found
+
+
+def _cpu(cpu: StoredCpu, requests: int) -> Reading | str:
+    if cpu.cpu_s is None:
+        return cpu.reason or "the target's CPU time is not known"
+    if cpu.cpu_s < LEAST_CPU_S or not requests:
+        return f"the target used {cpu.cpu_s:.2g} s of CPU time; CPU per request needs {LEAST_CPU_S:g} s"
+    per_request_ms = 1e3 * cpu.cpu_s / requests
+    return Reading(per_request_ms, math.log(per_request_ms), part=cpu.cpu_s, whole=requests)
+
+
+def cpu_noise(cpu_s: float) -> float:
+    """The standard deviation of the logarithm of so many CPU seconds, given that they are counted in ticks."""
+    return max(RESOLUTION, CPU_TICK_S / cpu_s)
 
 
 def share(part: float, whole: float) -> Reading:

@@ -79,7 +79,7 @@ def _only(row: BlockRow, kept: Sequence[int]) -> BlockRow:
     return row.model_copy(
         update={
             name: pick(getattr(row, name))
-            for name in ("requests", "failed", "avg", "p50", "p95", "checks_passed", "checks_failed")
+            for name in ("requests", "failed", "avg", "p50", "p95", "cpu_s", "checks_passed", "checks_failed")
         }
     )
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from ciload.gate.attribution import attribute, combine, times_of_arms
-from ciload.gate.metrics import FAILED_CHECKS, FAILED_REQUESTS, P50, P95, Measure, Subject
+from ciload.gate.cpu_blocks import cpu_blocks, too_little_cpu, without_cpu
+from ciload.gate.metrics import CPU_PER_REQUEST, FAILED_CHECKS, FAILED_REQUESTS, P50, P95, Measure, Subject
 from ciload.gate.paired_blocks import LEAST_BLOCKS, LEAST_REQUESTS, Pair, latency_blocks, pairs_of, share_blocks, total
 from ciload.gate.statistics import TooFewRunsError, logit, side_by_side
 from ciload.gate.stored_run import FELL_BEHIND, STARTS_DROPPED, taints
@@ -40,7 +41,7 @@ def compare_side_by_side(results: Sequence[RunResult], terms: Terms) -> Comparis
     if reason:
         return blank.model_copy(update={"reason": reason})
     runs = [pairs_of(result) for result in results]
-    metrics = judge(list(_findings(runs)), terms, REMEDY)
+    metrics = judge([*_findings(runs), *without_cpu(first)], terms, REMEDY)
     # Starts that are missing are missing at both targets.
     if faults := [each for each in dict.fromkeys(taints(first)) if each not in (STARTS_DROPPED, FELL_BEHIND)]:
         shown = {GateVerdict.REGRESSION, GateVerdict.IMPROVED}
@@ -101,12 +102,17 @@ def _measures(pair: Pair) -> Iterable[Measure]:
     yield from (P50, P95, FAILED_REQUESTS)
     if any(chain(pair.new.checks_passed, pair.new.checks_failed)):
         yield FAILED_CHECKS
+    if pair.new.cpu_s and pair.old.cpu_s:
+        yield CPU_PER_REQUEST
 
 
 def _finding(subject: Subject, pairs: Sequence[Pair]) -> GateFinding:
     measure = subject.measure
-    cut = share_blocks if measure.unit == "share" else latency_blocks
-    runs = [list(cut(measure, pair)) for pair in pairs]
+    if measure is CPU_PER_REQUEST:
+        runs = [list(cpu_blocks(pair)) for pair in pairs]
+    else:
+        cut = share_blocks if measure.unit == "share" else latency_blocks
+        runs = [list(cut(measure, pair)) for pair in pairs]
     blocks = list(chain.from_iterable(runs))
     if len(blocks) < LEAST_BLOCKS:
         enough_blocks = len(pairs[0].new.requests) >= LEAST_BLOCKS
@@ -132,10 +138,13 @@ def _geometric_mean(levels: Sequence[float]) -> float:
 
 
 def _too_few(measure: Measure, pair: Pair) -> str:
-    blocks, least = len(pair.new.requests), LEAST_REQUESTS[measure]
+    blocks = len(pair.new.requests)
     if blocks < LEAST_BLOCKS:
         noun = "block" if blocks == 1 else "blocks"
         return f"{blocks} {noun}; {LEAST_BLOCKS} are needed: a load of at least {LEAST_BLOCKS} s"
+    if measure is CPU_PER_REQUEST:
+        return too_little_cpu(pair)
+    least = LEAST_REQUESTS[measure]
     what = "checks" if measure is FAILED_CHECKS else "requests"
     if measure.unit == "share":
         count = min(total(measure, pair.new)[1], total(measure, pair.old)[1])

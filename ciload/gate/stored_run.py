@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from ciload.errors import ExitCode
-from ciload.gate.document import MOST_BLOCKS, MOST_ENDPOINTS, MOST_TEXT, StoredEndpoint, StoredRun
+from ciload.gate.document import MOST_BLOCKS, MOST_ENDPOINTS, MOST_TEXT, StoredCpu, StoredEndpoint, StoredRun
 from ciload.result.document import BlockRow, Distribution, Endpoint, Phases, RunResult
 from ciload.result.reader import first_mistake
 from ciload.text import one_line
@@ -71,6 +71,7 @@ def _stored_run(result: RunResult) -> StoredRun:
         requests_per_s=rate or 0.0,
         checks_passed=sum(each.passes for each in result.checks),
         checks_failed=sum(each.fails for each in result.checks),
+        target_cpu=StoredCpu(cpu_s=cpu.cpu_s, reason=cpu.reason[:MOST_TEXT]) if (cpu := result.target_cpu) else None,
         endpoints=[_all_requests(result, rows), *_busiest(result.endpoints, rows)],
     )
 

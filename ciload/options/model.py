@@ -15,6 +15,7 @@ from ciload.options.values import (
     OneOrMore,
     Pairs,
     Place,
+    Process,
     RootAddress,
     Share,
     VariableNames,
@@ -59,7 +60,9 @@ class Options(BaseModel):
     )
     scenarios: Scenarios | None = Field(None, min_length=1, description="several loads at once, by name")
     graceful_stop: Duration = Field(30.0, description="time for running iterations to end when the duration is over")
-    warmup: Duration = Field(0.0, description="how much of the load's beginning is not measured")
+    warmup: Duration = Field(
+        0.0, description="how much of the load's beginning is not measured; side by side a tenth of it, at most 5 s"
+    )
     min_iteration_duration: Duration = Field(0.0, description="shorter iterations wait so long before the next one")
     workers: Annotated[int | Literal["auto"], BeforeValidator(_workers)] = Field(
         1, description="processes that share the load; auto: one for each core"
@@ -79,6 +82,10 @@ class Options(BaseModel):
     setup_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="time for setup() and vu_start()")
     teardown_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="time for teardown() and vu_stop()")
     compare_url: RootAddress = Field("", description="an older version of the target: every iteration runs at both")
+    target_process: Process = Field(
+        "", description="PID, port, or container:NAME of the target, whose CPU time per request is judged"
+    )
+    compare_process: Process = Field("", description="the same of the target at compare_url")
     baseline: Place = Field("", description="file, URL or artifact:NAME with earlier runs to compare with")
     save_baseline: str = Field("", description="file that this run is added to")
     confirm: Annotated[int, Field(ge=0, le=9)] = Field(

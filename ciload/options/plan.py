@@ -23,13 +23,17 @@ from ciload.options.scenarios import (
     Stage,
 )
 from ciload.options.sources import Source
-from ciload.options.values import AS_WRITTEN, names_in
+from ciload.options.values import AS_WRITTEN, BY_PORT, names_in
 from ciload.result.thresholds import Threshold, parse_threshold
 from ciload.text import closest
 
 IN_HELP = "`ciload run --help` lists them"
 # Below these keys stand values that may be secret: complaints name the key alone.
 UNQUOTED = frozenset({"env", "tags", "secrets", *URL_OPTIONS})
+# Of a load at two targets, unless --warmup says something else.
+WARMUP_SHARE = 0.1
+LONGEST_WARMUP_S = 5.0
+LEAST_LEFT_S = 10.0  # what the gate needs at least
 # What may be said together about the load; everything else contradicts itself.
 TOGETHER = ({"duration", "iterations"}, {"duration", "rate"})
 
@@ -92,6 +96,7 @@ def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric], check_fu
     if "compare_url" in owner and "base_url" not in owner:
         where = owner["compare_url"].where(("compare_url",))
         complaints.append(Complaint(where, "there is no new target to compare with", "say --base-url too"))
+    complaints += _about_processes(owner)
     known = {key: source.values[key] for key, source in owner.items() if key in Options.model_fields}
     if "secrets" in known:  # a stronger place adds to them: nothing that is secret anywhere may get out
         known["secrets"] = [name for source in sources for name in names_in(source.values.get("secrets", ()))]
@@ -114,6 +119,12 @@ def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric], check_fu
     if complaints:
         raise OptionsError(complaints)
     plan = Plan(options=options, scenarios=scenarios, thresholds=tuple(thresholds), warnings=tuple(_lost(sources)))
+    if options.compare_url and "warmup" not in owner and plan.iterations_in_all is None:
+        # A copy that was just started is slower than one that is warm, and that is no regression.
+        warmup_s = float(
+            int(max(0.0, min(LONGEST_WARMUP_S, WARMUP_SHARE * plan.length_s, plan.length_s - LEAST_LEFT_S)))
+        )
+        plan = plan.model_copy(update={"options": options.model_copy(update={"warmup": warmup_s})})
     if options.warmup >= plan.length_s:
         message = f"a warm-up of {options.warmup:g} s leaves nothing to measure of a load of {plan.length_s:g} s"
         raise OptionsError([Complaint(owner["warmup"].where(("warmup",)), message)])
@@ -166,6 +177,17 @@ def _contradiction(owner: Mapping[str, Source]) -> Complaint | None:
     if said == ["rate"]:
         return Complaint(place["rate"], "a rate needs a duration", "for example --duration 30s")
     return None
+
+
+def _about_processes(owner: Mapping[str, Source]) -> Iterable[Complaint]:
+    """A process of a target that there is none of would be watched for nothing."""
+    for option, url in (("target_process", "base_url"), ("compare_process", "compare_url")):
+        if option not in owner or url in owner:
+            continue
+        by_port = str(owner[option].values[option]).strip() in BY_PORT
+        if by_port or option == "compare_process":  # a script with full URLs has a target that only it knows
+            why = "there is no URL that has a port" if by_port else "there is no old target"
+            yield Complaint(owner[option].where((option,)), why, f"say --{url.replace('_', '-')} too")
 
 
 def _unknown(key: str, source: Source) -> Complaint:

@@ -147,6 +147,20 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 VariableNames = Annotated[tuple[str, ...], BeforeValidator(_variable_names)]
 
 
+BY_PORT = ("port", "auto")  # whoever listens there
+PROCESS = re.compile(rf"[1-9][0-9]{{0,9}}|{'|'.join(BY_PORT)}|container:\S+")
+
+
+def _process(value: object) -> str:
+    text = str(value).strip()
+    if text and not PROCESS.fullmatch(text):
+        raise ValueError("not a process: write its PID, `port` (whoever listens on the URL's port), or container:NAME")
+    return text
+
+
+Process = Annotated[str, BeforeValidator(_process)]
+
+
 def split_rate(text: str) -> tuple[float, float]:
     """How many, and in how many seconds: `50/s`, `3000/m`, `1/500ms`; a bare number is per second.
 

@@ -14,6 +14,7 @@ from ciload.reports.values import (
     SCENARIO_FIGURES,
     metric_values,
     scenario_figures,
+    target_cpu_sentence,
     trend_values,
     without_method,
     worth_a_table,
@@ -41,6 +42,8 @@ def _parts(result: RunResult, files: Sequence[Path]) -> Iterable[Printable]:
     for comparison in result.comparisons:
         yield from comparison_parts(comparison)
     yield _generator(result)
+    if cpu := target_cpu_sentence(result):
+        yield line(f"  {cpu}", "dim")
     for warning in result.verdict.warnings:
         yield line(f"  ⚠ {warning}", "yellow")
     yield _verdict(result)

@@ -28,7 +28,14 @@ from ciload.reports.gfm import (
     table,
 )
 from ciload.reports.markdown_comparison import comparison_section, gate_sentence
-from ciload.reports.values import SCENARIO_FIGURES, metric_values, scenario_figures, without_method, worth_a_table
+from ciload.reports.values import (
+    SCENARIO_FIGURES,
+    metric_values,
+    scenario_figures,
+    target_cpu_sentence,
+    without_method,
+    worth_a_table,
+)
 from ciload.result.document import Check, Endpoint, ErrorRow, MetricResult, RunResult, ScenarioResult, ThresholdResult
 
 OPTIONS_BUDGET = 60 * KIB
@@ -210,6 +217,7 @@ def _about(result: RunResult, share: float) -> str:
         "Warm-up": f"{format_value(load.warmup_s * 1e3, 'ms')}, not measured" if load.warmup_s else "",
         "Workers": str(len(generator.workers)) if len(generator.workers) > 1 else "",
         "Generator": f"{busy} of a core, event loop {late} late at its 99th percentile",
+        "Target": code(target_cpu_sentence(result)) if target_cpu_sentence(result) else "",
         "Machine": code(f"{machine.cpu}, {machine.cores} cores, {format_value(machine.memory_bytes, 'bytes')}"),
         "System": code(f"{machine.os} {machine.machine}, Python {machine.python}, ciload {machine.ciload}"),
     }

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 
 from ciload.metrics.metric import Kind
 from ciload.reports.format import format_against, format_share, format_value
-from ciload.result.document import Distribution, Endpoint, MetricResult, ScenarioResult, ThresholdResult
+from ciload.result.document import (
+    Distribution,
+    Endpoint,
+    MetricResult,
+    RunResult,
+    ScenarioResult,
+    TargetCpu,
+    ThresholdResult,
+)
 
 PLACE = re.compile(r"(?P<file>.+):(?P<line>\d+)")  # of `ThresholdResult.where`, when it is in a file
 
@@ -40,6 +48,20 @@ def _plain(metric: MetricResult) -> str:
 def without_method(endpoint: Endpoint) -> str:
     """The name, for a column beside that of the method, which some names begin with."""
     return endpoint.name.removeprefix(f"{endpoint.method} ")
+
+
+def target_cpu_sentence(result: RunResult) -> str:
+    """What the target's processes have used, old and new side by side; "" if nobody asked for it."""
+    old = result.old_arm.target_cpu if result.old_arm else None
+    parts = [f"{word}: {_cpu(each)}" for word, each in (("target", result.target_cpu), ("old target", old)) if each]
+    return "; ".join(parts)
+
+
+def _cpu(cpu: TargetCpu) -> str:
+    if cpu.cpu_s is None or cpu.cores is None:
+        return f"CPU time is not known ({cpu.process}: {cpu.reason})"
+    each = f"{format_value(cpu.per_request, 'ms')} of CPU time per request, " if cpu.per_request is not None else ""
+    return f"{each}{cpu.cores:.0%} of a core ({cpu.process})"
 
 
 SCENARIO_FIGURES = ("finished", "dropped", "planned", "achieved", "late", "start delay p(50)", "p(99)", "max")

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError
 
-from ciload.metrics.blocks import BlockSeries, Cell
+from ciload.metrics.blocks import Arm, BlockSeries, Cell
+from ciload.metrics.cpu_series import CpuSeries, MeasuredCpu
 from ciload.metrics.errors_tally import OTHER
 from ciload.metrics.folding import MOST_SERIES, SHOWN, Folded
 from ciload.metrics.metric import BUILTIN
@@ -33,6 +34,7 @@ from ciload.result.document import (
     Phases,
     RunResult,
     ScenarioResult,
+    TargetCpu,
     ThresholdOutcome,
     ThresholdResult,
     TimelineRow,
@@ -48,6 +50,8 @@ OF_TAGS = {  # how people call the values of these tags
     "name": "names of requests", "method": "methods", "error": "errors of requests", "group": "groups",
     "check": "checks", "scenario": "scenarios", OTHER: "values of further tags",
 }  # fmt: skip
+ARMS: tuple[Arm, Arm] = ("new", "old")
+NOT_READ = "it could not be read over the whole load"
 MOST_BLOCK_ROWS = 20  # endpoints whose blocks are kept, of each arm
 
 
@@ -75,6 +79,7 @@ class Facts:
     ended_early: Sequence[str] = ()  # scenarios that nobody stopped and that were not done
     warnings: Sequence[str] = ()  # from before the load
     blocks: BlockSeries | None = None
+    target_cpu: Mapping[Arm, MeasuredCpu] = field(default_factory=dict)  # of targets whose process is known
     old_url: str = ""  # side by side: the old target, and what was measured there
     old: Snapshot | None = None
     same_servers: tuple[Sequence[str], bool] = ((), False)
@@ -124,8 +129,9 @@ def build_result(snapshot: Snapshot, facts: Facts) -> tuple[RunResult, Evidence]
             errors=_errors(snapshot),
             timeline=list(facts.timeline),
             generator=facts.generator,
-            blocks=_blocks(facts.blocks) if facts.blocks is not None and facts.blocks.cells else None,
+            blocks=_blocks(facts.blocks, facts) if facts.blocks is not None and facts.blocks.cells else None,
             phases=_all_phases(snapshot),
+            target_cpu=_target_cpu(facts, "new", requests),
             old_arm=_old_arm(facts.old, facts) if facts.old is not None else None,
             verdict=judge(evidence),
         )
@@ -213,7 +219,7 @@ def _phases(sums: Mapping[str, tuple[float, int] | None]) -> Phases | None:
     )
 
 
-def _blocks(blocks: BlockSeries) -> Blocks:
+def _blocks(blocks: BlockSeries, facts: Facts) -> Blocks:
     ranked = blocks.ranked()
     whole = [key for key in ranked if not (key[1] or key[2])]
     endpoints = ranked[len(whole) :]
@@ -222,6 +228,8 @@ def _blocks(blocks: BlockSeries) -> Blocks:
     for key in [*whole, *(key for key in endpoints if key[1:] in wanted)]:
         cells = [each.get(key) or Cell() for each in blocks.cells]
         times = [_block_times(cell.durations) for cell in cells]
+        paired = any(cell.ratios for cell in cells)
+        new_first, old_first = ([_ratio(cell, first) for cell in cells] if paired else [] for first in ARMS)
         rows.append(
             BlockRow(
                 arm=key[0],
@@ -229,21 +237,55 @@ def _blocks(blocks: BlockSeries) -> Blocks:
                 method=key[2],
                 requests=[cell.requests.total for cell in cells],
                 failed=[cell.requests.passes for cell in cells],
-                avg=[avg for avg, _, _ in times],
-                p50=[p50 for _, p50, _ in times],
-                p95=[p95 for _, _, p95 in times],
+                avg=[each[0] for each in times],
+                p50=[each[1] for each in times],
+                p95=[each[2] for each in times],
+                p99=[each[3] for each in times],
+                cpu_s=_block_cpu(blocks, facts, key[0]) if key in whole else [],
                 checks_passed=[cell.checks.passes for cell in cells] if key in whole else [],
                 checks_failed=[cell.checks.total - cell.checks.passes for cell in cells] if key in whole else [],
+                pairs_new_first=[count for count, _ in new_first],
+                ratio_new_first=[ratio for _, ratio in new_first],
+                pairs_old_first=[count for count, _ in old_first],
+                ratio_old_first=[ratio for _, ratio in old_first],
             )
         )
     return Blocks(span_s=blocks.span_s, count=len(blocks.cells), rows=rows)
 
 
-def _block_times(durations: TrendSink) -> tuple[float | None, float | None, float | None]:
+def _block_cpu(blocks: BlockSeries, facts: Facts, arm: Arm) -> list[float]:
+    """CPU seconds of each block; the last one ends with the load. None at all when one of them is not known."""
+    series, count = facts.target_cpu[arm].series if arm in facts.target_cpu else CpuSeries(), len(blocks.cells)
+    edges = [*(float(index * blocks.span_s) for index in range(count)), facts.load.load_s]
+    spent = [series.spent(*edges[index : index + 2]) for index in range(count)]
+    known = [each for each in spent if each is not None]
+    return known if len(known) == count else []
+
+
+def _target_cpu(facts: Facts, arm: Arm, requests: int) -> TargetCpu | None:
+    measured, load_s = facts.target_cpu.get(arm), facts.load.load_s
+    if measured is None:
+        return None
+    cpu_s = measured.series.spent(0.0, load_s) if load_s else None
+    if cpu_s is None:
+        reason = "its process was gone before the load ended" if measured.lost_at_s is not None else NOT_READ
+        return TargetCpu(process=measured.name, reason=reason)
+    if not requests:
+        return TargetCpu(process=measured.name, cpu_s=cpu_s, cores=cpu_s / load_s, reason="no requests")
+    return TargetCpu(process=measured.name, cpu_s=cpu_s, per_request=1e3 * cpu_s / requests, cores=cpu_s / load_s)
+
+
+def _block_times(durations: TrendSink) -> tuple[float | None, ...]:
+    """Mean, p50, p95, p99."""
     if durations.empty:
-        return None, None, None
-    p50, p95 = durations.percentiles([50, 95])
-    return durations.mean, p50, p95
+        return None, None, None, None
+    return durations.mean, *durations.percentiles([50, 95, 99])
+
+
+def _ratio(cell: Cell, first: Arm) -> tuple[int, float | None]:
+    """Of the pairs in which this target was asked first: how many there are, and the median ratio of new to old."""
+    ratios = cell.ratios.get(first)
+    return (0, None) if ratios is None or ratios.empty else (ratios.count, ratios.percentiles([50])[0])
 
 
 def _old_arm(old: Snapshot, facts: Facts) -> OldArm:
@@ -260,6 +302,7 @@ def _old_arm(old: Snapshot, facts: Facts) -> OldArm:
         duration=distribution(duration, encode=False),
         phases=_all_phases(old),
         endpoints=endpoints,
+        target_cpu=_target_cpu(facts, "old", sum(each.requests for each in endpoints)),
     )
 
 

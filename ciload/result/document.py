@@ -128,14 +128,17 @@ class BlockRow(DocumentPart):
     avg: list[float | None]
     p50: list[float | None]
     p95: list[float | None]
+    p99: list[float | None] = Field(default_factory=list)
+    cpu_s: list[float] = Field(
+        default_factory=list, description="of all requests only: CPU seconds of the target's process; empty: not known"
+    )
     checks_passed: list[int] = Field(default_factory=list, description="of all requests only")
     checks_failed: list[int] = Field(default_factory=list, description="of all requests only")
-    p99: list[float | None] = Field(default_factory=list)
     pairs_new_first: list[int] = Field(
         default_factory=list,
-        description="pairs of requests, side by side, where the new target was asked first; in rows of the new target",
+        description="side by side, of the new target: pairs of requests in which the new target was asked first",
     )
-    ratio_new_first: list[float | None] = Field(default_factory=list, description="median of new/old of these")
+    ratio_new_first: list[float | None] = Field(default_factory=list, description="median of new/old in these")
     pairs_old_first: list[int] = Field(default_factory=list)
     ratio_old_first: list[float | None] = Field(default_factory=list)
 
@@ -146,6 +149,16 @@ class Blocks(DocumentPart):
     span_s: float
     count: int
     rows: list[BlockRow]
+
+
+class TargetCpu(DocumentPart):
+    """CPU time of the target's processes over the load that was measured. Null: not known, and `reason` says why."""
+
+    process: str = Field(description="what was looked at")
+    cpu_s: float | None = None
+    per_request: Milliseconds | None = Field(default=None, description="ms of CPU time per request")
+    cores: float | None = Field(default=None, description="CPU seconds per second of load; 1 is a whole core")
+    reason: str = ""
 
 
 class OldArm(DocumentPart):
@@ -161,6 +174,7 @@ class OldArm(DocumentPart):
     duration: Distribution | None
     phases: Phases | None
     endpoints: list[Endpoint]
+    target_cpu: TargetCpu | None = Field(default=None, description="null: nobody asked for it")
 
 
 class Check(DocumentPart):
@@ -328,6 +342,7 @@ class RunResult(DocumentPart):
     generator: Generator
     blocks: Blocks | None = None
     phases: Phases | None = Field(default=None, description="of all requests")
+    target_cpu: TargetCpu | None = Field(default=None, description="null: nobody asked for it")
     old_arm: OldArm | None = None
     comparisons: list[Comparison] = Field(default_factory=list)
     verdict: Verdict

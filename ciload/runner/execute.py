@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from ciload.engine.aggregator import RunOutcome
 from ciload.engine.control import Control
 from ciload.engine.machine import usable_cores
 from ciload.engine.run import CANCELLED, Run, will_not_end
+from ciload.engine.target_cpu import CpuSource
 from ciload.engine.watchdog import Watchdog
 from ciload.engine.workers import WorkerProcesses, processes
 from ciload.errors import ExitCode
+from ciload.metrics.blocks import Arm
 from ciload.metrics.registry import Registry
 from ciload.options.plan import Plan
 from ciload.runner.interface import Interface
@@ -37,6 +39,7 @@ class Execution:
         signals: Signals,
         interface: Interface,
         finish: Callable[[RunOutcome], int],
+        cpu_sources: Mapping[Arm, CpuSource],
     ) -> None:
         """
         Args:
@@ -47,6 +50,7 @@ class Execution:
             interface: is shown how it goes.
             finish: judges and publishes an outcome and answers the exit code, with which the process then ends: for a
                 script that holds this very thread and will not let go of it.
+            cpu_sources: of the targets whose CPU time is to be measured.
         """
         self._plan = plan
         self._script = script
@@ -54,6 +58,7 @@ class Execution:
         self._signals = signals
         self._interface = interface
         self._finish = finish
+        self._cpu_sources = cpu_sources
         self._loops: list[EventLoop] = []  # they hold what must not be thrown away
         self._blocking: set[str] = set()
         self.abandoned = False
@@ -67,7 +72,9 @@ class Execution:
             if (count := processes(plan, usable_cores())) > 1:
                 workers = WorkerProcesses(plan, script.path, count, control, watchdog, self._report_block)
             observer = stack.enter_context(self._interface.progress(plan, script))
-            self._run = Run(plan, script, self._registry, control, watchdog, observer, workers)
+            self._run = Run(
+                plan, script, self._registry, control, watchdog, observer, workers, cpu_sources=self._cpu_sources
+            )  # fmt: skip
             self._loops.append(EventLoop(unhandled))
             stack.enter_context(watchdog)
             self._signals.load_begins(watchdog)

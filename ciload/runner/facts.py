@@ -57,6 +57,7 @@ def facts_of_run(identity: Identity, plan: Plan, outcome: RunOutcome) -> Facts:
         warnings=[*plan.warnings, *outcome.warnings],
         fingerprint=_fingerprint(identity, plan),
         blocks=outcome.blocks,
+        target_cpu=outcome.target_cpu,
         old_url=without_secrets(plan.options.compare_url),
         same_servers=_same_servers(plan.options, outcome),
         old=outcome.old if plan.options.compare_url else None,

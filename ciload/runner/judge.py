@@ -78,7 +78,9 @@ def _compare(
         except CiloadError as error:  # its top level could be run once only: what was measured stands
             interface.say(f"cannot run again to confirm: {one_line(str(error), LONGEST_ERROR)}", "warning")
             break
-        outcome = Execution(prepared.plan, script, registry, signals, interface, finish).run()
+        outcome = Execution(
+            prepared.plan, script, registry, signals, interface, finish, prepared.cpu_sources
+        ).run()  # fmt: skip
         again = replace(prepared, identity=replace(prepared.identity, run_id=uuid4().hex))
         reruns.append(result_of(again, outcome)[0])
         if reruns[-1].verdict.exit_code == ExitCode.INTERRUPTED:

@@ -10,11 +10,13 @@ from typing import Any
 import anyio
 
 from ciload.engine.control import Control
-from ciload.errors import CiloadError, UsageError
+from ciload.engine.target_cpu import CpuSource
+from ciload.errors import CiloadError, Complaint, OptionsError, UsageError
 from ciload.gate.gates import Gates, GateSettings
+from ciload.metrics.blocks import Arm
 from ciload.metrics.registry import Registry
 from ciload.options.model import Options
-from ciload.options.plan import Plan, make_plan
+from ciload.options.plan import Plan, make_plan, origins
 from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
 from ciload.runner.identity import Identity, identify, identify_quickly
 from ciload.runner.interface import Interface
@@ -52,6 +54,7 @@ class PreparedRun:
     registry: Registry
     gates: Gates
     folder: Path
+    cpu_sources: Mapping[Arm, CpuSource]
 
 
 class PreparationFailedError(Exception):
@@ -84,6 +87,7 @@ def prepare(request: RunRequest, control: Control, interface: Interface) -> Prep
         folder = claim_folder(plan.options.out_dir)
         gates = Gates.open(gate_settings(plan.options), lambda place: _fetch(place, request.environment))
         _wait(plan.options, interface)
+        cpu_sources = find_cpu_sources(plan.options, sources)
     except UsageError:
         raise
     except KeyboardInterrupt:
@@ -92,7 +96,7 @@ def prepare(request: RunRequest, control: Control, interface: Interface) -> Prep
     except CiloadError as found:
         error = found
     else:
-        return PreparedRun(request, identity, script, plan, registry, gates, folder)
+        return PreparedRun(request, identity, script, plan, registry, gates, folder, cpu_sources)
     raise PreparationFailedError(error, identity, _out_dir(sources), comment=_wants_comment(sources)) from error
 
 
@@ -132,6 +136,32 @@ def _wait(options: Options, interface: Interface) -> None:
         interface.say(f"waiting for {without_secrets(options.wait_for)} …")
         verify = not options.insecure_skip_tls_verify
         anyio.run(wait_until_ready, options.wait_for, options.wait_timeout, verify)
+
+
+def find_cpu_sources(options: Options, sources: Sequence[Source]) -> dict[Arm, CpuSource]:
+    """The processes whose CPU time is to be measured; the targets are up by now.
+
+    Raises:
+        OptionsError: one of them cannot be found, or not be looked at.
+    """
+    if not (options.target_process or options.compare_process):
+        return {}
+    from ciload.processes.find import NotFoundError, find_source  # late: psutil is needed only here
+
+    wanted: tuple[tuple[Arm, str, str], ...] = (
+        ("new", "target_process", options.base_url), ("old", "compare_process", options.compare_url)
+    )  # fmt: skip
+    found: dict[Arm, CpuSource] = {}
+    complaints, said_at = [], origins(sources)
+    for arm, option, url in wanted:
+        if process := getattr(options, option):
+            try:
+                found[arm] = find_source(process, url)
+            except NotFoundError as error:
+                complaints.append(Complaint(said_at[option], str(error)))
+    if complaints:
+        raise OptionsError(complaints)
+    return found
 
 
 def _wants_comment(sources: Sequence[Source]) -> bool:

@@ -36,7 +36,7 @@ def run(request: RunRequest, interface: Interface) -> Finished:
 
         execution = Execution(
             prepared.plan, prepared.script, prepared.registry, signals, interface,
-            lambda outcome: finish(outcome).exit_code,
+            lambda outcome: finish(outcome).exit_code, prepared.cpu_sources,
         )  # fmt: skip
         finished = finish(execution.run())
         if execution.abandoned:
