@@ -90,6 +90,12 @@ FLAGS = (
         "PID|port|container:NAME",
     ),
     Flag("compare_process", GATE, "The same of --compare-url.", "PID|port|container:NAME"),
+    Flag(
+        "until_clear", GATE,
+        "With --compare-url: look after 10 s, 20 s, 40 s … and end the load when every metric is decided; --duration "
+        "is the limit. The false-alarm rate holds for all looks together.",
+        kind="switch",
+    ),
     Flag("confirm", GATE, "If a run looks like a regression, run it N more times and judge the mean (default 0).", "N"),
     Flag("false_alarm", GATE, "Chance of an alarm in a run that has not changed (default 1%).", "SHARE"),
     Flag("tolerance", GATE, "Changes for the worse below this are no regression (default 10%).", "SHARE"),

@@ -43,6 +43,10 @@ class TimelinePoint:
     p95_ms: float | None
 
 
+# Whether the blocks of the first so many measured seconds have shown what the load is for.
+IsClear = Callable[[BlockSeries, float], bool]
+
+
 class Observer(Protocol):
     """Who watches the run while it goes on."""
 
@@ -73,6 +77,7 @@ class RunOutcome:
     blocks: BlockSeries = field(default_factory=BlockSeries)
     target_cpu: dict[Arm, MeasuredCpu] = field(default_factory=dict)  # of targets whose process is known
     aside: Snapshot = field(default_factory=lambda: Snapshot(dict(BUILTIN)))  # setup, teardown and the users' hooks
+    clear_after_s: float | None = None  # measured seconds after which the load had shown what it was for
     windows: dict[Threshold, float | None] = field(default_factory=dict)
     timeline: list[TimelinePoint] = field(default_factory=list)
     health: Health = field(default_factory=Health)
@@ -86,7 +91,25 @@ class RunOutcome:
 class Aggregator:
     """Takes in what the segments report, closes each second when all of them have reported it, checks thresholds."""
 
-    def __init__(self, plan: Plan, workers: int, outcome: RunOutcome, control: Control, observer: Observer) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        workers: int,
+        outcome: RunOutcome,
+        control: Control,
+        observer: Observer,
+        is_clear: IsClear | None = None,
+    ) -> None:
+        """
+        Args:
+            plan: what is done.
+            workers: in how many processes.
+            outcome: gets everything.
+            control: told when the load is to end.
+            observer: shown how it goes.
+            is_clear: whether the blocks so far have shown what the load is for; asked once a second.
+        """
+        self._is_clear = is_clear
         self.outcome = outcome
         self._plan = plan
         self._control = control
@@ -186,6 +209,9 @@ class Aggregator:
         )
         outcome.timeline.append(point)
         self._look(point.at_s)
+        if self._is_clear is not None and not self._control.ending and self._is_clear(outcome.blocks, float(row + 1)):
+            outcome.clear_after_s = float(row + 1)
+            self._control.finish()
         self._observer.second(point)
 
     def _gauge(self, name: str, value: float) -> None:

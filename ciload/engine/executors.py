@@ -44,7 +44,7 @@ async def run_scenario(vus: ScenarioVUs, begins_at: float) -> None:
             case ConstantArrivalRate() | RampingArrivalRate():
                 done_at = await _arrivals(vus, scenario, begins_at)
         # A clock may run a little behind the timers.
-        vus.ended_early = vus.context.control.stop is None and clock() < done_at - GRAIN_S
+        vus.ended_early = not vus.context.control.ending and clock() < done_at - GRAIN_S
 
 
 async def _constant_vus(vus: ScenarioVUs, begins_at: float) -> float:
@@ -122,7 +122,7 @@ async def _iterations(vus: ScenarioVUs, scenario: SharedIterations | PerVUIterat
             for virtual_user in vus.virtual_users:
                 tasks.start_soon(vus.work, virtual_user, from_pot(pots[virtual_user.index]))
     finally:
-        if vus.context.control.stop is None:
+        if not vus.context.control.ending:
             vus.schedule_sinks.dropped.total += sum(left for (left,) in {id(pot): pot for pot in pots}.values())
     return ends_at if any(left for (left,) in pots) else begins_at
 
@@ -164,7 +164,7 @@ async def _arrivals(vus: ScenarioVUs, scenario: ConstantArrivalRate | RampingArr
                 arrivals.reinforce()
     finally:
         left = arrivals.left
-        if vus.context.control.stop is None:
+        if not vus.context.control.ending:
             arrivals.drop_the_rest()
     return begins_at + scenario.length_s if left else begins_at
 

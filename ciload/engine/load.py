@@ -111,6 +111,7 @@ class SegmentLoad:
         self.lag = TrendSink()
         self.ending = SegmentEnd()
         self._begins_at: float | None = None
+        self._finished_at: float | None = None  # when the load had shown what it was for
         self._if_late: Stop | None = None  # what it means if the hooks that are called do not end
 
     async def run(self, data: Mapping[Arm, Any], when_ready: Callable[[], Awaitable[float | None]]) -> SegmentEnd:
@@ -235,6 +236,8 @@ class SegmentLoad:
             if self.control.stop is not None:
                 load.cancel()
                 self.watchdog.stop_now()
+            elif self.control.finished and self._at_rest(now):
+                load.cancel()
             for vus in self.scenarios:
                 if vus.drop_missed is not None:
                     vus.drop_missed(now)
@@ -244,6 +247,14 @@ class SegmentLoad:
                 self._next_report += REPORT_EVERY_S * (late + 1)
             self.look(self.clock() - begins_at)  # reporting may have taken a while
             due = max(due, self.clock() - LOOK_EVERY_S)
+
+    def _at_rest(self, now: float) -> bool:
+        """Whether no iteration runs any more, or those that do had the time that they were promised."""
+        if self._finished_at is None:
+            self._finished_at = now
+        return all(
+            not vus.active or now > self._finished_at + (vus.scenario.graceful_stop or 0.0) for vus in self.scenarios
+        )
 
     async def _end_warmup(self) -> None:
         """From here on, iterations that begin are measured."""

@@ -35,6 +35,11 @@ class Go:
 
 
 @dataclass(frozen=True, slots=True)
+class Finish:
+    """The load has shown what it was for: no iteration begins any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Blocked:
     """The script holds up the worker's event loop."""
 
@@ -51,4 +56,4 @@ class Broken:
 
 
 FromWorker = Ready | SegmentReport | Stop | Blocked | SegmentEnd | Broken
-ToWorker = Go | Stop
+ToWorker = Go | Stop | Finish

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ciload.engine.virtual_users import VUAtTarget
 
 RENEWED_AFTER_S = (0.25, 1.0)  # at random in between
-BUSY = 0.9  # share of their time that virtual users wait for answers: from here on the targets set the pace
+BUSY = 0.75  # share of their time that virtual users wait for answers: from here on the targets set the pace
 LEAST_BUSY_S = 1.0  # virtual-user seconds that say so
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 import anyio
 
-from ciload.engine.aggregator import Aggregator, Observer, RunOutcome
+from ciload.engine.aggregator import Aggregator, IsClear, Observer, RunOutcome
 from ciload.engine.control import Control, Stop
 from ciload.engine.load import SegmentLoad, keep_watch
 from ciload.engine.machine import withheld
@@ -71,6 +71,7 @@ class Run:
         worker_pool: WorkerPool | None = None,
         clock: Callable[[], float] = time.perf_counter,
         cpu_sources: Mapping[Arm, CpuSource] | None = None,
+        is_clear: IsClear | None = None,
     ) -> None:
         self.plan = plan
         self.script = script
@@ -82,6 +83,7 @@ class Run:
         self.clock = clock
         self.aside = Registry()  # what setup and teardown do
         self.outcome = RunOutcome()
+        self._is_clear = is_clear
         self._cpu = TargetCpu(cpu_sources or {}, plan.options.warmup, clock)
         self.outcome.target_cpu = self._cpu.measured
         self._stage: Stage = "setup"
@@ -168,7 +170,7 @@ class Run:
 
     async def _play(self, clients: Mapping[Arm, Client]) -> None:
         workers = self.worker_pool.count if self.worker_pool else 1
-        aggregator = Aggregator(self.plan, workers, self.outcome, self.control, self.observer)
+        aggregator = Aggregator(self.plan, workers, self.outcome, self.control, self.observer, self._is_clear)
         before = withheld()
         if self.worker_pool is not None:
             await self.worker_pool.play(self._data, aggregator, self._look)

@@ -126,6 +126,8 @@ class VirtualUser:
         vus = self.vus
         if vus.context.control.stop is not None:
             grace_s = 0.0
+        elif vus.context.control.finished:
+            grace_s = vus.scenario.graceful_stop or 0.0
         elif self.cut_scope is not None and self.cut_scope.cancel_called:
             grace_s = getattr(vus.scenario, "graceful_ramp_down", 0.0)
         elif vus.scope is not None and vus.scope.cancel_called:
@@ -299,7 +301,7 @@ class ScenarioVUs:
             self._come(counts and wait is None)
             try:
                 # The stop is asked for here as well as by the ticker, which a script that blocks keeps waiting.
-                while control.stop is None and (due := next_start()) is not None:
+                while not control.ending and (due := next_start()) is not None:
                     number, begun = next_number(), due
                     if wait is not None:
                         late = await wait(due)

@@ -15,7 +15,7 @@ import anyio
 
 from ciload.engine.control import Control, Stop
 from ciload.engine.load import SegmentEnd, SegmentLoad
-from ciload.engine.messages import Assignment, Blocked, Broken, FromWorker, Go, Ready
+from ciload.engine.messages import Assignment, Blocked, Broken, Finish, FromWorker, Go, Ready
 from ciload.engine.run import CANCELLED, clients_for, will_not_end
 from ciload.engine.watchdog import Watchdog
 from ciload.errors import CiloadError, ExitCode
@@ -153,4 +153,7 @@ class ParentListener:
                 self.begins_at = message.at
             elif isinstance(message, Stop) and self._control.stop is None:
                 self._control.stop = message
+                self._control.ending = True
                 self._watchdog.stop_now()
+            elif isinstance(message, Finish):
+                self._control.finish()

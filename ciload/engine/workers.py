@@ -21,7 +21,7 @@ import anyio
 from ciload.engine.aggregator import Aggregator
 from ciload.engine.control import Control, Stop
 from ciload.engine.load import LOOK_EVERY_S, SegmentEnd, SegmentReport
-from ciload.engine.messages import Assignment, Blocked, Broken, FromWorker, Go, Ready, ToWorker
+from ciload.engine.messages import Assignment, Blocked, Broken, Finish, FromWorker, Go, Ready, ToWorker
 from ciload.engine.segment import Segment
 from ciload.engine.watchdog import Watchdog
 from ciload.errors import ExitCode
@@ -127,7 +127,7 @@ class WorkerProcesses:
     async def _follow(self, aggregator: Aggregator, look: Callable[[float], None]) -> None:
         options = self._plan.options
         overdue_at = time.monotonic() + options.setup_timeout + PATIENCE_S
-        stop_sent = False
+        stop_sent = finish_sent = False
         while self._workers:
             self._watchdog.beat()
             for index, message in self._drain():
@@ -140,6 +140,9 @@ class WorkerProcesses:
                 stop_sent = True
                 self._send_all(self._control.stop)
                 overdue_at = time.monotonic() + options.teardown_timeout + PATIENCE_S
+            if self._control.finished and not finish_sent:
+                finish_sent = True
+                self._send_all(Finish())
             if time.monotonic() > overdue_at:
                 for worker in self._workers.values():
                     worker.process.kill()

@@ -15,6 +15,8 @@ from ciload.text import one_line
 
 if TYPE_CHECKING:
     from ciload.gate.document import Baseline
+    from ciload.gate.until_clear import UntilClear
+    from ciload.gate.verdicts import Terms
 
 ARTIFACT = "artifact:"
 
@@ -26,9 +28,16 @@ class GateSettings:
     baseline: str = ""
     save_baseline: str = ""
     compare_url: str = ""
+    until_clear: bool = False
     confirm: int = 0
     false_alarm: float = 0.01
     tolerance: float = 0.10
+
+    @property
+    def terms(self) -> Terms:
+        from ciload.gate.verdicts import Terms  # late: most runs have no gate
+
+        return Terms(self.false_alarm, self.tolerance)
 
     @property
     def against_history(self) -> bool:
@@ -69,14 +78,26 @@ class Gates:
         data = fetch_artifact(settings.baseline)
         return cls(settings, None if data is None else parse_baseline(data, one_line(settings.baseline)))
 
+    def until_clear(self, measured_s: float) -> UntilClear | None:
+        """What says that the load has shown what it is for; None when it is to be done whole.
+
+        Args:
+            measured_s: how long it is measured at most.
+        """
+        if not (self.settings.until_clear and self.settings.compare_url):
+            return None
+        from ciload.gate.until_clear import UntilClear
+
+        return UntilClear(self.settings.terms, measured_s)
+
     def compare(self, results: Sequence[RunResult]) -> list[Comparison]:
         """What the gates say of a run (the first) and its confirmation reruns."""
         settings, comparisons = self.settings, []
         if not (settings.against_history or settings.compare_url):
             return []
-        from ciload.gate.alarms import Terms, compare_results_with_history, compare_side_by_side
+        from ciload.gate.alarms import compare_results_with_history, compare_side_by_side
 
-        terms = Terms(settings.false_alarm, settings.tolerance)
+        terms = settings.terms
         if settings.compare_url:
             comparisons.append(compare_side_by_side(results, terms))
         if settings.against_history:
@@ -111,7 +132,7 @@ class Gates:
         place = self.settings.save_baseline
         if not place:
             return ""
-        from ciload.gate.alarms import Terms, compare_with_history, mark
+        from ciload.gate.alarms import compare_with_history, mark
         from ciload.gate.document import Baseline
         from ciload.gate.levels import merge
         from ciload.gate.store import update
@@ -121,7 +142,7 @@ class Gates:
             run = stored_run(result)
         except UnusableRunError as error:
             raise BaselineError(f"--save-baseline: this run cannot be kept: {error}") from None
-        terms = Terms(self.settings.false_alarm, self.settings.tolerance)
+        terms = self.settings.terms
 
         def add(baseline: Baseline) -> Baseline:
             nonlocal run

@@ -15,8 +15,8 @@ LEAST_BLOCKS = 10
 LEAST_REQUESTS = {P50: 10, MEAN: 10, P95: 40, P99: 100}  # in a block, of each target
 LEAST_PAIRS = 4  # in a block, of each order
 OF_BLOCKS = (
-    "requests", "failed", "avg", "p50", "p95", "p99", "cpu_s", "checks_passed", "checks_failed", "pairs_new_first",
-    "ratio_new_first", "spread_new_first", "pairs_old_first", "ratio_old_first", "spread_old_first",
+    "requests", "failed", "avg", "p5", "p50", "p95", "p99", "cpu_s", "checks_passed", "checks_failed",
+    "pairs_new_first", "ratio_new_first", "spread_new_first", "pairs_old_first", "ratio_old_first", "spread_old_first",
 )  # fmt: skip
 
 Key = tuple[str, str]
@@ -57,8 +57,8 @@ class Block:
     weight: float = 0.0
 
 
-def pairs_of(blocks: Blocks | None) -> list[Pair]:
-    """All requests first. The last block is left out when the load ended in it.
+def pairs_of(blocks: Blocks | None, until_s: float | None = None) -> list[Pair]:
+    """All requests first. The last block is left out when the load ended in it; so are blocks after `until_s`.
 
     Where virtual users had to load the targets apart, only blocks of the one or of the other way are kept, whichever
     has more requests: what is compared must be one thing.
@@ -74,7 +74,8 @@ def pairs_of(blocks: Blocks | None) -> list[Pair]:
     pairs = [Pair(new.get(key) or _nothing(key), old.get(key) or _nothing(key)) for key in keys]
     counts = [a + b for a, b in zip(pairs[0].new.requests, pairs[0].old.requests, strict=False)]
     cut_short = len(counts) > 1 and counts[-1] < counts[-2] / 2
-    kept = range(len(counts) - cut_short)
+    seen = len(counts) if blocks is None or until_s is None else int(until_s // blocks.span_s)
+    kept = range(min(seen, len(counts) - cut_short))
     if paired := pairs_in(pairs[0].new):
         alike = [index for index in kept if (2 * paired[index] > pairs[0].new.requests[index]) == pairs[0].paired]
         return [pair.only(alike) for pair in pairs]

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
+from statistics import median
 
 from ciload.gate.attribution import attribute, combine, times_of_arms
 from ciload.gate.cpu_blocks import cpu_blocks, too_little_cpu, without_cpu
@@ -24,8 +25,10 @@ from ciload.gate.metrics import (
     Subject,
 )
 from ciload.gate.paired_blocks import LEAST_BLOCKS, LEAST_REQUESTS, Pair, latency_blocks, pairs_of
+from ciload.gate.sequential import at_look
 from ciload.gate.share_blocks import LEAST_WHOLE, share_estimate, total
 from ciload.gate.statistics import logit, robust_side_by_side, side_by_side
+from ciload.gate.steadiness import Steadiness, steadiness
 from ciload.gate.stored_run import FELL_BEHIND, STARTS_DROPPED, taints
 from ciload.gate.verdicts import GateFinding, Terms, judge, overall, why_open, withhold
 from ciload.gate.warmup import WarmUp, find_warm_up
@@ -34,6 +37,12 @@ from ciload.result.document import Blocks, RunResult
 
 REMEDY = "a longer or faster run, or reruns (--confirm), would find smaller changes"
 PATHS = 'write paths such as "/users", which --base-url and --compare-url are put before'
+UNSTEADY = (
+    "the difference wanders, as when requests queue: the load is near what a target can take; a longer run, or less "
+    "load, could be compared"
+)
+QUEUED = 3.0  # times what the fastest take
+QUEUES_LAST = 10  # times as long as the warm-up that made them
 NOT_OLD = "not requested from the old target"
 NOT_NEW = "not requested from the new target"
 
@@ -52,6 +61,8 @@ class Loaded:
     pairs: Sequence[Pair]  # all requests first; none when there is nothing to compare
     warm_up: WarmUp
     span_s: float  # of a block
+    steadiness: Steadiness = "steady"
+    queues: bool = False  # requests wait for each other
 
     @property
     def blocks(self) -> int:
@@ -62,29 +73,43 @@ class Loaded:
         return self.warm_up.blocks * self.span_s
 
     @property
-    def still_warm(self) -> str:
+    def unsteady(self) -> str:
         """Why latencies cannot be judged, "" if they can."""
         if not self.warm_up.unfinished:
-            return ""
+            return UNSTEADY if self.steadiness == "unsteady" else ""
         whole_s = self.left_out_s + self.blocks * self.span_s
         return (
-            f"a target was still warming up after {self.left_out_s:.0f} s, more than half of the run: load it for "
-            f"{2 * whole_s:.0f} s or longer, or warm it up before (--warmup)"
+            f"a target was still warming up, {whole_s:.0f} s are too short: load it for {3 * whole_s:.0f} s or "
+            "longer, or warm it up before (--warmup)"
         )
 
 
-def steady_part(blocks: Blocks | None) -> Loaded:
-    """The blocks of a run without the warm-up of either target."""
-    pairs, span_s = pairs_of(blocks), blocks.span_s if blocks else 1.0
+def steady_part(blocks: Blocks | None, until_s: float | None = None) -> Loaded:
+    """The blocks of a run without the warm-up of either target, and without what came after it was clear."""
+    pairs, span_s = pairs_of(blocks, until_s), blocks.span_s if blocks else 1.0
     if not pairs:
         return Loaded((), WarmUp(), span_s)
     typical = list(latency_blocks(P50, pairs[0]))
     warm_up = WarmUp()
+    steady: Steadiness = "steady"
+    queues = not pairs[0].paired or _queueing(pairs[0])
     if 0 < len(typical) == len(pairs[0].new.requests):  # each block has enough to be looked at by itself
         new, old, difference = zip(*((each.new, each.old, each.difference) for each in typical), strict=True)
         warm_up = find_warm_up(new, old, difference)
+        if warm_up.blocks and queues and len(difference) < (1 + QUEUES_LAST) * warm_up.blocks:
+            warm_up = replace(warm_up, unfinished=True)
+        steady = steadiness(old[warm_up.blocks :], difference[warm_up.blocks :])
     kept = range(warm_up.blocks, len(pairs[0].new.requests))
-    return Loaded([each.only(kept) for each in pairs], warm_up, span_s)
+    return Loaded([each.only(kept) for each in pairs], warm_up, span_s, steady, queues)
+
+
+def _queueing(pair: Pair) -> bool:
+    """Whether requests take so long since others are before them: most of them several times as long as the fastest."""
+    waits = [
+        middle / fast for row in (pair.new, pair.old) for middle, fast in zip(row.p50, row.p5, strict=False)
+        if middle and fast
+    ]  # fmt: skip
+    return bool(waits) and median(waits) > QUEUED
 
 
 def compare_blocks(runs: Sequence[Blocks], terms: Terms) -> list[GatedMetric]:
@@ -95,7 +120,7 @@ def compare_blocks(runs: Sequence[Blocks], terms: Terms) -> list[GatedMetric]:
 def judge_steady(runs: Sequence[Loaded], terms: Terms, more: Iterable[GateFinding] = ()) -> list[GatedMetric]:
     """The same of steady parts, and of findings from elsewhere."""
     metrics = judge([*_findings(runs), *more], terms, REMEDY)
-    if reason := runs[0].still_warm:
+    if reason := runs[0].unsteady:
         latencies = [each for each in metrics if each.unit == "ms"]
         withheld = iter(withhold(latencies, reason))
         metrics = [next(withheld) if each.unit == "ms" else each for each in metrics]
@@ -117,7 +142,10 @@ def compare_side_by_side(results: Sequence[RunResult], terms: Terms) -> Comparis
     reason = _why_none(first)
     if reason:
         return blank.model_copy(update={"reason": reason})
-    runs = [steady_part(result.blocks) for result in results]
+    arm, until_s = first.old_arm, first.old_arm.clear_after_s if first.old_arm else None
+    if arm is not None and arm.limit_s:
+        terms = at_look(terms, arm.limit_s, until_s or arm.limit_s)
+    runs = [steady_part(first.blocks, until_s), *(steady_part(each.blocks) for each in results[1:])]
     metrics = judge_steady(runs, terms, without_cpu(first))
     if reason := _overloaded(first):
         metrics = [_without_size(each, reason) for each in metrics]
@@ -192,6 +220,7 @@ def _without_size(metric: GatedMetric, reason: str) -> GatedMetric:
 
 
 def _findings(runs: Sequence[Loaded]) -> Iterator[GateFinding]:
+    queues = any(run.queues for run in runs)
     by_key = [{(pair.new.name, pair.new.method): pair for pair in run.pairs} for run in runs]
     endpoints = max(1, len(by_key[0]) - 1)
     for key in by_key[0]:
@@ -203,7 +232,7 @@ def _findings(runs: Sequence[Loaded]) -> Iterator[GateFinding]:
         else:
             part = 1 / endpoints if any(key) else 1.0
             for measure in _measures(pairs[0]):
-                yield _finding(Subject(*key, measure), pairs, part * WEIGHTS[measure])
+                yield _finding(Subject(*key, measure), pairs, part * WEIGHTS[measure], queues=queues)
 
 
 def _measures(pair: Pair) -> Iterable[Measure]:
@@ -214,7 +243,7 @@ def _measures(pair: Pair) -> Iterable[Measure]:
         yield CPU_PER_REQUEST
 
 
-def _finding(subject: Subject, pairs: Sequence[Pair], weight: float) -> GateFinding:
+def _finding(subject: Subject, pairs: Sequence[Pair], weight: float, *, queues: bool) -> GateFinding:
     measure = subject.measure
     if len(pairs[0].new.requests) < LEAST_BLOCKS:
         return GateFinding(subject, _too_short(pairs[0]))
@@ -229,10 +258,10 @@ def _finding(subject: Subject, pairs: Sequence[Pair], weight: float) -> GateFind
     runs = [run for run in runs if run]
     differences = [[block.difference for block in run] for run in runs]
     if measure is MEAN:  # what is slow too seldom to move a percentile is just what must not be taken for a wild second
-        estimate = side_by_side(differences, floor=floor)
+        estimate = side_by_side(differences, floor=floor, queues=queues)
     else:
         weights = [[block.weight for block in run] for run in runs] if all(block.weight for block in blocks) else []
-        estimate = robust_side_by_side(differences, weights, floor=floor)
+        estimate = robust_side_by_side(differences, weights, floor=floor, queues=queues)
     old = math.exp(sum(block.old for block in blocks) / len(blocks))
     return GateFinding(
         subject, "", estimate, effect=estimate.effect, old=old, new=old * math.exp(estimate.effect), weight=weight

@@ -21,6 +21,7 @@ PRIOR_DF = 3
 KNOWN = 1e6  # degrees of freedom of a spread that need not be estimated
 RERUN_CREDIT = 0.7  # share of the spread between reruns that is credited: so few reruns overstate it too often
 MOST_CORRELATION = 0.9
+LIKELY = 0.5  # standard errors of a correlation that may be more than it looks
 HUBER = 1.345  # standard deviations; 95% of the mean's efficiency where the noise is normal
 MAD_TO_SD = 1.4826
 MOST_WEIGHT = 2.0  # of a block, in those of the middle one
@@ -222,7 +223,7 @@ def estimate(
     )
 
 
-def side_by_side(runs: Sequence[Sequence[float]], *, floor: float = 0.0) -> Estimate:
+def side_by_side(runs: Sequence[Sequence[float]], *, floor: float = 0.0, queues: bool = False) -> Estimate:
     """The shift between two targets loaded side by side: a paired t test on blocks, wider when neighbours are alike.
 
     At a nominal 1%, independent blocks alarm falsely in 0.8 to 0.9% of runs. Neighbours that correlate by 0.2 raise
@@ -234,6 +235,7 @@ def side_by_side(runs: Sequence[Sequence[float]], *, floor: float = 0.0) -> Esti
         runs: per run, ln(new) - ln(old) of its blocks in time order. 10 to 40 blocks a run were studied. Reruns
             add blocks, and a difference between runs counts as likeness of neighbours.
         floor: the blocks' standard deviation is at least this.
+        queues: requests wait for each other at the targets, so that neighbouring blocks must be alike.
 
     Raises:
         TooFewRunsError: under 3 blocks.
@@ -252,12 +254,17 @@ def side_by_side(runs: Sequence[Sequence[float]], *, floor: float = 0.0) -> Esti
     centred = [run - mean[..., None] for run in series]
     neighbours = sum((run[..., 1:] * run[..., :-1]).sum(axis=-1) for run in centred)
     variance = np.maximum(squares / (n - 1), floor**2) / n
-    se = np.sqrt(variance * _allowance(_ratio(neighbours, squares), n))
-    return Estimate(_number(mean), Spread(_number(se), n - 1))
+    allowance = _allowance(_ratio(neighbours, squares), n, queues=queues)
+    se = np.sqrt(variance * allowance)
+    return Estimate(_number(mean), Spread(_number(se), _left_df(allowance, n)))
 
 
 def robust_side_by_side(
-    runs: Sequence[Sequence[float]], weights: Sequence[Sequence[float]] = (), *, floor: float = 0.0
+    runs: Sequence[Sequence[float]],
+    weights: Sequence[Sequence[float]] = (),
+    *,
+    floor: float = 0.0,
+    queues: bool = False,
 ) -> Estimate:
     """The shift between two targets loaded side by side, which a few wild seconds hardly move.
 
@@ -269,6 +276,7 @@ def robust_side_by_side(
         weights: inverse variances of these as far as each block's own requests tell; all the same unless given. No
             block has more than twice the weight of the middle one, since blocks have noise in common, too.
         floor: the blocks' standard deviation is at least this.
+        queues: as for `side_by_side`.
 
     Raises:
         TooFewRunsError: under 3 blocks.
@@ -299,21 +307,27 @@ def robust_side_by_side(
     for run in runs:
         own = scores[start : start + len(run)]
         neighbours, start = neighbours + float((own[1:] * own[:-1]).sum()), start + len(run)
-    allowed = _allowance(neighbours / squares if squares > 0 else 0.0, n)
+    allowed = _allowance(neighbours / squares if squares > 0 else 0.0, n, queues=queues)
     correction = 1 + (1 - part) / (part * n)
     slope = max(float(weight[inside].sum()), TINY)
     se = scale * math.sqrt(squares * n / (n - 1)) / slope * correction
-    return Estimate(centre, Spread(max(se, floor / math.sqrt(n)) * math.sqrt(allowed), n - 1))
+    return Estimate(centre, Spread(max(se, floor / math.sqrt(n)) * math.sqrt(allowed), _left_df(allowed, n)))
 
 
-def _allowance(likeness: Any, n: int) -> Any:
+def _allowance(likeness: Any, n: int, *, queues: bool) -> Any:
     """By how much the variance of a mean is larger since neighbouring blocks are alike.
 
     Some of the likeness is made up: the fewer blocks, the more of it, and inflating for that would cost ten blocks a
-    tenth of their power.
+    tenth of their power. Where requests queue, neighbours are alike for certain, and it may be more than it looks.
     """
-    correlation = np.clip(likeness + (1 + 3 * likeness) / n - (5.5 / n) ** 2, 0, MOST_CORRELATION)
+    chance = LIKELY / math.sqrt(n) if queues else -((5.5 / n) ** 2)
+    correlation = np.clip(likeness + (1 + 3 * likeness) / n + chance, 0, MOST_CORRELATION)
     return (1 + correlation) / (1 - correlation)
+
+
+def _left_df(allowance: Any, n: int) -> Any:
+    """Degrees of freedom of so many blocks: those that are alike tell less about the noise as well."""
+    return _number(np.clip(n / allowance - 1, 1, n - 1))
 
 
 def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> list[float]:

@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 
 LEAST_AFTER = 5  # blocks that a beginning is compared with
 CERTAIN = 0.001  # chance of taking a part of a steady run for its warm-up
+LEAST_DRIFT = 0.05  # of the logarithm of the ratio of both, from the beginning to the end
 LEAST_FALL = 0.25  # of the logarithm of a target's latency
 
 
@@ -30,7 +31,7 @@ class WarmUp:
 
     Attributes:
         blocks: that are to be left out.
-        unfinished: it had not come to an end when half of the run was over, so that nobody knows where it ends.
+        unfinished: it had not come to an end when half of the run was over, or still goes on at the end.
     """
 
     blocks: int = 0
@@ -63,7 +64,33 @@ def find_warm_up(new: Sequence[float], old: Sequence[float], difference: Sequenc
         if not found:
             break
         cut += found
-    return WarmUp(cut, unfinished=2 * cut > count)
+    new, old, difference = (each[cut:] for each in series)
+    falling = _falls_on(difference) and _falls_on(new)  # towards the old target, and by its own doing
+    falling |= _falls_on(-difference) and _falls_on(old)
+    return WarmUp(cut, unfinished=2 * cut > count or falling)
+
+
+def _falls_on(values: Floats) -> bool:
+    """Whether a series comes down from its beginning to its end, all the time and by more than chance explains."""
+    n = len(values)
+    if n < 2 * LEAST_AFTER:
+        return False
+    at = np.arange(n) - (n - 1) / 2
+    slope = float((at * values).sum() / (at**2).sum())
+    if -slope * n < LEAST_DRIFT:
+        return False
+    rest = values - values.mean() - slope * at
+    kept, squares = _kept(rest), float((rest**2).sum())
+    df = max((n - 2) * kept, 1.0)
+    error = float(np.sqrt(squares / df / (at**2).sum()))
+    return error == 0 or float(special.stdtr(df, slope / error * np.sqrt(kept))) < CERTAIN
+
+
+def _kept(rest: Floats) -> float:
+    """What part of so many values counts, given that neighbours are alike: 1 where they are not."""
+    squares = float((rest**2).sum())
+    likeness = float((rest[1:] * rest[:-1]).sum()) / squares if squares > 0 else 0.0
+    return (1 - likeness) / (1 + likeness) if likeness > 0 else 1.0
 
 
 class _Falls:
@@ -85,8 +112,7 @@ class _Falls:
         parts = self._values[:size], self._values[size:]
         rest = np.concatenate([part - part.mean() for part in parts])
         squares = float((rest**2).sum())
-        likeness = float((rest[1:] * rest[:-1]).sum()) / squares if squares > 0 else 0.0
-        kept = (1 - likeness) / (1 + likeness) if likeness > 0 else 1.0
+        kept = _kept(rest)
         df = (n - 2) * kept
         error = float(np.sqrt(squares / max(df, 1.0)))
         t = float(standardised[at]) / error if error > 0 else float(np.inf if standardised[at] > RESOLUTION else 0)

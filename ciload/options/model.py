@@ -86,6 +86,9 @@ class Options(BaseModel):
         "", description="PID, port, or container:NAME of the target, whose CPU time per request is judged"
     )
     compare_process: Process = Field("", description="the same of the target at compare_url")
+    until_clear: bool = Field(
+        False, description="side by side: end the load as soon as every metric is decided; --duration is the limit"
+    )
     baseline: Place = Field("", description="file, URL or artifact:NAME with earlier runs to compare with")
     save_baseline: str = Field("", description="file that this run is added to")
     confirm: Annotated[int, Field(ge=0, le=9)] = Field(

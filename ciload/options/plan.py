@@ -57,6 +57,11 @@ class Plan(BaseModel):
         return max(each.start_time + each.length_s for each in self.scenarios.values())
 
     @property
+    def measured_s(self) -> float:
+        """How long of that is measured."""
+        return self.length_s - self.options.warmup
+
+    @property
     def ends_s(self) -> float:
         """When the load is over at the latest, graceful stops included."""
         return max(each.ends_s for each in self.scenarios.values())

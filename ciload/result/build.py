@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pydantic_core import PydanticSerializationError
@@ -85,6 +86,8 @@ class Facts:
     old_url: str = ""  # side by side: the old target, and what was measured there
     old: Snapshot | None = None
     same_servers: tuple[Sequence[str], bool] = ((), False)
+    limit_s: float | None = None  # of a load that ends when the gate has seen enough, and after how much it has
+    clear_after_s: float | None = None
 
 
 def build_result(snapshot: Snapshot, facts: Facts) -> tuple[RunResult, Evidence]:
@@ -131,7 +134,7 @@ def build_result(snapshot: Snapshot, facts: Facts) -> tuple[RunResult, Evidence]
             errors=_errors(snapshot),
             timeline=list(facts.timeline),
             generator=facts.generator,
-            blocks=_blocks(facts.blocks, facts) if facts.blocks is not None and facts.blocks.cells else None,
+            blocks=_blocks(facts),
             phases=_all_phases(snapshot),
             target_cpu=_target_cpu(facts, "new", requests),
             old_arm=_old_arm(facts.old, facts) if facts.old is not None else None,
@@ -221,7 +224,13 @@ def _phases(sums: Mapping[str, tuple[float, int] | None]) -> Phases | None:
     )
 
 
-def _blocks(blocks: BlockSeries, facts: Facts) -> Blocks:
+def _blocks(facts: Facts) -> Blocks | None:
+    blocks = facts.blocks
+    return block_rows(blocks, partial(_block_cpu, blocks, facts)) if blocks is not None and blocks.cells else None
+
+
+def block_rows(blocks: BlockSeries, cpu_s: Callable[[Arm], list[float]] = lambda _: []) -> Blocks:
+    """The blocks as documents have them; `cpu_s` knows the CPU seconds of a target in each, or nothing."""
     ranked = blocks.ranked()
     whole = [key for key in ranked if not (key[1] or key[2])]
     endpoints = ranked[len(whole) :]
@@ -240,10 +249,11 @@ def _blocks(blocks: BlockSeries, facts: Facts) -> Blocks:
                 requests=[cell.requests.total for cell in cells],
                 failed=[cell.requests.passes for cell in cells],
                 avg=[each[0] for each in times],
-                p50=[each[1] for each in times],
-                p95=[each[2] for each in times],
-                p99=[each[3] for each in times],
-                cpu_s=_block_cpu(blocks, facts, key[0]) if key in whole else [],
+                p5=[each[1] for each in times],
+                p50=[each[2] for each in times],
+                p95=[each[3] for each in times],
+                p99=[each[4] for each in times],
+                cpu_s=cpu_s(key[0]) if key in whole else [],
                 checks_passed=[cell.checks.passes for cell in cells] if key in whole else [],
                 checks_failed=[cell.checks.total - cell.checks.passes for cell in cells] if key in whole else [],
                 pairs_new_first=[each[0] for each in new_first],
@@ -280,10 +290,10 @@ def _target_cpu(facts: Facts, arm: Arm, requests: int) -> TargetCpu | None:
 
 
 def _block_times(durations: TrendSink) -> tuple[float | None, ...]:
-    """Mean, p50, p95, p99."""
+    """Mean, p5, p50, p95, p99."""
     if durations.empty:
-        return None, None, None, None
-    return durations.mean, *durations.percentiles([50, 95, 99])
+        return None, None, None, None, None
+    return durations.mean, *durations.percentiles([5, 50, 95, 99])
 
 
 def _ratio(cell: Cell, first: Arm) -> tuple[int, float | None, float | None]:
@@ -301,6 +311,8 @@ def _old_arm(old: Snapshot, facts: Facts) -> OldArm:
     duration = old.trend("http_req_duration")
     return OldArm(
         url=facts.old_url,
+        limit_s=facts.limit_s,
+        clear_after_s=facts.clear_after_s,
         same_servers=list(facts.same_servers[0]),
         nowhere_else=facts.same_servers[1],
         iterations=int(getattr(old.select("iterations"), "total", 0)),

@@ -129,6 +129,7 @@ class BlockRow(DocumentPart):
     p50: list[float | None]
     p95: list[float | None]
     p99: list[float | None] = Field(default_factory=list)
+    p5: list[float | None] = Field(default_factory=list, description="about the time of a request that waits for none")
     cpu_s: list[float] = Field(
         default_factory=list, description="of all requests only: CPU seconds of the target's process; empty: not known"
     )
@@ -170,6 +171,10 @@ class OldArm(DocumentPart):
 
     url: str
     same_servers: list[str] = Field(default_factory=list, description="asked on behalf of the new target as well")
+    limit_s: float | None = Field(
+        default=None, description="--until-clear: how long the load was measured at most, with looks on the way"
+    )
+    clear_after_s: float | None = Field(default=None, description="the look that ended the load")
     nowhere_else: bool = Field(default=False, description="no other server was asked")
     iterations: int
     script_errors: int

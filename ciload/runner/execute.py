@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
-from ciload.engine.aggregator import RunOutcome
+from ciload.engine.aggregator import IsClear, RunOutcome
 from ciload.engine.control import Control
 from ciload.engine.machine import usable_cores
 from ciload.engine.run import CANCELLED, Run, will_not_end
@@ -40,6 +40,7 @@ class Execution:
         interface: Interface,
         finish: Callable[[RunOutcome], int],
         cpu_sources: Mapping[Arm, CpuSource],
+        is_clear: IsClear | None = None,
     ) -> None:
         """
         Args:
@@ -51,6 +52,7 @@ class Execution:
             finish: judges and publishes an outcome and answers the exit code, with which the process then ends: for a
                 script that holds this very thread and will not let go of it.
             cpu_sources: of the targets whose CPU time is to be measured.
+            is_clear: says when the load has shown what it is for.
         """
         self._plan = plan
         self._script = script
@@ -59,6 +61,7 @@ class Execution:
         self._interface = interface
         self._finish = finish
         self._cpu_sources = cpu_sources
+        self._is_clear = is_clear
         self._loops: list[EventLoop] = []  # they hold what must not be thrown away
         self._blocking: set[str] = set()
         self.abandoned = False
@@ -73,7 +76,8 @@ class Execution:
                 workers = WorkerProcesses(plan, script.path, count, control, watchdog, self._report_block)
             observer = stack.enter_context(self._interface.progress(plan, script))
             self._run = Run(
-                plan, script, self._registry, control, watchdog, observer, workers, cpu_sources=self._cpu_sources
+                plan, script, self._registry, control, watchdog, observer, workers, cpu_sources=self._cpu_sources,
+                is_clear=self._is_clear,
             )  # fmt: skip
             self._loops.append(EventLoop(unhandled))
             stack.enter_context(watchdog)

@@ -59,6 +59,8 @@ def facts_of_run(identity: Identity, plan: Plan, outcome: RunOutcome) -> Facts:
         blocks=outcome.blocks,
         target_cpu=outcome.target_cpu,
         old_url=without_secrets(plan.options.compare_url),
+        limit_s=plan.measured_s if plan.options.until_clear else None,
+        clear_after_s=outcome.clear_after_s,
         same_servers=_same_servers(plan.options, outcome),
         old=outcome.old if plan.options.compare_url else None,
     )

@@ -119,6 +119,7 @@ def gate_settings(options: Options) -> GateSettings:
         baseline=options.baseline,
         save_baseline=options.save_baseline,
         compare_url=options.compare_url,
+        until_clear=options.until_clear,
         confirm=options.confirm,
         false_alarm=options.false_alarm,
         tolerance=options.tolerance,

@@ -34,9 +34,10 @@ def run(request: RunRequest, interface: Interface) -> Finished:
             result, evidence = judge(prepared, result, evidence, signals, interface)
             return publish(prepared, result, evidence, interface)
 
+        is_clear = prepared.gates.until_clear(prepared.plan.measured_s)
         execution = Execution(
             prepared.plan, prepared.script, prepared.registry, signals, interface,
-            lambda outcome: finish(outcome).exit_code, prepared.cpu_sources,
+            lambda outcome: finish(outcome).exit_code, prepared.cpu_sources, is_clear,
         )  # fmt: skip
         finished = finish(execution.run())
         if execution.abandoned:

@@ -436,8 +436,8 @@ def _row(arm: int, span: int, count: int, requests: Floats, pairs: Floats) -> Bl
         name="", arm="new" if arm == NEW else "old",
         requests=sizes.tolist(), failed=np.bincount(block, requests[:, 3], count).astype(int).tolist(),
         avg=[None if not size else whole / size for whole, size in zip(sums.tolist(), sizes.tolist(), strict=True)],
-        p50=_quantiles(in_block, bounds, 0.5), p95=_quantiles(in_block, bounds, 0.95),
-        p99=_quantiles(in_block, bounds, 0.99), **ratios,
+        p5=_quantiles(in_block, bounds, 0.05), p50=_quantiles(in_block, bounds, 0.5),
+        p95=_quantiles(in_block, bounds, 0.95), p99=_quantiles(in_block, bounds, 0.99), **ratios,
     )  # fmt: skip
 
 
