@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
 
 from ciload.metrics.blocks import Arm
-from ciload.metrics.cpu_series import MeasuredCpu
-
-
-class CpuSource(Protocol):
-    """Something whose CPU time can be read."""
-
-    name: str
-
-    def read(self) -> float | None:
-        """CPU seconds so far; None when it is gone."""
+from ciload.metrics.cpu_series import CpuSource, MeasuredCpu
 
 
 class TargetCpu:
