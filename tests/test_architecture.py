@@ -11,7 +11,7 @@ ROOT = Path(ciload.__file__).parent
 # From the top of the house to the bottom: a folder may import from itself and from what stands below it.
 MAY_IMPORT = {
     "cli": {"options", "script", "engine", "gate", "reports", "ci", "result", "metrics", "starter", "runner", "doctor"},
-    "doctor": {"engine", "gate", "result", "metrics", "script"},
+    "doctor": {"ci", "engine", "gate", "result", "metrics", "script"},
     "runner": {"options", "script", "engine", "gate", "reports", "ci", "http", "result", "metrics", "processes"},
     "engine": {"options", "script", "http", "result", "metrics"},
     "script": {"http", "metrics"},
