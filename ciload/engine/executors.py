@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import chain, tee
 
 import anyio
 from anyio.abc import TaskGroup
 
 from ciload.engine.schedules import Ramp, constant_arrivals, ramping_arrivals, stints, vu_steps
-from ciload.engine.virtual_users import LATE_S, NextStart, ScenarioVUs, VirtualUser
+from ciload.engine.virtual_users import LATE_S, NextStart, ScenarioSinks, ScenarioVUs, Starts, VirtualUser, VUAtTarget
+from ciload.metrics.blocks import Arm
 from ciload.options.scenarios import (
     ConstantArrivalRate,
     ConstantVUs,
@@ -54,9 +56,9 @@ async def _constant_vus(vus: ScenarioVUs, begins_at: float) -> float:
     return begins_at + vus.scenario.length_s
 
 
-def _until(vus: ScenarioVUs, ends_at: float) -> NextStart:
+def _until(vus: ScenarioVUs, ends_at: float) -> Starts:
     clock = vus.context.clock
-    return lambda: now if (now := clock()) < ends_at else None
+    return Starts(lambda: now if (now := clock()) < ends_at else None, vus.next_number)
 
 
 # --- ramping-vus
@@ -106,10 +108,19 @@ async def _iterations(vus: ScenarioVUs, scenario: SharedIterations | PerVUIterat
     else:
         pots = [[scenario.iterations] for _ in range(vus.made)]
     ends_at = begins_at + scenario.length_s
+    old_pots: dict[int, list[int]] = {}  # of the old target, once each target has the load for itself
+
+    def from_pot(pot: list[int]) -> Starts:
+        def apart(at_target: VUAtTarget) -> Starts:
+            own = old_pots.setdefault(id(pot), list(pot))
+            return Starts(_from_pot(vus, own if at_target.arm == "old" else pot, ends_at), vus.next_number)
+
+        return Starts(_from_pot(vus, pot, ends_at), vus.next_number, apart=apart)
+
     try:
         async with anyio.create_task_group() as tasks:
             for virtual_user in vus.virtual_users:
-                tasks.start_soon(vus.work, virtual_user, _from_pot(vus, pots[virtual_user.index], ends_at))
+                tasks.start_soon(vus.work, virtual_user, from_pot(pots[virtual_user.index]))
     finally:
         if vus.context.control.stop is None:
             vus.schedule_sinks.dropped.total += sum(left for (left,) in {id(pot): pot for pot in pots}.values())
@@ -166,19 +177,37 @@ class Arrivals:
 
     tasks: TaskGroup
 
-    def __init__(self, vus: ScenarioVUs, starts: Iterator[tuple[int, float]], begins_at: float) -> None:
+    def __init__(
+        self,
+        vus: ScenarioVUs,
+        starts: Iterator[tuple[int, float]],
+        begins_at: float,
+        arm: Arm = "new",
+        whole: Arrivals | None = None,
+    ) -> None:
+        """
+        Args:
+            vus: the scenario's virtual users.
+            starts: number and time of each, counted from `begins_at`.
+            begins_at: on the load's clock.
+            arm: whose schedule this is; that of the new target is what is told.
+            whole: what this is a part of, when each target has a schedule of its own.
+        """
         self._vus = vus
         self._clock = vus.context.clock
         self._starts = starts
         self._begins_at = begins_at
+        self._arm = arm
+        self._whole = whole or self
         self._next = next(starts, None)
         self._waiting = 0
         self._coming: set[int] = set()  # who is doing its vu_start(), by its index
+        self._parts: dict[Arm, Arrivals] = {}  # of each target, once these are loaded apart
 
     def reinforce(self) -> None:
         """Let one more virtual user wait, if there may be one."""
         if self._vus.made < self._vus.most and self._next is not None:
-            self.tasks.start_soon(self._join)
+            self._whole.tasks.start_soon(self._join)
 
     async def _join(self) -> None:
         vus = self._vus
@@ -187,7 +216,7 @@ class Arrivals:
             self._coming.add(index)
             virtual_user = await vus.add()
             if virtual_user is not None:
-                await self.serve(virtual_user)
+                await self._whole.serve(virtual_user)
                 return
             self._coming.discard(index)  # its vu_start() raised; it does nothing, and leaves out one start
             if (missed := self._next) is not None:
@@ -196,15 +225,37 @@ class Arrivals:
                     self._drop()
 
     async def serve(self, virtual_user: VirtualUser) -> None:
+        await self._vus.work(virtual_user, self._starts_for(virtual_user))
+
+    def _starts_for(self, virtual_user: VirtualUser) -> Starts:
+        number = 0
+
         def next_start() -> float | None:
+            nonlocal number
             start = self.take(self._clock())
             self._coming.discard(virtual_user.index)
             if start is None:
                 return None
-            virtual_user.number, due = start
+            number, due = start
             return due
 
-        await self._vus.work(virtual_user, next_start, self._wait)
+        def apart(at_target: VUAtTarget) -> Starts:
+            return self._part(at_target.arm)._starts_for(virtual_user)  # one of our own
+
+        return Starts(next_start, lambda: number, self._wait, apart)
+
+    def _part(self, arm: Arm) -> Arrivals:
+        """The schedule of one target, which goes on where the common one is left."""
+        if not self._parts:
+            rest = self._starts if self._next is None else chain([self._next], self._starts)
+            new, old = tee(rest)
+            self._parts = {
+                "new": Arrivals(self._vus, new, self._begins_at, "new", self),
+                "old": Arrivals(self._vus, old, self._begins_at, "old", self),
+            }
+            self._next = None
+            self._starts = iter(())
+        return self._parts[arm]
 
     def take(self, now: float) -> tuple[int, float] | None:
         """Number and due time of the next start, for a virtual user that is free now; None when there is none left."""
@@ -221,6 +272,8 @@ class Arrivals:
         While somebody can be or is on the way, a start that lies behind was held up by this process, and takes place
         late.
         """
+        for part in self._parts.values():
+            part.drop_missed(now)
         if self._waiting == 0 and not self._coming and self._vus.made >= self._vus.most:
             while self._next is not None and self._begins_at + self._next[1] < now - GRAIN_S:
                 self._drop()
@@ -228,15 +281,21 @@ class Arrivals:
     @property
     def left(self) -> bool:
         """Whether there are starts that nobody has taken."""
-        return self._next is not None
+        return self._next is not None or any(part.left for part in self._parts.values())
 
     def drop_the_rest(self) -> None:
-        while self._next is not None:
-            self._drop()
+        for part in (self, *self._parts.values()):
+            while part._next is not None:
+                part._drop()
 
     def _drop(self) -> None:
-        self._vus.schedule_sinks.dropped.total += 1
+        self._sinks.dropped.total += 1
         self._next = next(self._starts, None)
+
+    @property
+    def _sinks(self) -> ScenarioSinks:
+        """Where the schedule's own samples go."""
+        return self._vus.sinks[self._arm]
 
     async def _wait(self, due: float) -> float:
         self._waiting += 1
@@ -247,8 +306,8 @@ class Arrivals:
         if self._waiting == 0:
             self.reinforce()
         late_s = max(0.0, self._clock() - due)
-        schedule_sinks = self._vus.schedule_sinks
-        schedule_sinks.delays.pending.append(late_s * 1e3)
+        sinks = self._sinks
+        sinks.delays.pending.append(late_s * 1e3)
         if late_s > LATE_S:
-            schedule_sinks.late.total += 1
+            sinks.late.total += 1
         return late_s

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import ChainMap
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from random import Random
 from typing import Any, cast
@@ -15,6 +15,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from ciload.engine.control import Control
+from ciload.engine.pairing import Pacing, Pairing, Ratios
 from ciload.engine.segment import Segment
 from ciload.errors import Abort
 from ciload.http.client import Client
@@ -37,10 +38,27 @@ LATE_S = 0.05  # an iteration of the open model that starts later than this afte
 NextStart = Callable[[], float | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """Where the iterations of a virtual user come from.
+
+    Attributes:
+        next: when its next iteration is due.
+        number: of that iteration, among all of the scenario.
+        wait: in the open model, waits until then and answers how many seconds later it is.
+        apart: what takes the place of these when each target has the load for itself; None: the same for both.
+    """
+
+    next: NextStart
+    number: Callable[[], int]
+    wait: Callable[[float], Awaitable[float]] | None = None
+    apart: Callable[[VUAtTarget], Starts] | None = None
+
+
 class ScenarioSinks:
     """Where the samples that a scenario takes at one target go: the series that every iteration writes to."""
 
-    __slots__ = ("completed", "delays", "dropped", "durations", "late", "scope")
+    __slots__ = ("completed", "delays", "dropped", "durations", "late", "ratios", "scope")
 
     def __init__(self, registry: Registry, scenario: str, tags: Tags) -> None:
         self.scope = Scope(registry, scenario, tags=tags)
@@ -49,6 +67,7 @@ class ScenarioSinks:
         self.delays = cast(TrendSink, self.scope.sink(BUILTIN["iteration_start_delay"]))
         self.late = cast(CounterSink, self.scope.sink(BUILTIN["late_iterations"]))
         self.dropped = cast(CounterSink, self.scope.sink(BUILTIN["dropped_iterations"]))
+        self.ratios = Ratios(self.scope)  # side by side, of the old target's: kept beside what was measured there
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +111,12 @@ class VUAtTarget:
 class VirtualUser:
     """A virtual user and what the engine keeps for it."""
 
-    __slots__ = ("cut_scope", "id", "index", "number", "targets", "vus")
+    __slots__ = ("cut_scope", "id", "index", "targets", "vus")
 
     def __init__(self, index: int, vu_id: int, vus: ScenarioVUs) -> None:
         self.index = index  # its place among the scenario's virtual users in this process, from 0
         self.id = vu_id
         self.vus = vus
-        self.number = 0  # of its iteration among all of the scenario
         self.cut_scope: anyio.CancelScope | None = None  # of a ramp down, which cuts this virtual user alone
         # One, or side by side two: every iteration is done at both.
         self.targets = tuple(VUAtTarget(arm, self, vus.copy_of_data(arm)) for arm in vus.sinks)
@@ -165,6 +183,7 @@ class ScenarioVUs:
         self.interrupted = 0
         self.not_started = 0  # virtual users whose vu_start() raised
         self.unanswered = Unanswered()
+        self.pacing = Pacing()
         self.scope: anyio.CancelScope | None = None  # around all of its work; cancelled when the graceful stop is over
         self.ended_early = False  # before its plan was done, although nobody had asked for it
         self.env = ChainMap(scenario.env, cast(dict[str, str], os.environ))
@@ -177,8 +196,8 @@ class ScenarioVUs:
         # In the open model: gives up the starts that came while nobody was free.
         self.drop_missed: Callable[[float], None] | None = None
         part = segment.among(scenario.most_vus) or segment
-        self._next_number = count(part.index, part.count).__next__
-        self._coin = Random()  # noqa: S311  # which side of a pair is first; nobody gains from guessing it
+        self.next_number = count(part.index, part.count).__next__
+        self._coin = Random()  # noqa: S311  # which target of a pair is first; nobody gains from guessing it
 
     @property
     def schedule_sinks(self) -> ScenarioSinks:
@@ -247,49 +266,56 @@ class ScenarioVUs:
 
     # --- its work
 
-    async def work(  # noqa: C901  # one piece, since a further call or frame here is 1 to 3% of a small request
-        self,
-        virtual_user: VirtualUser,
-        next_start: NextStart,
-        wait: Callable[[float], Awaitable[float]] | None = None,
-    ) -> None:
-        """Iterations of one virtual user until there is none left for it.
+    def work(self, virtual_user: VirtualUser, starts: Starts) -> Coroutine[Any, Any, None]:
+        """Iterations of one virtual user until there is none left for it."""
+        if len(virtual_user.targets) > 1:
+            return self._work_at_both(virtual_user, starts)
+        return self._work(virtual_user.targets, starts)
 
-        Args:
-            virtual_user: who does them.
-            next_start: when its next iteration is due.
-            wait: in the open model, waits until then and answers how many seconds later it is.
-        """
-        context, next_number = self.context, self._next_number
+    async def _work_at_both(self, virtual_user: VirtualUser, starts: Starts) -> None:
+        """Every iteration at both targets, until these are to be loaded apart; then each has its own iterations."""
+
+        def next_start() -> float | None:
+            return None if self.pacing.apart else starts.next()
+
+        await self._work(virtual_user.targets, replace(starts, next=next_start))
+        if self.pacing.apart:
+            async with anyio.create_task_group() as apart:
+                for each in virtual_user.targets:
+                    apart.start_soon(self._work, (each,), starts.apart(each) if starts.apart else starts)
+
+    async def _work(  # noqa: C901  # one piece, since a further call or frame here is 1 to 3% of a small request
+        self, targets: tuple[VUAtTarget, ...], starts: Starts
+    ) -> None:
+        context = self.context
         control, clock, rest_s = context.control, context.clock, context.rest_s
-        turns = [
-            (each, each.vu, each.session, each.session.pool, each.session.jar, each.function)
-            for each in virtual_user.targets
-        ]
-        side_by_side = len(turns) > 1
-        current.set(virtual_user.targets[0].session)
+        next_start, next_number, wait = starts.next, starts.number, starts.wait
+        turns = [(each, each.vu, each.session, each.session.pool, each.session.jar, each.function) for each in targets]
+        pairing = Pairing(targets, self.pacing, clock, self._coin) if len(self.sinks) > 1 else None
+        current.set(targets[0].session)
+        counts = targets[0].arm == "new"  # what is counted is about the new target alone
         while True:
             running, late, sinks = False, 0.0, None
-            self._come(wait is None)
+            self._come(counts and wait is None)
             try:
                 # The stop is asked for here as well as by the ticker, which a script that blocks keeps waiting.
                 while control.stop is None and (due := next_start()) is not None:
-                    if wait is None:
-                        virtual_user.number, begun = next_number(), due
-                    else:
+                    number, begun = next_number(), due
+                    if wait is not None:
                         late = await wait(due)
-                        self._come(True)
+                        self._come(counts)
                         begun = clock()  # a timer may come a moment early
-                    if sinks is not self.sinks:  # exchanged after the warm-up; an iteration keeps its own
-                        sinks = self._open_sinks(virtual_user)
-                    if side_by_side:
+                    if pairing is not None:
+                        await pairing.begin()
                         self._coin.shuffle(turns)
+                    if sinks is not self.sinks:  # exchanged after the warm-up; an iteration keeps its own
+                        sinks = self._open_sinks(targets)
                     running, began = True, begun
                     for at_target, vu, session, pool, jar, function in turns:
-                        if side_by_side:
+                        if pairing is not None:
                             current.set(session)
                             began = clock()
-                        vu.iteration_in_test = virtual_user.number
+                        vu.iteration_in_test = number
                         session.late = late
                         pool.used = False
                         try:
@@ -305,8 +331,10 @@ class ScenarioVUs:
                         if jar or at_target.cookies is not None:
                             jar.return_to(at_target.cookies)
                     running = False
+                    if pairing is not None:
+                        pairing.end(turns[0][0].arm, sinks["old"].ratios)
                     if wait is not None:
-                        self.active -= 1
+                        self.active -= counts
                     if rest_s:
                         await anyio.sleep(max(0.0, begun + rest_s - clock()))
                     elif not pool.used:  # an iteration that waited for nothing must not keep the others from running
@@ -314,20 +342,25 @@ class ScenarioVUs:
                 return
             except BaseException as error:
                 # The script can cancel this very task, and then it is we who meet the exception.
-                _settle(error, virtual_user.targets[0].session.scope)
+                _settle(error, targets[0].session.scope)
                 if isinstance(error, GeneratorExit):
                     raise
             finally:
-                self.interrupted += running
-                self.active -= running or wait is None
+                self.interrupted += running and counts
+                self.active -= counts and (running or wait is None)
 
-    def _open_sinks(self, virtual_user: VirtualUser) -> Mapping[Arm, ScenarioSinks]:
+    def _open_sinks(self, targets: tuple[VUAtTarget, ...]) -> Mapping[Arm, ScenarioSinks]:
         """Let a virtual user's samples go to the sinks that are open now; answers them."""
-        for each in virtual_user.targets:
+        for each in targets:
             sinks = self.sinks[each.arm]
             each.durations, each.completed = sinks.durations, sinks.completed
             each.session.scope = sinks.scope.tagged(each.vu.own_tags)
         return self.sinks
+
+    def look_at_pacing(self, span_s: float) -> None:
+        """Side by side: see whether the virtual users of the last seconds waited for answers nearly all the time."""
+        if len(self.sinks) > 1 and not self.pacing.apart:
+            self.pacing.look(self.most if self.drop_missed is not None else self.active, span_s)
 
     def _come(self, now: bool) -> None:
         self.active += now

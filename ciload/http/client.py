@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +18,7 @@ from ciload.http.failure import ConnectionLostError, ErrorCode, RequestFailedErr
 from ciload.http.request import HeaderPairs, HeaderTypes, Prepared, Preparer, Request, encode_body
 from ciload.http.response import NO_HEAD, REUSED, Response
 from ciload.http.session import NoVirtualUserError, Session, current
-from ciload.http.target import Params, parse_target, with_params
+from ciload.http.target import Origin, Params, parse_target, with_params
 from ciload.metrics.series import Tags
 from ciload.secrets import without_secrets
 
@@ -67,10 +68,10 @@ class Client:
         except RequestFailedError:  # a URL that leads nowhere is a failed request, not a mistake
             return ""
 
-    async def dial(self, prepared: Prepared, deadline: float) -> Connection:
+    async def dial(self, origin: Origin, deadline: float) -> Connection:
         if self._sweeping is None:
             self._sweep()
-        return await self.dialer.dial(prepared.target.origin, deadline)
+        return await self.dialer.dial(origin, deadline)
 
     def _sweep(self) -> None:
         sweep(self.settings, perf_counter())
@@ -147,7 +148,7 @@ async def request(
     return response
 
 
-async def exchange(
+async def exchange(  # noqa: C901  # one piece: it is the hot path
     session: Session,
     client: Client,
     prepared: Prepared,
@@ -166,7 +167,7 @@ async def exchange(
         while True:
             if connection is None:
                 started = perf_counter()
-                connection = await client.dial(prepared, deadline)
+                connection = await client.dial(prepared.target.origin, deadline)
                 connection.idle = idle
                 dialed = connection.dialed
             started = perf_counter()
@@ -208,12 +209,28 @@ async def exchange(
     series.receiving.append(receiving)
     series.bytes_sent += len(raw)
     series.bytes_received += connection.bytes_received
+    if session.exchanges is not None:
+        session.exchanges.append((key, sending + waiting + receiving if 200 <= status < 400 else 0.0))
 
     if connection.reusable and connection.sent_at:
         idle.append(connection)
     else:
         connection.abort()
     return response
+
+
+async def renew_connections(session: Session) -> None:
+    """Exchange a virtual user's resting connections for new ones. No request waits for that, and nothing counts it."""
+    client = session.client
+    for origin, resting in list(session.pool.idle.items()):
+        if not resting or client is None:
+            continue
+        for connection in list(resting):
+            connection.abort()
+        with contextlib.suppress(RequestFailedError):  # the next request will meet the same, and is measured
+            fresh = await client.dial(parse_target(origin).origin, perf_counter() + DEFAULT_TIMEOUT_S)
+            fresh.idle = resting
+            resting.append(fresh)
 
 
 def _cancelled(
@@ -331,6 +348,8 @@ def _unsent(
     key = (name or url, method, 0, failure.text, tags)
     series = session.scope.http.get(key) or session.scope.http_series(key, failure.code)
     series.unsent += 1
+    if session.exchanges is not None:
+        session.exchanges.append((key, 0.0))
     return response
 
 

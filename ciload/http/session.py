@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from ciload.errors import Abort
 from ciload.http.connection import Connection
 from ciload.http.cookies import CookieJar
-from ciload.metrics.registry import Scope
+from ciload.metrics.registry import HttpKey, Scope
 
 if TYPE_CHECKING:
     from ciload.http.client import Client
+
+
+Exchange = tuple[HttpKey, float]  # a request: what it is measured under, and how many seconds it took; 0: it failed
 
 
 class Pool:
@@ -48,10 +51,11 @@ class Session:
     """The part of a virtual user that requests and samples need.
 
     `late` is how many seconds after it was due the running iteration has started: its requests were due so much
-    earlier as well.
+    earlier as well. `exchanges` has the requests of the running iteration, when it is compared with that at another
+    target.
     """
 
-    __slots__ = ("client", "jar", "late", "owner", "pool", "scope")
+    __slots__ = ("client", "exchanges", "jar", "late", "owner", "pool", "scope")
 
     def __init__(
         self,
@@ -67,6 +71,7 @@ class Session:
         self.pool = Pool() if pool is None else pool
         self.jar = CookieJar() if jar is None else jar
         self.late = 0.0
+        self.exchanges: list[Exchange] | None = None
 
 
 class GroupSession(Session):
@@ -77,6 +82,7 @@ class GroupSession(Session):
     def __init__(self, outer: Session, group: str) -> None:
         super().__init__(outer.client, outer.scope.within(group), outer.owner, outer.pool, outer.jar)
         self.late = outer.late
+        self.exchanges = outer.exchanges
         self.outer = outer
         self.began = perf_counter()
 

@@ -11,9 +11,13 @@ from typing import Literal
 
 import numpy as np
 
-from ciload.metrics.sinks import RateSink, TrendSink
+from ciload.metrics.metric import Kind, Metric
+from ciload.metrics.sinks import FloatTrendSink, RateSink, TrendSink
 from ciload.metrics.snapshot import Snapshot
 
+# Side by side: how much longer a request took at the new target than its like at the old one, in the same iteration.
+# It is kept with what was measured at the old target, by name, method and which target was asked first.
+PAIRED_RATIO = Metric("paired_ratio", Kind.TREND)
 MOST_BLOCKS = 40
 MOST_ENDPOINTS = 100  # that are followed; further ones count among all requests only
 COMPACTED_AT_ONCE = 2 * MOST_ENDPOINTS  # cells; all of them are through long before the next halving
@@ -42,11 +46,12 @@ class PackedTimes:
 class Cell:
     """What one endpoint did in one block. Its times are packed when the block is over: a run has thousands of cells."""
 
-    __slots__ = ("_open", "_parts", "checks", "requests")
+    __slots__ = ("_open", "_parts", "checks", "ratios", "requests")
 
     def __init__(self) -> None:
         self.requests = RateSink()  # of which the "passes" are those that failed
         self.checks = RateSink()
+        self.ratios: dict[Arm, FloatTrendSink] = {}  # of pairs, by the target that was asked first
         self._open: TrendSink | None = None
         self._parts: list[PackedTimes] = []
 
@@ -65,6 +70,9 @@ class Cell:
             self._open = TrendSink()
         self._open.merge(durations)
 
+    def add_ratios(self, first: Arm, ratios: FloatTrendSink) -> None:
+        self.ratios.setdefault(first, FloatTrendSink()).merge(ratios)
+
     def close(self) -> None:
         """Pack what was added. More may be added later."""
         if self._open is not None:
@@ -76,6 +84,8 @@ class Cell:
         self._parts += other._parts
         self.requests.merge(other.requests)
         self.checks.merge(other.checks)
+        for first, ratios in other.ratios.items():
+            self.add_ratios(first, ratios)
 
     def compact(self) -> None:
         """Make one part of what was merged."""
@@ -115,6 +125,12 @@ class BlockSeries:
                 whole.add_durations(durations)
                 if (cell := self._cell(cells, (arm, name, method))) is not None:
                     cell.add_durations(durations)
+            for (name, method, first), ratios in snapshot.grouped(PAIRED_RATIO.name, "name", "method", "first"):
+                assert isinstance(ratios, FloatTrendSink)
+                place: Arm = "new" if first == "new" else "old"
+                cells.setdefault(("new", "", ""), Cell()).add_ratios(place, ratios)
+                if name and (cell := self._cell(cells, ("new", name, method))) is not None:
+                    cell.add_ratios(place, ratios)
             checks = snapshot.select("checks")
             if isinstance(checks, RateSink):
                 whole.checks.merge(checks)

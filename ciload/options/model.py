@@ -60,7 +60,9 @@ class Options(BaseModel):
     )
     scenarios: Scenarios | None = Field(None, min_length=1, description="several loads at once, by name")
     graceful_stop: Duration = Field(30.0, description="time for running iterations to end when the duration is over")
-    warmup: Duration = Field(0.0, description="how much of the load's beginning is not measured")
+    warmup: Duration = Field(
+        0.0, description="how much of the load's beginning is not measured; side by side a tenth of it, at most 5 s"
+    )
     min_iteration_duration: Duration = Field(0.0, description="shorter iterations wait so long before the next one")
     workers: Annotated[int | Literal["auto"], BeforeValidator(_workers)] = Field(
         1, description="processes that share the load; auto: one for each core"

@@ -30,6 +30,10 @@ from ciload.text import closest
 IN_HELP = "`ciload run --help` lists them"
 # Below these keys stand values that may be secret: complaints name the key alone.
 UNQUOTED = frozenset({"env", "tags", "secrets", *URL_OPTIONS})
+# Of a load at two targets, unless --warmup says something else.
+WARMUP_SHARE = 0.1
+LONGEST_WARMUP_S = 5.0
+LEAST_LEFT_S = 10.0  # what the gate needs at least
 # What may be said together about the load; everything else contradicts itself.
 TOGETHER = ({"duration", "iterations"}, {"duration", "rate"})
 
@@ -115,6 +119,12 @@ def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric], check_fu
     if complaints:
         raise OptionsError(complaints)
     plan = Plan(options=options, scenarios=scenarios, thresholds=tuple(thresholds), warnings=tuple(_lost(sources)))
+    if options.compare_url and "warmup" not in owner and plan.iterations_in_all is None:
+        # A copy that was just started is slower than one that is warm, and that is no regression.
+        warmup_s = float(
+            int(max(0.0, min(LONGEST_WARMUP_S, WARMUP_SHARE * plan.length_s, plan.length_s - LEAST_LEFT_S)))
+        )
+        plan = plan.model_copy(update={"options": options.model_copy(update={"warmup": warmup_s})})
     if options.warmup >= plan.length_s:
         message = f"a warm-up of {options.warmup:g} s leaves nothing to measure of a load of {plan.length_s:g} s"
         raise OptionsError([Complaint(owner["warmup"].where(("warmup",)), message)])

@@ -50,6 +50,7 @@ OF_TAGS = {  # how people call the values of these tags
     "name": "names of requests", "method": "methods", "error": "errors of requests", "group": "groups",
     "check": "checks", "scenario": "scenarios", OTHER: "values of further tags",
 }  # fmt: skip
+ARMS: tuple[Arm, Arm] = ("new", "old")
 NOT_READ = "it could not be read over the whole load"
 MOST_BLOCK_ROWS = 20  # endpoints whose blocks are kept, of each arm
 
@@ -227,6 +228,8 @@ def _blocks(blocks: BlockSeries, facts: Facts) -> Blocks:
     for key in [*whole, *(key for key in endpoints if key[1:] in wanted)]:
         cells = [each.get(key) or Cell() for each in blocks.cells]
         times = [_block_times(cell.durations) for cell in cells]
+        paired = any(cell.ratios for cell in cells)
+        new_first, old_first = ([_ratio(cell, first) for cell in cells] if paired else [] for first in ARMS)
         rows.append(
             BlockRow(
                 arm=key[0],
@@ -234,12 +237,17 @@ def _blocks(blocks: BlockSeries, facts: Facts) -> Blocks:
                 method=key[2],
                 requests=[cell.requests.total for cell in cells],
                 failed=[cell.requests.passes for cell in cells],
-                avg=[avg for avg, _, _ in times],
-                p50=[p50 for _, p50, _ in times],
-                p95=[p95 for _, _, p95 in times],
+                avg=[each[0] for each in times],
+                p50=[each[1] for each in times],
+                p95=[each[2] for each in times],
+                p99=[each[3] for each in times],
                 cpu_s=_block_cpu(blocks, facts, key[0]) if key in whole else [],
                 checks_passed=[cell.checks.passes for cell in cells] if key in whole else [],
                 checks_failed=[cell.checks.total - cell.checks.passes for cell in cells] if key in whole else [],
+                pairs_new_first=[count for count, _ in new_first],
+                ratio_new_first=[ratio for _, ratio in new_first],
+                pairs_old_first=[count for count, _ in old_first],
+                ratio_old_first=[ratio for _, ratio in old_first],
             )
         )
     return Blocks(span_s=blocks.span_s, count=len(blocks.cells), rows=rows)
@@ -267,11 +275,17 @@ def _target_cpu(facts: Facts, arm: Arm, requests: int) -> TargetCpu | None:
     return TargetCpu(process=measured.name, cpu_s=cpu_s, per_request=1e3 * cpu_s / requests, cores=cpu_s / load_s)
 
 
-def _block_times(durations: TrendSink) -> tuple[float | None, float | None, float | None]:
+def _block_times(durations: TrendSink) -> tuple[float | None, ...]:
+    """Mean, p50, p95, p99."""
     if durations.empty:
-        return None, None, None
-    p50, p95 = durations.percentiles([50, 95])
-    return durations.mean, p50, p95
+        return None, None, None, None
+    return durations.mean, *durations.percentiles([50, 95, 99])
+
+
+def _ratio(cell: Cell, first: Arm) -> tuple[int, float | None]:
+    """Of the pairs in which this target was asked first: how many there are, and the median ratio of new to old."""
+    ratios = cell.ratios.get(first)
+    return (0, None) if ratios is None or ratios.empty else (ratios.count, ratios.percentiles([50])[0])
 
 
 def _old_arm(old: Snapshot, facts: Facts) -> OldArm:

@@ -128,11 +128,19 @@ class BlockRow(DocumentPart):
     avg: list[float | None]
     p50: list[float | None]
     p95: list[float | None]
+    p99: list[float | None] = Field(default_factory=list)
     cpu_s: list[float] = Field(
         default_factory=list, description="of all requests only: CPU seconds of the target's process; empty: not known"
     )
     checks_passed: list[int] = Field(default_factory=list, description="of all requests only")
     checks_failed: list[int] = Field(default_factory=list, description="of all requests only")
+    pairs_new_first: list[int] = Field(
+        default_factory=list,
+        description="side by side, of the new target: pairs of requests in which the new target was asked first",
+    )
+    ratio_new_first: list[float | None] = Field(default_factory=list, description="median of new/old in these")
+    pairs_old_first: list[int] = Field(default_factory=list)
+    ratio_old_first: list[float | None] = Field(default_factory=list)
 
 
 class Blocks(DocumentPart):
