@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -20,6 +21,9 @@ LONGEST_TEXT = 400
 
 def doctor_command(seconds: int, *, quick: bool, as_json: bool) -> int:
     """Look at the machine, and unless `quick` let the gate judge servers of our own for `seconds` each."""
+
+    # A job that is cancelled: as with Ctrl-C, what was started is ended on the way out.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def act() -> int:
         checks = list(_shown(check_machine(), as_json))

@@ -18,7 +18,7 @@ OK, REGRESSION = GateVerdict.UNSUSPICIOUS, GateVerdict.REGRESSION
 
 
 def compared(verdict: GateVerdict, change: float = 0.01) -> Comparison:
-    of = {"endpoint": "", "method": "", "change": change}
+    of: dict[str, Any] = {"endpoint": "", "method": "", "change": change}
     found: list[GatedMetric] = [
         gated(verdict, metric="p50", detectable=0.061, **of), gated(OK, metric="p95", detectable=0.2, **of),
         gated(verdict, metric="CPU per request", detectable=0.034, **of),
@@ -84,7 +84,7 @@ def test_disturbed_runs_are_no_history() -> None:
     ("found", "words"),
     [
         (None, "no self-test: what this runner finds is not known"),
-        (SelfTest(3, too_short=True), "3 s are too short to say what this runner finds: 10 s are needed"),
+        (SelfTest(3, too_short=True), "3 s are too short to say what this runner finds: 12 s are needed"),
     ],
 )
 def test_what_was_not_looked_at_is_not_claimed(found: SelfTest | None, words: str) -> None:

@@ -35,7 +35,7 @@ def test_a_self_test_that_is_too_short_says_so(ciload: Ciload) -> None:
 
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["sentence"] == "3 s are too short to say what this runner finds: 10 s are needed"
+    assert found["sentence"] == "3 s are too short to say what this runner finds: 12 s are needed"
     assert (found["exit_code"], found["selftest"]["too_short"], found["selftest"]["finds"]) == (0, True, {})
     assert "two equal servers side by side, 3 s" in done.stderr
     assert list(ciload.folder.iterdir()) == []

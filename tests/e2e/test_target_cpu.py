@@ -60,7 +60,7 @@ def test_a_fifth_more_cpu_is_found_side_by_side(ciload: Ciload) -> None:
         new_url, _ = stack.enter_context(burning(3.0))
         old_url, old_pid = stack.enter_context(burning(2.5))
         run = ciload.run(
-            SCRIPT, "--rate", "110/s", "-d", "11s", "-u", "10", "--base-url", new_url, "--compare-url", old_url,
+            SCRIPT, "--rate", "110/s", "-d", "12s", "-u", "10", "--base-url", new_url, "--compare-url", old_url,
             "--target-process", "port", "--compare-process", str(old_pid),
         )  # fmt: skip
 
