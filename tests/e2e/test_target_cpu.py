@@ -14,10 +14,10 @@ from tests.e2e.conftest import Ciload
 # Burns so many ms of CPU time for each request, however fast the machine is.
 SERVER = """
 import sys, time
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
-    protocol_version, wbufsize = "HTTP/1.0", 1 << 16
+    protocol_version, wbufsize = "HTTP/1.1", 1 << 16
 
     def do_GET(self):
         end = time.thread_time() + float(sys.argv[1]) / 1e3
@@ -31,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-server = HTTPServer(("127.0.0.1", 0), Handler)
+server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 print(server.server_address[1], flush=True)
 server.serve_forever()
 """
@@ -60,7 +60,7 @@ def test_a_fifth_more_cpu_is_found_side_by_side(ciload: Ciload) -> None:
         new_url, _ = stack.enter_context(burning(3.0))
         old_url, old_pid = stack.enter_context(burning(2.5))
         run = ciload.run(
-            SCRIPT, "--rate", "110/s", "-d", "12s", "-u", "10", "--base-url", new_url, "--compare-url", old_url,
+            SCRIPT, "--rate", "120/s", "-d", "13s", "-u", "60", "--base-url", new_url, "--compare-url", old_url,
             "--target-process", "port", "--compare-process", str(old_pid),
         )  # fmt: skip
 
