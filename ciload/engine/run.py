@@ -14,7 +14,7 @@ from ciload.engine.control import Control, Stop
 from ciload.engine.load import SegmentLoad, keep_watch
 from ciload.engine.machine import withheld
 from ciload.engine.segment import WHOLE
-from ciload.engine.target_cpu import TargetCpu
+from ciload.engine.target_cpu import CpuReader
 from ciload.engine.watchdog import HARD_LIMIT_S, Watchdog
 from ciload.errors import Abort, ExitCode
 from ciload.http.client import Client
@@ -83,7 +83,7 @@ class Run:
         self.clock = clock
         self.aside = Registry()  # what setup and teardown do
         self.outcome = RunOutcome()
-        self._cpu = TargetCpu(cpu_sources or {}, plan.options.warmup, clock)
+        self._cpu = CpuReader(cpu_sources or {}, plan.options.warmup, clock)
         self.outcome.target_cpu = self._cpu.measured
         self._stage: Stage = "setup"
         self._data: dict[Arm, Any] = {}  # of each target that was set up

@@ -8,7 +8,7 @@ from ciload.metrics.blocks import Arm
 from ciload.metrics.cpu_series import CpuSource, MeasuredCpu
 
 
-class TargetCpu:
+class CpuReader:
     """The CPU time of each target that is known by its process."""
 
     def __init__(self, sources: Mapping[Arm, CpuSource], warmup_s: float, clock: Callable[[], float]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from ciload.doctor import selftest
 from ciload.doctor.report import document, selftest_checks, sentence
-from ciload.doctor.selftest import SelfTest, judged, serving
+from ciload.doctor.selftest import SelfTest, Served, judged, serving
 from ciload.doctor.server import steps_for
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
 from ciload.result.document import Generator, RunResult
@@ -107,3 +110,31 @@ def test_the_server_answers_and_ends_with_us() -> None:
         used_s = sum(psutil.Process(server.pid).cpu_times()[:2]) - before
     assert used_s > 0.02
     assert not psutil.pid_exists(server.pid)
+
+
+def test_what_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equals, then the slower one, for the time that was asked for; then six runs of a quarter of it."""
+    made: list[tuple[str, int]] = []
+    served: list[int] = []
+
+    @contextmanager
+    def serve(steps: int) -> Iterator[Served]:
+        served.append(steps)
+        yield Served(f"http://{len(served)}", len(served))
+
+    def run_one(_: object, seconds: int, target: Served, *more: str) -> RunResult:
+        old = f" and {more[more.index('--compare-url') + 1]}" if "--compare-url" in more else ""
+        made.append((f"{target.url}{old}", seconds))
+        slower = target.url == "http://3"
+        one = RUNS[len(made) % len(RUNS)].model_copy(update={"run_id": f"run-{len(made)}"})
+        return one.model_copy(update={"comparisons": [compared(REGRESSION if slower else OK)]})
+
+    monkeypatch.setattr(selftest, "serving", serve)
+    monkeypatch.setattr(selftest, "_run", run_one)
+    said: list[str] = []
+    found = selftest.run_selftest(20, said.append)
+
+    assert served[0] == served[1]
+    assert served[2] == pytest.approx(1.1 * served[0], abs=1)
+    assert made == [("http://2 and http://1", 20), ("http://3 and http://1", 20), *[("http://1", 5)] * 6]
+    assert (found.usable, found.history_runs, len(said)) == (True, 6, 3)
