@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 GUIDE_ARGS ?=
+MINUTES ?= 60
+RUNS ?= gate-runs
 
-.PHONY: help install test lint types unit green demo bench schema clean
+.PHONY: help install test lint types unit green demo bench gate-runs gate-queues schema clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(VENV)/ready: pyproject.toml
 	@# Debian's python3 comes without the means to make a virtual environment.
@@ -49,6 +51,12 @@ demo: install  ## the guide's last script against its Django API
 bench: install  ## the scoreboard against k6, k9-load, Locust and wrk; is latency told truthfully?
 	$(BIN)/python -m benchmarks.scoreboard $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.latency
+
+gate-runs: $(VENV)/ready  ## real runs for docs/gate.md, MINUTES=60 of them: go on where the last ones stopped; whole ones in RUNS
+	$(BIN)/python -m benchmarks.gate_servers --minutes $(MINUTES) --keep $(RUNS)
+
+gate-queues: $(VENV)/ready  ## the gate on simulated queues, MINUTES=60 of them; goes on where it stopped
+	$(BIN)/python -m benchmarks.queue_rates gate-queues.jsonl --minutes $(MINUTES)
 
 schema: install  ## write the published JSON Schemas anew
 	$(BIN)/python -c 'import json; from ciload.result.document import json_schema; print(json.dumps(json_schema(), indent=1))' > docs/result-1.schema.json

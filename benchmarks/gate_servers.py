@@ -8,9 +8,9 @@ side: the same code twice at light load and near saturation, and a copy that bur
 Whichever cell is furthest behind its goal is next, so that all meet the same hours. A run adds one line to the file,
 gate-runs.jsonl beside this module. Runs that are there count, so the command can be stopped and goes on later.
 
-Loads are shares of what the copies can answer together, which is measured first, for a few seconds without pauses, each
-time the command starts. On a machine with few cores that is the machine's limit rather than that of the workers, since
-both copies and the generator share it; each line has the share that was reached.
+Loads are shares of what the copies can answer together. That is measured first, for a few seconds without pauses: once
+for each kind of server, and near saturation in every run. On a machine with few cores it is the machine's limit rather
+than that of the workers, since both copies and the generator share it. Each line has the share that was reached.
 """
 
 from __future__ import annotations
@@ -50,8 +50,7 @@ async def default():
 """
 WORKERS = (1, 2, 4)
 SERVERS: tuple[Server, ...] = ("sync", "gthread")
-WARMUP_S = 2
-CALIBRATION_S = 5
+CALIBRATION_S = 6
 CALIBRATION_VUS = 8
 RESPONSES_BUSY = 5  # how many times longer than alone a request takes near saturation: a guess that sets the pause
 WITHOUT_TOLERANCE = Terms(tolerance=0.0)
@@ -66,7 +65,7 @@ class Kind:
     Attributes:
         title: in the table.
         share: how much more CPU the new copy burns for each request.
-        seconds: that are measured.
+        seconds: of load; the warm-up that the gate has by default is a part of it.
         load: share of what both copies can answer.
         vus: virtual users for each worker, and at least.
         goal: runs for each number of workers and kind of server.
@@ -117,50 +116,64 @@ class Cell:
 CELLS = [Cell(kind, server, workers) for kind in KINDS for workers in WORKERS for server in SERVERS]
 
 
-def load(urls: tuple[str, str], vus: int, seconds: int, pause_s: float, folder: Path) -> RunResult:
-    """Load both copies side by side; what was measured."""
+def load(urls: tuple[str, str], vus: int, seconds: int, pause_s: float, folder: Path, *flags: str) -> RunResult:
+    """Load both copies side by side, with further flags for the command line; what was measured."""
     old, new = urls
     script = folder / "load.py"
     script.write_text(SCRIPT, encoding="utf-8")
+    found = folder / "out" / "result.json"
+    found.unlink(missing_ok=True)  # of the run before
     command = [
-        sys.executable, "-m", "ciload", "run", str(script), "-u", str(vus), "-d", f"{WARMUP_S + seconds}s", "-q",
-        "--warmup", f"{WARMUP_S}s", "--base-url", new, "--compare-url", old, "--out-dir", str(folder / "out"),
+        sys.executable, "-m", "ciload", "run", str(script), "-u", str(vus), "-d", f"{seconds}s", "-q",
+        "--base-url", new, "--compare-url", old, "--out-dir", str(folder / "out"), *flags,
     ]  # fmt: skip
     with (folder / "ciload.log").open("wb") as log:
         subprocess.run(
             command, check=False, cwd=ROOT, stdout=log, stderr=log, timeout=seconds + 120,
             env=os.environ | {"PAUSE_S": str(pause_s)},
         )  # fmt: skip
-    return RunResult.model_validate_json((folder / "out" / "result.json").read_text(encoding="utf-8"))
+    if not found.exists():
+        said = (folder / "ciload.log").read_text(encoding="utf-8", errors="replace")
+        raise SystemExit(f"ciload left no result. The end of what it said:\n{said[-2000:]}")
+    return RunResult.model_validate_json(found.read_text(encoding="utf-8"))
 
 
 @cache
 def most_per_s(server: Server, workers: int) -> float:
-    """Iterations a second that both copies can do together, without pauses."""
+    """Iterations a second that two copies can do together, without pauses."""
     with tempfile.TemporaryDirectory() as folder, copies(server, workers, 0.0, Path(folder)) as urls:
-        result = load(urls, CALIBRATION_VUS * workers, CALIBRATION_S, 0.0, Path(folder))
-    return _per_s(result, CALIBRATION_S)
+        return _most_of(urls, workers, Path(folder))
 
 
-def _per_s(result: RunResult, seconds: int) -> float:
+def _most_of(urls: tuple[str, str], workers: int, folder: Path) -> float:
+    return _per_s(load(urls, CALIBRATION_VUS * workers, CALIBRATION_S, 0.0, folder, "--warmup", "1s"))
+
+
+def _per_s(result: RunResult) -> float:
     assert result.old_arm is not None
-    return result.old_arm.iterations / seconds
+    return result.old_arm.iterations / result.load.load_s
 
 
 def make_run(cell: Cell, keep: Path | None) -> Line:
     """One run, judged; its result is kept in the folder as well, if there is one."""
-    kind, most = KINDS[cell.kind], most_per_s(cell.server, cell.workers)
+    kind = KINDS[cell.kind]
+    most = None if cell.kind == "busy" else most_per_s(cell.server, cell.workers)
     began = datetime.now(UTC)
-    with tempfile.TemporaryDirectory() as folder, copies(cell.server, cell.workers, kind.share, Path(folder)) as urls:
-        result = load(urls, cell.vus, kind.seconds, cell.pause_s(most), Path(folder))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        with copies(cell.server, cell.workers, kind.share, folder) as urls:
+            # Near saturation a machine that is a little faster or slower than it was is another load.
+            most = most or _most_of(urls, cell.workers, folder)
+            result = load(urls, cell.vus, kind.seconds, cell.pause_s(most), folder)
     name = f"{began:%Y%m%d-%H%M%S}-{cell.kind}-{cell.workers}-{cell.server}"
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
         (keep / f"{name}.json.gz").write_bytes(gzip.compress(result.model_dump_json().encode()))
     return {
         "run": name, "kind": cell.kind, "workers": cell.workers, "server": cell.server, "seconds": kind.seconds,
-        "vus": cell.vus, "per_s": round(_per_s(result, kind.seconds), 1),
-        "of_most": round(_per_s(result, kind.seconds) / most, 3), "commit": commit(), **judged(result),
+        "measured_s": round(result.load.load_s, 1),
+        "vus": cell.vus, "per_s": round(_per_s(result), 1),
+        "of_most": round(_per_s(result) / most, 3), "commit": commit(), **judged(result),
     }  # fmt: skip
 
 
@@ -183,9 +196,11 @@ def _short(number: float | None) -> float | None:
 
 @cache
 def commit() -> str:
-    """Of ciload; with a plus if the tree differs from it."""
-    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    """Of ciload; with a plus if its source differs from that."""
+    git = ["git", "-C", str(ROOT)]
+    named = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+    changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "ciload"], check=False).returncode
+    return named.stdout.strip() + ("+" if changed else "")
 
 
 def next_cell(wanted: Sequence[Cell], lines: Sequence[Line]) -> Cell | None:

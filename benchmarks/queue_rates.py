@@ -5,7 +5,7 @@
 Simulated runs of every combination of workers, load, ways to reach a worker and troubles, judged by the gate without a
 tolerance. What was counted is appended to the file, a line for each cell and batch of seeds; what is there already is
 not done again, so the command can be stopped at any time, and more runs only add to those before. An engine that does
-not renew connections is simulated with `--keep-connections`, one that does not split saturated users with `--together`.
+not renew connections is simulated with `--keep-connections`, one that always loads both together with `--together`.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ class Cell:
     model: QueueModel
 
 
-def cells(*, renew: bool = True, split: bool = True, seconds: int = 20) -> Iterator[Cell]:
+def cells(*, renew: bool = True, apart: bool = True, seconds: int = 20) -> Iterator[Cell]:
     """All combinations: workers, load, model of arrivals, way to reach a worker, trouble."""
-    engine = "" if renew and split else f" ({'renewed' if renew else 'kept'}, {'split' if split else 'together'})"
+    engine = "" if renew and apart else f" ({'renewed' if renew else 'kept'}, {'apart' if apart else 'together'})"
     for trouble, load, arrivals, reach, workers in product(TROUBLES, LOADS, ARRIVALS, REACH, WORKERS):
         model = QueueModel(
             workers=workers, reach=reach, load=load, arrivals=arrivals, seconds=seconds, renew=renew,
-            split=split and arrivals == "closed" and load >= 1, **TROUBLES[trouble],
+            apart=apart, **TROUBLES[trouble],
         )  # fmt: skip
         how = "saturated" if model.saturated else f"{load:.0%}"
         yield Cell(f"{workers} {reach} {how} {arrivals} {trouble} {seconds} s{engine}", model)
@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--keep-connections", action="store_true")
     parser.add_argument("--together", action="store_true")
     arguments = parser.parse_args()
-    every = cells(renew=not arguments.keep_connections, split=not arguments.together, seconds=arguments.seconds)
+    every = cells(renew=not arguments.keep_connections, apart=not arguments.together, seconds=arguments.seconds)
     wanted = [cell for cell in every if arguments.only in cell.name]
     until = time.monotonic() + 60 * arguments.minutes
     fill(arguments.file, wanted, [float(shift) for shift in arguments.shifts.split(",")], arguments.runs, until)

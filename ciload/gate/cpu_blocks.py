@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from ciload.gate.metrics import CPU_PER_REQUEST, LEAST_CPU_S, Subject, cpu_noise
-from ciload.gate.paired_blocks import LEAST_BLOCKS, Block, Pair
+from ciload.gate.paired_blocks import LEAST_BLOCKS, Block, Pair, grouped
 from ciload.gate.verdicts import GateFinding
 from ciload.result.document import BlockRow, RunResult
 
@@ -23,17 +24,10 @@ def cpu_blocks(pair: Pair) -> Iterator[Block]:
     Levels are ln(ms of CPU time per request). Requests are counted when they end, and CPU time when it is used: at the
     edges of blocks, both targets are off by the same.
     """
-    groups: list[list[int]] = [[]]
-    for index in range(min(len(pair.new.cpu_s), len(pair.old.cpu_s))):
-        if _enough(pair, groups[-1]):
-            groups.append([])
-        groups[-1].append(index)
-    if len(groups) > 1 and not _enough(pair, groups[-1]):
-        groups[-2:] = [groups[-2] + groups[-1]]
-    for group in groups:
-        if _enough(pair, group):
-            (new, new_cpu_s), (old, old_cpu_s) = _level(pair.new, group), _level(pair.old, group)
-            yield Block(new, old, noise=math.hypot(cpu_noise(new_cpu_s), cpu_noise(old_cpu_s)))
+    indices = range(min(len(pair.new.cpu_s), len(pair.old.cpu_s)))
+    for group in grouped(indices, partial(_enough, pair)):
+        (new, new_cpu_s), (old, old_cpu_s) = _level(pair.new, group), _level(pair.old, group)
+        yield Block(new, old, new - old, noise=math.hypot(cpu_noise(new_cpu_s), cpu_noise(old_cpu_s)))
 
 
 def too_little_cpu(pair: Pair) -> str:

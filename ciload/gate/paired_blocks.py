@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from ciload.gate.metrics import (
-    FAILED_CHECKS,
-    FAILED_REQUESTS,
-    P50,
-    P95,
-    RESOLUTION,
-    SMALLEST_MS,
-    Measure,
-    latency_level,
-)
-from ciload.gate.statistics import counting_noise, logit
-from ciload.result.document import BlockRow, RunResult
+from ciload.gate.metrics import MEAN, P50, P95, P99, RESOLUTION, SMALLEST_MS, Measure, latency_level
+from ciload.result.document import BlockRow, Blocks
 
 LEAST_BLOCKS = 10
-LEAST_REQUESTS = {P50: 10, P95: 40, FAILED_REQUESTS: 10, FAILED_CHECKS: 10}  # in a block, of each target
+LEAST_REQUESTS = {P50: 10, MEAN: 10, P95: 40, P99: 100}  # in a block, of each target
+LEAST_PAIRS = 4  # in a block, of each order
+OF_BLOCKS = (
+    "requests", "failed", "avg", "p50", "p95", "p99", "cpu_s", "checks_passed", "checks_failed", "pairs_new_first",
+    "ratio_new_first", "spread_new_first", "pairs_old_first", "ratio_old_first", "spread_old_first",
+)  # fmt: skip
 
 Key = tuple[str, str]
+Counted = Sequence[tuple[int, float]]  # of each block: how many, and their level
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +30,40 @@ class Pair:
     new: BlockRow
     old: BlockRow
 
+    @property
+    def paired(self) -> bool:
+        """Whether requests were paired, rather than each target loaded by itself."""
+        return 2 * sum(pairs_in(self.new)) > sum(self.new.requests)
+
+    def only(self, kept: Sequence[int]) -> Pair:
+        """The pair with these blocks alone."""
+        return Pair(_only(self.new, kept), _only(self.old, kept))
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some neighbouring blocks of a pair as one: levels at both targets, and how little they can be known."""
+    """Some neighbouring blocks of a pair as one: levels at both targets, and how little they can be known.
+
+    Attributes:
+        difference: new against old, which pairs of requests know better than the levels do.
+        noise: how coarsely the levels are measured, as a standard deviation.
+        weight: inverse variance of the difference, as far as its pairs tell; 0: they do not.
+    """
 
     new: float
     old: float
+    difference: float
     noise: float
-
-    @property
-    def difference(self) -> float:
-        return self.new - self.old
+    weight: float = 0.0
 
 
-def pairs_of(result: RunResult) -> list[Pair]:
-    """All requests first. The last block is left out when the load ended in it."""
-    rows = result.blocks.rows if result.blocks else []
+def pairs_of(blocks: Blocks | None) -> list[Pair]:
+    """All requests first. The last block is left out when the load ended in it.
+
+    Where virtual users had to load the targets apart, only blocks of the one or of the other way are kept, whichever
+    has more requests: what is compared must be one thing.
+    """
+    rows = blocks.rows if blocks else []
     new = {(row.name, row.method): row for row in rows if row.arm == "new"}
     old = {(row.name, row.method): row for row in rows if row.arm == "old"}
     everything = ("", "")
@@ -58,12 +71,19 @@ def pairs_of(result: RunResult) -> list[Pair]:
         return []
     one = len(new.keys() | old.keys()) <= 2  # the only endpoint would be all requests once more
     keys = [everything] if one else list(dict.fromkeys(chain([everything], new, old)))
-    counts = [a + b for a, b in zip(new[everything].requests, old[everything].requests, strict=False)]
+    pairs = [Pair(new.get(key) or _nothing(key), old.get(key) or _nothing(key)) for key in keys]
+    counts = [a + b for a, b in zip(pairs[0].new.requests, pairs[0].old.requests, strict=False)]
     cut_short = len(counts) > 1 and counts[-1] < counts[-2] / 2
-    kept = list(range(len(counts) - cut_short))
-    return [
-        Pair(_only(new.get(key) or _nothing(key), kept), _only(old.get(key) or _nothing(key), kept)) for key in keys
-    ]  # fmt: skip
+    kept = range(len(counts) - cut_short)
+    if paired := pairs_in(pairs[0].new):
+        alike = [index for index in kept if (2 * paired[index] > pairs[0].new.requests[index]) == pairs[0].paired]
+        return [pair.only(alike) for pair in pairs]
+    return [pair.only(kept) for pair in pairs]
+
+
+def pairs_in(row: BlockRow) -> list[int]:
+    """How many pairs of requests each block has."""
+    return [a + b for a, b in zip(row.pairs_new_first, row.pairs_old_first, strict=False)]
 
 
 def _nothing(key: Key) -> BlockRow:
@@ -76,72 +96,74 @@ def _only(row: BlockRow, kept: Sequence[int]) -> BlockRow:
     def pick(values: list[Any]) -> list[Any]:
         return [values[index] for index in kept] if kept and len(values) > kept[-1] else []
 
-    return row.model_copy(
-        update={
-            name: pick(getattr(row, name))
-            for name in ("requests", "failed", "avg", "p50", "p95", "cpu_s", "checks_passed", "checks_failed")
-        }
-    )
+    return row.model_copy(update={name: pick(getattr(row, name)) for name in OF_BLOCKS})
 
 
 def latency_blocks(measure: Measure, pair: Pair) -> Iterator[Block]:
     """As many blocks as have enough requests of both targets. What remains at the end joins the last one."""
     new, old = _levels_of(measure, pair.new), _levels_of(measure, pair.old)
+    strata = _strata(pair.new) if measure is P50 and pair.paired else ()
+    least = LEAST_REQUESTS[measure]
+
+    def enough(group: Sequence[int]) -> bool:
+        return all(_count(each, group) >= least for each in (new, old)) and all(
+            _count(each, group) >= LEAST_PAIRS for each in strata
+        )
+
+    for group in grouped(range(min(map(len, (new, old, *strata)))), enough):
+        levels = _level(new, group), _level(old, group)
+        difference = sum(_level(each, group) for each in strata) / len(strata) if strata else levels[0] - levels[1]
+        coarse = max(RESOLUTION, *(SMALLEST_MS / math.exp(level) for level in levels))
+        yield Block(*levels, difference, noise=coarse, weight=_weight(pair.new, group, coarse) if strata else 0.0)
+
+
+def grouped(indices: Sequence[int], enough: Callable[[Sequence[int]], bool]) -> Iterator[list[int]]:
+    """Neighbours in groups that have enough. What remains at the end joins the last one."""
     groups: list[list[int]] = [[]]
-    for index in range(min(len(new), len(old))):
-        if _enough(measure, new, groups[-1]) and _enough(measure, old, groups[-1]):
+    for index in indices:
+        if enough(groups[-1]):
             groups.append([])
         groups[-1].append(index)
-    if len(groups) > 1 and not (_enough(measure, new, groups[-1]) and _enough(measure, old, groups[-1])):
+    if len(groups) > 1 and not enough(groups[-1]):
         groups[-2:] = [groups[-2] + groups[-1]]
-    for group in groups:
-        if _enough(measure, new, group) and _enough(measure, old, group):
-            levels = _level(new, group), _level(old, group)
-            coarse = max(RESOLUTION, *(SMALLEST_MS / math.exp(level) for level in levels))
-            yield Block(*levels, noise=coarse)
+    yield from (group for group in groups if enough(group))
 
 
-Counted = Sequence[tuple[int, float]]  # of each block: how many requests, and the level of their percentile
+def _strata(row: BlockRow) -> tuple[Counted, Counted]:
+    """Log ratios of pairs, by which target was asked first: the mean of both is free of what being first means."""
+    return (
+        _counted(row.pairs_new_first, row.ratio_new_first),
+        _counted(row.pairs_old_first, row.ratio_old_first),
+    )
+
+
+def _weight(row: BlockRow, group: Sequence[int], coarse: float) -> float:
+    """The inverse variance of the mean of both strata's medians: up to a factor, since only their relation counts."""
+    variance = 0.0
+    for counts, spreads in ((row.pairs_new_first, row.spread_new_first), (row.pairs_old_first, row.spread_old_first)):
+        known = [(counts[at], spreads[at] or 0.0) for at in group if at < len(spreads)]
+        pairs = sum(count for count, _ in known)
+        if not pairs:
+            return 0.0
+        variance += sum(count * max(spread, coarse) ** 2 for count, spread in known) / pairs**2
+    return 1 / variance
 
 
 def _levels_of(measure: Measure, row: BlockRow) -> Counted:
-    values = row.p50 if measure is P50 else row.p95
+    return _counted(row.requests, {P50: row.p50, MEAN: row.avg, P95: row.p95, P99: row.p99}[measure])
+
+
+def _counted(counts: Sequence[int], values: Sequence[float | None]) -> Counted:
     return [
         (0, 0.0) if value is None else (count, latency_level(value))
-        for count, value in zip(row.requests, values, strict=False)
+        for count, value in zip(counts, values, strict=False)
     ]
 
 
-def _enough(measure: Measure, blocks: Counted, group: Sequence[int]) -> bool:
-    return sum(blocks[index][0] for index in group) >= LEAST_REQUESTS[measure]
+def _count(blocks: Counted, group: Sequence[int]) -> int:
+    return sum(blocks[at][0] for at in group)
 
 
 def _level(blocks: Counted, group: Sequence[int]) -> float:
     """Of blocks whose requests are no longer known, the mean of their percentiles stands for that of all of them."""
-    return sum(blocks[at][0] * blocks[at][1] for at in group) / sum(blocks[at][0] for at in group)
-
-
-def share_blocks(measure: Measure, pair: Pair) -> Iterator[Block]:
-    """A few large blocks: in small ones, nearly all have no failure at all, and log odds do not see the others."""
-    new, old = _parts(measure, pair.new), _parts(measure, pair.old)
-    count = min(len(new), len(old))
-    if count < LEAST_BLOCKS:
-        return
-    for index in range(LEAST_BLOCKS):
-        span = slice(index * count // LEAST_BLOCKS, (index + 1) * count // LEAST_BLOCKS)
-        (part, whole), (old_part, old_whole) = (tuple(map(sum, zip(*each[span], strict=True))) for each in (new, old))
-        if min(whole, old_whole) >= LEAST_REQUESTS[measure]:
-            noise = math.hypot(counting_noise(part, whole), counting_noise(old_part, old_whole))
-            yield Block(logit(part, whole), logit(old_part, old_whole), noise)
-
-
-def _parts(measure: Measure, row: BlockRow) -> list[tuple[int, int]]:
-    """Of each block: how many failed, of how many."""
-    if measure is FAILED_REQUESTS:
-        return list(zip(row.failed, row.requests, strict=False))
-    return [(bad, good + bad) for good, bad in zip(row.checks_passed, row.checks_failed, strict=False)]
-
-
-def total(measure: Measure, *rows: BlockRow) -> tuple[int, int]:
-    parts = [part for row in rows for part in _parts(measure, row)]
-    return sum(part for part, _ in parts), sum(whole for _, whole in parts)
+    return sum(blocks[at][0] * blocks[at][1] for at in group) / _count(blocks, group)

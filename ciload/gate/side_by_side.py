@@ -6,23 +6,100 @@ The run is cut into blocks, and each block gives one difference. Source: Bulej e
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 from ciload.gate.attribution import attribute, combine, times_of_arms
 from ciload.gate.cpu_blocks import cpu_blocks, too_little_cpu, without_cpu
-from ciload.gate.metrics import CPU_PER_REQUEST, FAILED_CHECKS, FAILED_REQUESTS, P50, P95, Measure, Subject
-from ciload.gate.paired_blocks import LEAST_BLOCKS, LEAST_REQUESTS, Pair, latency_blocks, pairs_of, share_blocks, total
-from ciload.gate.statistics import TooFewRunsError, logit, side_by_side
+from ciload.gate.metrics import (
+    CPU_PER_REQUEST,
+    FAILED_CHECKS,
+    FAILED_REQUESTS,
+    MEAN,
+    P50,
+    P95,
+    P99,
+    Measure,
+    Subject,
+)
+from ciload.gate.paired_blocks import LEAST_BLOCKS, LEAST_REQUESTS, Pair, latency_blocks, pairs_of
+from ciload.gate.share_blocks import LEAST_WHOLE, share_estimate, total
+from ciload.gate.statistics import logit, robust_side_by_side, side_by_side
 from ciload.gate.stored_run import FELL_BEHIND, STARTS_DROPPED, taints
 from ciload.gate.verdicts import GateFinding, Terms, judge, overall, why_open, withhold
-from ciload.result.comparison import Comparison, GateVerdict
-from ciload.result.document import RunResult
+from ciload.gate.warmup import WarmUp, find_warm_up
+from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
+from ciload.result.document import Blocks, RunResult
 
 REMEDY = "a longer or faster run, or reruns (--confirm), would find smaller changes"
 PATHS = 'write paths such as "/users", which --base-url and --compare-url are put before'
 NOT_OLD = "not requested from the old target"
 NOT_NEW = "not requested from the new target"
+
+# How the false-alarm rate is spent. All requests together have one half of it, all endpoints the other, in equal parts;
+# within each, it goes by these weights. p50 moves whenever the target does, and is known best. The mean finds what is
+# slow too seldom to move a percentile; CPU time is steadier than any latency.
+WEIGHTS: Mapping[Measure, float] = {
+    P50: 12, MEAN: 3, P95: 2, P99: 1, FAILED_REQUESTS: 2, FAILED_CHECKS: 1, CPU_PER_REQUEST: 3
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What is compared of one run: its steady part."""
+
+    pairs: Sequence[Pair]  # all requests first; none when there is nothing to compare
+    warm_up: WarmUp
+    span_s: float  # of a block
+
+    @property
+    def blocks(self) -> int:
+        return len(self.pairs[0].new.requests) if self.pairs else 0
+
+    @property
+    def left_out_s(self) -> float:
+        return self.warm_up.blocks * self.span_s
+
+    @property
+    def still_warm(self) -> str:
+        """Why latencies cannot be judged, "" if they can."""
+        if not self.warm_up.unfinished:
+            return ""
+        whole_s = self.left_out_s + self.blocks * self.span_s
+        return (
+            f"a target was still warming up after {self.left_out_s:.0f} s, more than half of the run: load it for "
+            f"{2 * whole_s:.0f} s or longer, or warm it up before (--warmup)"
+        )
+
+
+def steady_part(blocks: Blocks | None) -> Loaded:
+    """The blocks of a run without the warm-up of either target."""
+    pairs, span_s = pairs_of(blocks), blocks.span_s if blocks else 1.0
+    if not pairs:
+        return Loaded((), WarmUp(), span_s)
+    typical = list(latency_blocks(P50, pairs[0]))
+    warm_up = WarmUp()
+    if 0 < len(typical) == len(pairs[0].new.requests):  # each block has enough to be looked at by itself
+        new, old, difference = zip(*((each.new, each.old, each.difference) for each in typical), strict=True)
+        warm_up = find_warm_up(new, old, difference)
+    kept = range(warm_up.blocks, len(pairs[0].new.requests))
+    return Loaded([each.only(kept) for each in pairs], warm_up, span_s)
+
+
+def compare_blocks(runs: Sequence[Blocks], terms: Terms) -> list[GatedMetric]:
+    """Every metric of a run (the first) and its reruns, judged as one family."""
+    return judge_steady([steady_part(each) for each in runs], terms)
+
+
+def judge_steady(runs: Sequence[Loaded], terms: Terms, more: Iterable[GateFinding] = ()) -> list[GatedMetric]:
+    """The same of steady parts, and of findings from elsewhere."""
+    metrics = judge([*_findings(runs), *more], terms, REMEDY)
+    if reason := runs[0].still_warm:
+        latencies = [each for each in metrics if each.unit == "ms"]
+        withheld = iter(withhold(latencies, reason))
+        metrics = [next(withheld) if each.unit == "ms" else each for each in metrics]
+    return metrics
 
 
 def compare_side_by_side(results: Sequence[RunResult], terms: Terms) -> Comparison:
@@ -40,8 +117,10 @@ def compare_side_by_side(results: Sequence[RunResult], terms: Terms) -> Comparis
     reason = _why_none(first)
     if reason:
         return blank.model_copy(update={"reason": reason})
-    runs = [pairs_of(result) for result in results]
-    metrics = judge([*_findings(runs), *without_cpu(first)], terms, REMEDY)
+    runs = [steady_part(result.blocks) for result in results]
+    metrics = judge_steady(runs, terms, without_cpu(first))
+    if reason := _overloaded(first):
+        metrics = [_without_size(each, reason) for each in metrics]
     # Starts that are missing are missing at both targets.
     if faults := [each for each in dict.fromkeys(taints(first)) if each not in (STARTS_DROPPED, FELL_BEHIND)]:
         shown = {GateVerdict.REGRESSION, GateVerdict.IMPROVED}
@@ -53,13 +132,14 @@ def compare_side_by_side(results: Sequence[RunResult], terms: Terms) -> Comparis
         update={
             "verdict": verdict,
             "reason": why_open(metrics) if verdict is GateVerdict.INCONCLUSIVE else "",
-            "blocks": sum(len(run[0].new.requests) for run in runs if run),
+            "blocks": sum(run.blocks for run in runs),
             "metrics": metrics,
             "mean_old": mean_old,
             "mean_new": mean_new,
             "contributions": contributions,
             "notes": [
                 *_about_servers(first),
+                *_about_the_load(runs[0]),
                 *(f"no good measure, for either target: {each}" for each in faults),
             ],
         }
@@ -86,8 +166,34 @@ def _about_servers(result: RunResult) -> Iterator[str]:
         yield f"asked on both arms, by full URL: {', '.join(result.old_arm.same_servers[:5])}; {PATHS}"
 
 
-def _findings(runs: Sequence[Sequence[Pair]]) -> Iterator[GateFinding]:
-    by_key = [{(pair.new.name, pair.new.method): pair for pair in run} for run in runs]
+def _about_the_load(run: Loaded) -> Iterator[str]:
+    if run.left_out_s:
+        yield f"the first {run.left_out_s:.0f} s after --warmup are left out: a target was still warming up"
+    if run.pairs and run.pairs[0].new.pairs_new_first and not run.pairs[0].paired:
+        yield (
+            "virtual users did nothing but wait for answers, so each target got the load for itself: requests were not "
+            "paired, and blocks are compared"
+        )
+
+
+def _overloaded(result: RunResult) -> str:
+    """Why changes of latencies have no size; "" if they have one."""
+    if any(each in (STARTS_DROPPED, FELL_BEHIND) for each in taints(result)):
+        return "the new target answers slower than requests come, so how late it answers depends on how long one waits"
+    return ""
+
+
+def _without_size(metric: GatedMetric, reason: str) -> GatedMetric:
+    """A latency whose change is a fact, and its size is none."""
+    if metric.unit != "ms" or metric.metric == CPU_PER_REQUEST.metric or metric.change is None:
+        return metric
+    said = "; ".join(filter(None, (metric.reason, f"by how much is not told: {reason}")))
+    return metric.model_copy(update={"change": None, "low": None, "high": None, "detectable": None, "reason": said})
+
+
+def _findings(runs: Sequence[Loaded]) -> Iterator[GateFinding]:
+    by_key = [{(pair.new.name, pair.new.method): pair for pair in run.pairs} for run in runs]
+    endpoints = max(1, len(by_key[0]) - 1)
     for key in by_key[0]:
         pairs = [run[key] for run in by_key if key in run]
         if not any(pairs[0].old.requests):
@@ -95,62 +201,69 @@ def _findings(runs: Sequence[Sequence[Pair]]) -> Iterator[GateFinding]:
         elif not any(pairs[0].new.requests):
             yield GateFinding(Subject(*key, P50), NOT_NEW)
         else:
-            yield from (_finding(Subject(*key, measure), pairs) for measure in _measures(pairs[0]))
+            part = 1 / endpoints if any(key) else 1.0
+            for measure in _measures(pairs[0]):
+                yield _finding(Subject(*key, measure), pairs, part * WEIGHTS[measure])
 
 
 def _measures(pair: Pair) -> Iterable[Measure]:
-    yield from (P50, P95, FAILED_REQUESTS)
+    yield from (P50, MEAN, P95, P99, FAILED_REQUESTS)
     if any(chain(pair.new.checks_passed, pair.new.checks_failed)):
         yield FAILED_CHECKS
     if pair.new.cpu_s and pair.old.cpu_s:
         yield CPU_PER_REQUEST
 
 
-def _finding(subject: Subject, pairs: Sequence[Pair]) -> GateFinding:
+def _finding(subject: Subject, pairs: Sequence[Pair], weight: float) -> GateFinding:
     measure = subject.measure
-    if measure is CPU_PER_REQUEST:
-        runs = [list(cpu_blocks(pair)) for pair in pairs]
-    else:
-        cut = share_blocks if measure.unit == "share" else latency_blocks
-        runs = [list(cut(measure, pair)) for pair in pairs]
+    if len(pairs[0].new.requests) < LEAST_BLOCKS:
+        return GateFinding(subject, _too_short(pairs[0]))
+    if measure.unit == "share":
+        return _share_finding(subject, pairs, weight)
+    runs = [list(cpu_blocks(pair) if measure is CPU_PER_REQUEST else latency_blocks(measure, pair)) for pair in pairs]
     blocks = list(chain.from_iterable(runs))
     if len(blocks) < LEAST_BLOCKS:
-        enough_blocks = len(pairs[0].new.requests) >= LEAST_BLOCKS
-        return GateFinding(subject, _too_few(measure, pairs[0]), decides=not (subject.endpoint and enough_blocks))
+        # What lacks data is said, but only the lack of the very first metric leaves everything open.
+        return GateFinding(subject, _too_few(measure, pairs[0]), decides=measure is P50 and not subject.endpoint)
     floor = math.sqrt(sum(block.noise**2 for block in blocks) / len(blocks))
-    try:
-        estimate = side_by_side([[block.difference for block in run] for run in runs if run], floor=floor)
-    except TooFewRunsError as error:
-        return GateFinding(subject, str(error))
-    if measure.unit == "ms":
-        old, new = (_geometric_mean(levels) for levels in ([b.old for b in blocks], [b.new for b in blocks]))
-        return GateFinding(subject, "", estimate, effect=estimate.effect, old=old, new=new)
-    old_part, old_whole = total(measure, *(pair.old for pair in pairs))
-    part, whole = total(measure, *(pair.new for pair in pairs))
+    runs = [run for run in runs if run]
+    differences = [[block.difference for block in run] for run in runs]
+    if measure is MEAN:  # what is slow too seldom to move a percentile is just what must not be taken for a wild second
+        estimate = side_by_side(differences, floor=floor)
+    else:
+        weights = [[block.weight for block in run] for run in runs] if all(block.weight for block in blocks) else []
+        estimate = robust_side_by_side(differences, weights, floor=floor)
+    old = math.exp(sum(block.old for block in blocks) / len(blocks))
     return GateFinding(
-        subject, "", estimate, effect=estimate.effect, old=old_part / old_whole, new=part / whole,
-        fresh_level=logit(part, whole),
+        subject, "", estimate, effect=estimate.effect, old=old, new=old * math.exp(estimate.effect), weight=weight
+    )
+
+
+def _share_finding(subject: Subject, pairs: Sequence[Pair], weight: float) -> GateFinding:
+    old, old_whole = total(subject.measure, *(pair.old for pair in pairs))
+    new, new_whole = total(subject.measure, *(pair.new for pair in pairs))
+    if min(old_whole, new_whole) < LEAST_WHOLE:
+        what = "checks" if subject.measure is FAILED_CHECKS else "requests"
+        reason = f"{min(old_whole, new_whole)} {what} a side; {subject.measure.metric} needs {LEAST_WHOLE}"
+        return GateFinding(subject, reason, decides=False)
+    estimate = share_estimate(subject.measure, pairs)
+    return GateFinding(
+        subject, "", estimate, effect=estimate.effect, old=old / old_whole, new=new / new_whole,
+        fresh_level=logit(new, new_whole), weight=weight,
     )  # fmt: skip
 
 
-def _geometric_mean(levels: Sequence[float]) -> float:
-    return math.exp(sum(levels) / len(levels))
+def _too_short(pair: Pair) -> str:
+    blocks = len(pair.new.requests)
+    noun = "block" if blocks == 1 else "blocks"
+    return f"{blocks} {noun}; {LEAST_BLOCKS} are needed: a load of at least {LEAST_BLOCKS} s"
 
 
 def _too_few(measure: Measure, pair: Pair) -> str:
-    blocks = len(pair.new.requests)
-    if blocks < LEAST_BLOCKS:
-        noun = "block" if blocks == 1 else "blocks"
-        return f"{blocks} {noun}; {LEAST_BLOCKS} are needed: a load of at least {LEAST_BLOCKS} s"
     if measure is CPU_PER_REQUEST:
         return too_little_cpu(pair)
     least = LEAST_REQUESTS[measure]
-    what = "checks" if measure is FAILED_CHECKS else "requests"
-    if measure.unit == "share":
-        count = min(total(measure, pair.new)[1], total(measure, pair.old)[1])
-    else:
-        count = min(sum(pair.new.requests), sum(pair.old.requests))
     return (
-        f"{count} {what} a side; {measure.metric} needs {least * LEAST_BLOCKS}, {least} in each of {LEAST_BLOCKS} "
-        "blocks: a longer or faster run"
+        f"{min(sum(pair.new.requests), sum(pair.old.requests))} requests a side; {measure.metric} needs "
+        f"{least * LEAST_BLOCKS}, {least} in each of {LEAST_BLOCKS} blocks: a longer or faster run"
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ciload.gate.metrics import Subject, share_at
-from ciload.gate.statistics import Estimate, holm
+from ciload.gate.statistics import holm
 from ciload.result.comparison import GatedMetric, GateVerdict
 
 # An odds ratio says little about rare failures: none and none again may be four times the odds, and is no news. A share
@@ -22,10 +23,34 @@ IN_NUMBERS = 10.0  # from here on "12 times" reads better than "+1100%"
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a gate promises: its rate of false alarms, all metrics together, and the changes that are no regression."""
+    """What a gate promises.
+
+    Attributes:
+        false_alarm: its rate of false alarms, all metrics together.
+        tolerance: changes below this are no regression.
+        doubt: the chance of calling a metric ok that has become worse by more than that.
+    """
 
     false_alarm: float = 0.01
     tolerance: float = 0.10
+    doubt: float = 0.05
+
+
+class Estimated(Protocol):
+    """A shift, and how well it is known; see `statistics.Estimate`."""
+
+    @property
+    def effect(self) -> float: ...
+
+    @property
+    def rise(self) -> float: ...
+
+    @property
+    def fall(self) -> float: ...
+
+    def interval(self, confidence: float = 0.90) -> tuple[float, float]: ...
+
+    def detectable(self, alpha: float, power: float = 0.80, tolerated: float = 0.0) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +59,7 @@ class GateFinding:
 
     subject: Subject
     reason: str = ""
-    estimate: Estimate | None = None
+    estimate: Estimated | None = None
     effect: float | None = None
     old: float | None = None
     new: float | None = None
@@ -97,7 +122,7 @@ def _without_verdict(finding: GateFinding) -> GatedMetric:
 
 
 def _judge_one(
-    finding: GateFinding, estimate: Estimate, rise: float, fall: float, share: float, terms: Terms, remedy: str
+    finding: GateFinding, estimate: Estimated, rise: float, fall: float, share: float, terms: Terms, remedy: str
 ) -> GatedMetric:
     tolerated = math.log1p(terms.tolerance)
     low, high = estimate.interval(CONFIDENCE)
@@ -107,7 +132,7 @@ def _judge_one(
         verdict = GateVerdict.REGRESSION
     elif fall <= terms.false_alarm and estimate.effect <= -tolerated:
         verdict = GateVerdict.IMPROVED
-    elif _fine(finding, estimate, high, tolerated):
+    elif _fine(finding, estimate, estimate.interval(1 - 2 * terms.doubt)[1], tolerated):
         verdict = GateVerdict.OK
     elif rise <= SUSPICIOUS * terms.false_alarm:
         verdict = GateVerdict.SUSPICIOUS
@@ -139,7 +164,7 @@ def _change(finding: GateFinding, effect: float) -> float:
     return _share(finding, effect) - (finding.old or 0.0)
 
 
-def _fine(finding: GateFinding, estimate: Estimate, high: float, tolerated: float) -> bool:
+def _fine(finding: GateFinding, estimate: Estimated, high: float, tolerated: float) -> bool:
     """Whether it has certainly not become worse by more than is tolerated.
 
     Of shares: nothing failed, or so little that the share has certainly not risen by a point, and no sign of a rise.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,6 +53,7 @@ OF_TAGS = {  # how people call the values of these tags
 }  # fmt: skip
 ARMS: tuple[Arm, Arm] = ("new", "old")
 NOT_READ = "it could not be read over the whole load"
+QUARTILES_APART = 1.349  # standard deviations, where values are normal
 MOST_BLOCK_ROWS = 20  # endpoints whose blocks are kept, of each arm
 
 
@@ -244,10 +246,12 @@ def _blocks(blocks: BlockSeries, facts: Facts) -> Blocks:
                 cpu_s=_block_cpu(blocks, facts, key[0]) if key in whole else [],
                 checks_passed=[cell.checks.passes for cell in cells] if key in whole else [],
                 checks_failed=[cell.checks.total - cell.checks.passes for cell in cells] if key in whole else [],
-                pairs_new_first=[count for count, _ in new_first],
-                ratio_new_first=[ratio for _, ratio in new_first],
-                pairs_old_first=[count for count, _ in old_first],
-                ratio_old_first=[ratio for _, ratio in old_first],
+                pairs_new_first=[each[0] for each in new_first],
+                ratio_new_first=[each[1] for each in new_first],
+                spread_new_first=[each[2] for each in new_first],
+                pairs_old_first=[each[0] for each in old_first],
+                ratio_old_first=[each[1] for each in old_first],
+                spread_old_first=[each[2] for each in old_first],
             )
         )
     return Blocks(span_s=blocks.span_s, count=len(blocks.cells), rows=rows)
@@ -282,10 +286,14 @@ def _block_times(durations: TrendSink) -> tuple[float | None, ...]:
     return durations.mean, *durations.percentiles([50, 95, 99])
 
 
-def _ratio(cell: Cell, first: Arm) -> tuple[int, float | None]:
-    """Of the pairs in which this target was asked first: how many there are, and the median ratio of new to old."""
+def _ratio(cell: Cell, first: Arm) -> tuple[int, float | None, float | None]:
+    """Of the pairs in which this target was asked first: how many there are, the median ratio of new to old, and how
+    much its logarithm varies."""
     ratios = cell.ratios.get(first)
-    return (0, None) if ratios is None or ratios.empty else (ratios.count, ratios.percentiles([50])[0])
+    if ratios is None or ratios.empty:
+        return 0, None, None
+    low, middle, high = ratios.percentiles([25, 50, 75])
+    return ratios.count, middle, math.log(high / low) / QUARTILES_APART
 
 
 def _old_arm(old: Snapshot, facts: Facts) -> OldArm:

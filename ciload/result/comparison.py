@@ -35,7 +35,7 @@ class GatedMetric(DocumentPart):
 
     endpoint: str = Field(description='"" for all requests together')
     method: str = ""
-    metric: Literal["p50", "p95", "failed requests", "failed checks", "requests/s", "CPU per request"]
+    metric: Literal["p50", "mean", "p95", "p99", "failed requests", "failed checks", "requests/s", "CPU per request"]
     unit: Literal["ms", "share", "/s"]
     verdict: GateVerdict
     reason: str = Field(default="", description="why it is not ok, in words: what was seen, what could have been")

@@ -139,8 +139,12 @@ class BlockRow(DocumentPart):
         description="side by side, of the new target: pairs of requests in which the new target was asked first",
     )
     ratio_new_first: list[float | None] = Field(default_factory=list, description="median of new/old in these")
+    spread_new_first: list[float | None] = Field(
+        default_factory=list, description="standard deviation of ln(new/old), from the quartiles"
+    )
     pairs_old_first: list[int] = Field(default_factory=list)
     ratio_old_first: list[float | None] = Field(default_factory=list)
+    spread_old_first: list[float | None] = Field(default_factory=list)
 
 
 class Blocks(DocumentPart):

@@ -1,6 +1,7 @@
 """A side-by-side run as a queueing model: what the gate would be given if servers were no more than queues.
 
-Two copies of a target, each with a number of workers, and virtual users who ask both in every iteration, or in turns.
+Two copies of a target, each with a number of workers, and virtual users who ask both in every iteration as those of
+the engine do: connections are renewed at random, and when virtual users only wait, each copy gets a load of its own.
 Workers answer first come, first served; so when a request arrives it is known when it will be answered, and one event a
 request is all there is to simulate. Every run is a function of its model and its seed.
 """
@@ -18,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ciload.engine.pairing import BUSY, RENEWED_AFTER_S
 from ciload.metrics.blocks import MOST_BLOCKS
 from ciload.result.document import BlockRow, Blocks
 
@@ -27,8 +29,6 @@ Arrivals = Literal["closed", "poisson", "constant"]
 
 OLD, NEW = 0, 1
 SLOT_S = 0.1  # steps in which the speed of the copies changes
-RENEWED_AFTER_S = (0.25, 1.0)
-SLICE_S = 0.5  # after which split virtual users change sides
 DRIFT_KEPT = 0.7  # of the environment's state, from one second to the next
 BURSTS = 0.1  # of all seconds have failures
 CHUNK = 4096  # random numbers drawn at once
@@ -55,7 +55,8 @@ class QueueModel:
         service_cv: coefficient of variation of log-normal service times; None makes them exponential.
         exponential_pauses: pauses are all the same otherwise.
         renew: virtual users open their connections anew, every 1/4 to 1 s, both at once.
-        split: half of the virtual users at one copy, half at the other, and they change sides every 1/2 s.
+        apart: from the second after one in which virtual users were waiting for 90% of the time, each of them works at
+            both copies at once, in iterations of their own.
         shift: how much more time requests take at the new copy: 0.1 is 10%.
         cpu_spread: standard deviation of the logarithm of workers' speeds. Worker i of both copies is as fast.
         gc_pause_s: a worker stands still for so long, now and then.
@@ -79,12 +80,12 @@ class QueueModel:
     load: float = 0.3
     arrivals: Arrivals = "closed"
     seconds: int = 20
-    warmup_s: float = 1.0
+    warmup_s: float = 2.0
     pairs_per_s: float = 200.0
     service_cv: float | None = 0.3
     exponential_pauses: bool = False
-    renew: bool = False
-    split: bool = False
+    renew: bool = True
+    apart: bool = True
     shift: float = 0.0
     cpu_spread: float = 0.0
     gc_pause_s: float = 0.0
@@ -138,7 +139,7 @@ class QueueRun:
         durations: of each request, in s.
         arms: which copy answered it, 0 (old) or 1 (new).
         utilisation: share of the time that the workers of the old copy, and of the new one, were busy with requests.
-        in_requests: share of virtual users' time that they spent in requests; of a closed model.
+        apart: whether the copies were loaded apart in the end.
         dropped: starts of an open model for which no virtual user was free.
     """
 
@@ -147,7 +148,7 @@ class QueueRun:
     durations: Floats
     arms: Floats
     utilisation: tuple[float, float]
-    in_requests: float
+    apart: bool
     dropped: int
 
 
@@ -168,6 +169,7 @@ class _Simulation:
         self.pairs: list[float] = []  # answered at, new/old, arm asked first
         self.busy = [0.0, 0.0]
         self.dropped = 0
+        self.apart = False
 
     def _slowness(self, slots: int) -> list[list[float]]:
         """What service times are multiplied with, by copy and slot."""
@@ -246,19 +248,31 @@ class _Simulation:
             gaps: of an open model, between starts.
         """
         model, until, warmup_s = self.model, self.until, self.model.warmup_s
-        most, workers, second_takes = model.vus, model.workers, model.cache
-        known = len(events) if gaps is None else 0
-        step = [0] * known  # 0: begins an iteration; 1: has its first answer; 2: has both
-        first_arm = [0] * known
-        first_took = [0.0] * known
-        begun = [0.0] * known
-        renew_at = [0.0] * known
-        connected = ([0] * known, [0] * known)  # by copy and virtual user: the worker of its connection
-        is_open = [False] * known
+        most, workers, second_takes, saturated_s = model.vus, model.workers, model.cache, BUSY * model.vus
+        step: list[int] = []  # 0: begins an iteration; 1: has its first answer; 2: has all
+        at_arm: list[int] = []  # where it works; -1: at both
+        first_arm: list[int] = []
+        first_took: list[float] = []
+        begun: list[float] = []
+        renew_at: list[float] = []
+        connected: tuple[list[int], list[int]] = ([], [])  # by copy and virtual user: the worker of its connection
+        is_open: list[bool] = []
+        made = 0
+
+        def make(arm: int) -> int:
+            for number, each in ((0, step), (arm, at_arm), (0, first_arm), (0, connected[0]), (0, connected[1])):
+                each.append(number)
+            for times in (first_took, begun, renew_at):
+                times.append(0.0)
+            is_open.append(False)
+            return len(step) - 1
+
+        for _ in events if gaps is None else ():
+            make(-1)
         free_at = ([0.0] * workers, [0.0] * workers)
-        idle: deque[int] = deque()
+        idle: tuple[deque[int], ...] = (deque(), deque(), deque())  # at the old copy, the new one, both
         next_pause: list[list[float]] = [[math.inf] * workers for _ in range(2)]
-        gc_pause_s, pinned, renew, split = model.gc_pause_s, model.reach == "pinned", model.renew, model.split
+        gc_pause_s, pinned, renew, may_part = model.gc_pause_s, model.reach == "pinned", model.renew, model.apart
         gc_gaps = self._numbers(lambda size: self.rng.exponential(model.gc_every_s, size))
         if gc_pause_s:
             next_pause = [[gc_gaps() for _ in range(workers)] for _ in range(2)]
@@ -270,45 +284,60 @@ class _Simulation:
         shortest, longest = RENEWED_AFTER_S
         requests, pairs, busy = self.requests, self.pairs, self.busy
         slots_a_s = 1 / SLOT_S
+        waited = [0.0] * (math.ceil(until) + 1)  # by virtual users, in iterations that ended in each second
+        next_look = 1
 
         heapify(events)
         while events:
             now, vu = heappop(events)
             if now >= until:
                 break
+            if may_part and now >= next_look:
+                if not self.apart and waited[next_look - 1] > saturated_s:
+                    self.apart = True
+                    while idle[2]:
+                        at_arm[idle[2][0]] = NEW
+                        idle[NEW].append(idle[2].popleft())
+                        idle[OLD].append(make(OLD))
+                next_look += 1
             if vu < 0:
                 assert gaps is not None
                 heappush(events, (now + gaps(), -1))
-                if idle:
-                    vu = idle.popleft()
-                elif len(step) < most:
-                    vu = len(step)
-                    for each in (step, first_arm, connected[0], connected[1]):
-                        each.append(0)
-                    for times in (first_took, begun, renew_at):
-                        times.append(0.0)
-                    is_open.append(False)
-                else:
-                    self.dropped += 1
-                    continue
+                for place in (OLD, NEW) if self.apart else (2,):
+                    if idle[place]:
+                        heappush(events, (now, idle[place].popleft()))
+                    elif made < most:
+                        made += 1
+                        heappush(events, (now, make(place if self.apart else -1)))
+                        if self.apart:
+                            idle[1 - place].append(make(1 - place))
+                    else:
+                        self.dropped += 1
+                continue
             at = step[vu]
+            if (
+                at != 1 and self.apart and at_arm[vu] < 0
+            ):  # it goes on at the new copy, and somebody else at the old one
+                at_arm[vu] = NEW
+                other = make(OLD)
+                if at == 2:
+                    idle[OLD].append(other)
+                else:
+                    heappush(events, (now, other))
             if at == 2:  # of an open model; a closed one goes on below
                 step[vu] = 0
-                idle.append(vu)
+                idle[at_arm[vu]].append(vu)  # -1 is the last of them
                 continue
             if at == 0:
                 begun[vu] = now
                 if not is_open[vu] or (renew and now >= renew_at[vu]):
                     connected[0][vu] = int(chance() * workers)
                     connected[1][vu] = int(chance() * workers)
-                    # The first renewal comes at any time, so that they do not all come at once.
-                    renew_at[vu] = (
-                        now
-                        + (shortest if is_open[vu] else 0.0)
-                        + chance() * (longest - shortest if is_open[vu] else longest)
-                    )
+                    renew_at[vu] = now + shortest + chance() * (longest - shortest)
                     is_open[vu] = True
-                arm = (vu + int(now / SLICE_S)) & 1 if split else chance() < 0.5
+                arm = at_arm[vu]
+                if arm < 0:
+                    arm = NEW if chance() < 0.5 else OLD
                 first_arm[vu] = arm
             else:
                 arm = 1 - first_arm[vu]
@@ -340,13 +369,16 @@ class _Simulation:
             if measured:
                 failed = some_fail and chance() < failing[arm][int(ends)]
                 requests += (ends, took, arm, failed)
-            if at == 0 and not split:
+            if at == 0 and at_arm[vu] < 0:
                 first_took[vu] = took
                 step[vu] = 1
                 heappush(events, (ends, vu))
                 continue
-            if measured and not split:
-                pairs += (ends, took / first_took[vu] if arm else first_took[vu] / took, 1 - arm)
+            if at == 1:
+                if measured:
+                    pairs += (ends, took / first_took[vu] if arm else first_took[vu] / took, 1 - arm)
+                if ends < until:
+                    waited[int(ends)] += first_took[vu] + took
             if pauses is None:
                 step[vu] = 2
                 heappush(events, (ends, vu))
@@ -360,14 +392,13 @@ class _Simulation:
         pairs = np.array(self.pairs, dtype=float).reshape(-1, 3)
         requests[:, 0] -= model.warmup_s
         pairs[:, 0] -= model.warmup_s
-        closed = model.arrivals == "closed"
         return QueueRun(
             _blocks(model.seconds, requests, pairs),
             requests[:, 0],
             requests[:, 1],
             requests[:, 2],
             utilisation=(self.busy[OLD] / self.until / model.workers, self.busy[NEW] / self.until / model.workers),
-            in_requests=float(requests[:, 1].sum()) / model.vus / model.seconds if closed else 0.0,
+            apart=self.apart,
             dropped=self.dropped,
         )
 

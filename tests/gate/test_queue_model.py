@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.gate.queue_model import NEW, OLD, QueueModel, QueueRun, Reach, closed_throughput
+from tests.gate.queue_model import NEW, OLD, Arrivals, QueueModel, QueueRun, Reach, closed_throughput
 
 # Nothing but what the theorems speak of: exponential times, and a machine whose speed does not change.
 PLAIN = QueueModel(service_cv=None, drift=0.0, seconds=60, warmup_s=3.0, exponential_pauses=True)
@@ -57,7 +57,7 @@ class TestTheory:
     @pytest.mark.parametrize("reach", ["pinned", "shared"])
     def test_pauses_make_the_load(self, workers: int, load: float, reach: Reach) -> None:
         """Workers are as busy as the model was told, whichever way requests find them."""
-        model = QueueModel(workers=workers, load=load, reach=reach, renew=True)
+        model = QueueModel(workers=workers, load=load, reach=reach)
 
         assert list(model.run(seed=5).utilisation) == pytest.approx([load, load], abs=0.05)
 
@@ -89,14 +89,29 @@ class TestWhatTheGateIsGiven:
 
         assert ratios == pytest.approx([1 / 0.7, 0.7], rel=0.05)
 
-    def test_split_users_do_not_follow_the_slower_copy(self) -> None:
-        """Saturated, users who visit both pile up at the slower one; with halves of their own a tenth is a tenth."""
+    def test_copies_loaded_apart_have_times_of_their_own(self) -> None:
+        """Saturated, users who visit both pile up at the slower one; with a load of its own each takes its time."""
         model = QueueModel(workers=2, reach="shared", load=1.0, shift=0.1)
-        both, split = model.run(seed=1), replace(model, split=True).run(seed=1)
+        both, apart = replace(model, apart=False).run(seed=1), model.run(seed=1)
 
         assert mean_s(both, NEW) > 2 * mean_s(both, OLD)
-        assert mean_s(split, NEW) == pytest.approx(1.1 * mean_s(split, OLD), rel=0.05)
-        assert split.in_requests > 0.9
+        assert mean_s(apart, NEW) == pytest.approx(1.1 * mean_s(apart, OLD), rel=0.03)
+        assert (apart.apart, both.apart) == (True, False)
+
+    @pytest.mark.parametrize("arrivals", ["closed", "poisson"])
+    def test_copies_are_loaded_together_below_saturation(self, arrivals: Arrivals) -> None:
+        """Virtual users that pause, or that are more than the starts need, do not part."""
+        assert not QueueModel(workers=2, load=0.6, arrivals=arrivals).run(seed=1).apart
+
+    def test_a_full_open_model_drops_at_both_copies(self) -> None:
+        """With starts for more than the copies can answer, each has its own schedule and answers what it can."""
+        found = QueueModel(workers=2, load=1.2, arrivals="poisson", shift=0.2).run(seed=1)
+        new, old = (int((found.arms == arm).sum()) for arm in (NEW, OLD))
+
+        assert found.apart
+        assert found.dropped > 1_000
+        assert list(found.utilisation) == pytest.approx([1, 1], abs=0.05)
+        assert old == pytest.approx(1.2 * new, rel=0.05)
 
     @pytest.mark.parametrize(
         "trouble", [{"gc_pause_s": 0.1}, {"slow_new": 0.02}, {"warm_new": 1.0, "warm_decay_s": 20.0}, {"shift": 0.5}]

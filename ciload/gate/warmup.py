@@ -1,0 +1,94 @@
+"""How much of a side-by-side run's beginning is a target's warm-up, as its blocks show it.
+
+A copy that was just started is slower until its caches are filled and its code is compiled. That is no regression; but
+it lasts as long as it lasts, whatever `--warmup` says. The beginning is left out as far as it differs from the rest by
+more than chance explains: at one target alone, or in the difference between the two. Only what comes down counts as
+warm-up of a target, so that a target that becomes slower later on is not taken for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from ciload.gate.metrics import RESOLUTION
+
+Floats = NDArray[np.float64]
+
+LEAST_AFTER = 5  # blocks that a beginning is compared with
+CERTAIN = 0.001  # chance of taking a part of a steady run for its warm-up
+LEAST_FALL = 0.25  # of the logarithm of a target's latency
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """The first blocks of a run.
+
+    Attributes:
+        blocks: that are to be left out.
+        unfinished: it had not come to an end when half of the run was over, so that nobody knows where it ends.
+    """
+
+    blocks: int = 0
+    unfinished: bool = False
+
+
+def find_warm_up(new: Sequence[float], old: Sequence[float], difference: Sequence[float]) -> WarmUp:
+    """Look for the warm-up of either target.
+
+    Args:
+        new: logarithm of a typical latency of each block, at the new target.
+        old: likewise.
+        difference: new against old, of the same blocks.
+
+    Source: the split with the largest standardised difference of means (Hinkley, Inference about the Change-Point in a
+    Sequence of Random Variables, Biometrika 57(1), 1970), tested with an error that allows for neighbours being alike.
+    """
+    series = [np.asarray(each, dtype=float) for each in (new, old, difference)]
+    count, cut = len(difference), 0
+    while count - cut >= 2 * LEAST_AFTER:
+        of_new, of_old, between = (_Falls(each[cut:]) for each in series)
+        # The difference shows a target that comes down even while the machine draws both up and down.
+        apart = max(
+            between.beginning((between.heights > 0) & (of_new.heights > 0)),
+            between.beginning((between.heights < 0) & (of_old.heights > 0)),
+        )
+        # What both have in common does no harm to the comparison: it is worth leaving out when it is large.
+        together = max(each.beginning(each.heights > LEAST_FALL) for each in (of_new, of_old))
+        found = max(apart, together if 2 * (cut + together) <= count else 0)
+        if not found:
+            break
+        cut += found
+    return WarmUp(cut, unfinished=2 * cut > count)
+
+
+class _Falls:
+    """How far the first values of a series lie above the others, for every number of first values."""
+
+    def __init__(self, values: Floats) -> None:
+        self._values = values
+        self._sizes = np.arange(1, len(values) - LEAST_AFTER + 1)
+        before = np.cumsum(values)[self._sizes - 1]
+        self.heights = before / self._sizes - (values.sum() - before) / (len(values) - self._sizes)
+
+    def beginning(self, wanted: NDArray[np.bool_]) -> int:
+        """How many of the first values differ from the others by more than chance explains; 0 for none."""
+        n, sizes = len(self._values), self._sizes
+        weights = np.sqrt(sizes * (n - sizes) / n)
+        standardised = np.where(wanted, np.abs(self.heights) * weights, 0.0)
+        at = int(np.argmax(standardised))
+        size = int(sizes[at])
+        parts = self._values[:size], self._values[size:]
+        rest = np.concatenate([part - part.mean() for part in parts])
+        squares = float((rest**2).sum())
+        likeness = float((rest[1:] * rest[:-1]).sum()) / squares if squares > 0 else 0.0
+        kept = (1 - likeness) / (1 + likeness) if likeness > 0 else 1.0
+        df = (n - 2) * kept
+        error = float(np.sqrt(squares / max(df, 1.0)))
+        t = float(standardised[at]) / error if error > 0 else float(np.inf if standardised[at] > RESOLUTION else 0)
+        chance = special.stdtr(max(df, 1.0), -t * np.sqrt(kept)) * len(sizes)
+        return size if chance < CERTAIN else 0
