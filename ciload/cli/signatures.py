@@ -273,8 +273,8 @@ def doctor(
     In GitHub Actions, its last line goes to the job summary.
 
     Exit codes:
-      0  usable, or the self-test was     97  not usable: a false alarm, or
-         too short to say, or skipped         10% were not found
+      0  usable, or the self-test was     97  not usable: a false alarm, 10%
+         too short to say, or skipped         not found, or nothing judged
       2  wrong usage                       1  a run of the self-test failed
     """
     from ciload.cli.doctor import doctor_command

@@ -23,6 +23,8 @@ def sentence(found: SelfTest | None) -> str:
             f"on this runner, {found.seconds} s side by side told two equal servers apart "
             f"({', '.join(found.false_alarms)}): do not rely on it"
         )
+    if found.unjudged:
+        return f"on this runner, {found.seconds} s side by side cannot be judged: {found.unjudged}"
     history = (
         f"history {_change(found.history_finds)}" if found.history_finds is not None else "what history finds is open"
     )
@@ -47,8 +49,11 @@ def selftest_checks(found: SelfTest) -> Iterator[Check]:
     if found.too_short:
         yield Check("self-test", False, f"{found.seconds} s are too short to say", f"--seconds {LEAST_S} or more")
         return
-    alarms = ", ".join(found.false_alarms)
-    yield Check("A/A", not found.false_alarms, f"false alarm: {alarms}" if alarms else "no false alarm", advice)
+    if found.unjudged and not found.false_alarms:
+        yield Check("A/A", False, f"could not be judged: {found.unjudged}", "a quieter runner, or more time")
+    else:
+        alarms = ", ".join(found.false_alarms)
+        yield Check("A/A", not alarms, f"false alarm: {alarms}" if alarms else "no false alarm", advice)
     slower = f"found by {', '.join(found.slower_found)}" if found.slower_found else "not found"
     yield Check(_change(SLOWER), bool(found.slower_found), slower, "more time, or a runner that is quieter")
     yield Check(

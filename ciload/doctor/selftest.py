@@ -49,6 +49,7 @@ class SelfTest:
 
     seconds: int
     too_short: bool = False
+    unjudged: str = ""  # why the gate had no answer about equal servers
     false_alarms: list[str] = field(default_factory=list)  # metrics of equal servers that were called different
     finds: dict[str, float] = field(default_factory=dict)  # side by side, by metric: found 8 times in 10
     slower_found: list[str] = field(default_factory=list)  # metrics in which the slower server was found
@@ -64,7 +65,7 @@ class SelfTest:
     @property
     def usable(self) -> bool:
         """Whether the gate keeps its word here, as far as was looked."""
-        return self.too_short or bool(not self.false_alarms and self.slower_found)
+        return self.too_short or bool(not self.unjudged and not self.false_alarms and self.slower_found)
 
 
 def run_selftest(seconds: int, say: Callable[[str], None]) -> SelfTest:
@@ -110,9 +111,10 @@ def judged(seconds: int, equal: Comparison, slow: Comparison, runs: Sequence[Run
     kinds = calibrate(Baseline(runs=good), Terms(equal.false_alarm, 0.0))
     history = [each for kind in kinds for each in kind.metrics if (each.metric, each.endpoint) == ("p50", "")]
     reasons = [why for each in runs for why in taints(each)]
-    reasons += [each.reason for each in (equal, slow) if each.verdict is GateVerdict.INCONCLUSIVE and each.reason]
+    open_because = equal.reason or "it could not be judged"
     return SelfTest(
         seconds,
+        unjudged=open_because if equal.verdict in (GateVerdict.INCONCLUSIVE, GateVerdict.MISSING) else "",
         false_alarms=[f"{each.metric} {each.changed}" for each in _of_all(equal) if each.verdict in ALARMS],
         finds={each.metric: each.detectable for each in _of_all(equal) if each.detectable is not None},
         slower_found=[each.metric for each in _of_all(slow) if each.verdict is GateVerdict.REGRESSION],

@@ -70,6 +70,16 @@ def test_a_change_that_was_missed() -> None:
     assert "did not find a server that is +10%: take more time" in sentence(found)
 
 
+def test_a_machine_on_which_nothing_is_judged() -> None:
+    """That no alarm was raised is no good sign where none could be."""
+    nothing = compared(OK).model_copy(update={"verdict": GateVerdict.INCONCLUSIVE, "reason": "the loop was late"})
+    found = judged(20, nothing, compared(REGRESSION, 0.1), RUNS)
+
+    assert not found.usable
+    assert sentence(found) == "on this runner, 20 s side by side cannot be judged: the loop was late"
+    assert [each.text for each in selftest_checks(found) if not each.good] == ["could not be judged: the loop was late"]
+
+
 def test_disturbed_runs_are_no_history() -> None:
     """What the host took away is said, instead of a number that means nothing."""
     found = judged(
