@@ -30,12 +30,12 @@ def test_a_quick_look(tmp_path: Path) -> None:
 
 
 def test_a_self_test_that_is_too_short_says_so(ciload: Ciload) -> None:
-    """Real servers are loaded, in a folder that goes away; three seconds are no evidence, for or against."""
-    done = ciload.command("doctor", "--seconds", "3", "--json")
+    """Real servers are loaded, in a folder that goes away; two seconds are no evidence, for or against."""
+    done = ciload.command("doctor", "--seconds", "2", "--json")
 
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["sentence"] == "3 s are too short to say what this runner finds: 12 s are needed"
+    assert found["sentence"] == "2 s are too short to say what this runner finds: 12 s are needed"
     assert (found["exit_code"], found["selftest"]["too_short"], found["selftest"]["finds"]) == (0, True, {})
-    assert "two equal servers side by side, 3 s" in done.stderr
+    assert "two equal servers side by side, 2 s" in done.stderr
     assert list(ciload.folder.iterdir()) == []
