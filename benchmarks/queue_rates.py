@@ -22,11 +22,9 @@ from typing import Any
 
 from benchmarks.counted import add, read, share_text, wilson
 from ciload.gate.alarms import Terms
-from ciload.gate.paired_blocks import pairs_of
-from ciload.gate.side_by_side import REMEDY, _findings
-from ciload.gate.verdicts import judge
+from ciload.gate.side_by_side import compare_blocks
 from ciload.result.comparison import GatedMetric, GateVerdict
-from ciload.result.document import Blocks, RunResult
+from ciload.result.document import Blocks
 from tests.gate.queue_model import Arrivals, QueueModel, Reach
 
 REACH: tuple[Reach, ...] = ("pinned", "shared")
@@ -69,9 +67,7 @@ def cells(*, renew: bool = True, apart: bool = True, seconds: int = 20) -> Itera
 
 def judged(*runs: Blocks, terms: Terms = WITHOUT_TOLERANCE) -> list[GatedMetric]:
     """The gate's verdicts on a run, or on a run and its reruns, all metrics as one family."""
-    return judge(
-        list(_findings([pairs_of(RunResult.model_construct(blocks=blocks)) for blocks in runs])), terms, REMEDY
-    )
+    return compare_blocks(runs, terms)
 
 
 def count(model: QueueModel, seeds: Sequence[int]) -> dict[str, Any]:
