@@ -27,11 +27,13 @@ from urllib.parse import urlsplit
 
 OLDEST_PYTHON = (3, 11)
 USAGE, NOT_READY, INTERRUPTED = 2, 98, 105
+CANCELLED = (INTERRUPTED, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 OPTIONS = (
     "script", "config", "vus", "duration", "iterations", "rate", "stages", "base_url", "compare_url", "wait_for",
     "wait_timeout", "thresholds", "on_missing_baseline", "on_inconclusive", "tolerance", "false_alarm", "confirm",
-    "comment", "name", "target",
+    "comment", "name", "target", "target_process", "compare_process",
 )  # fmt: skip
+PROCESSES = ("target_process", "compare_process")
 # Events that only people with write access can cause, so that what they measured may become the level for others.
 TRUSTED_EVENTS = ("push", "schedule", "workflow_dispatch")
 FAIL_ON = ("thresholds", "regression", "missing-baseline", "inconclusive", "errors")
@@ -165,10 +167,15 @@ def mode(inputs: Mapping[str, str], environment: Environment) -> str:
     wish = inputs.get("mode", "auto")
     if wish not in ("auto", "docker", "venv"):
         raise ActionError(f"the input `mode` takes auto, docker or venv, not {wish!r}")
+    watched = next((each for each in PROCESSES if each in inputs or environment.get(f"CILOAD_{each.upper()}")), "")
+    if wish == "docker" and watched:
+        name = watched.replace("_", "-")
+        raise ActionError(f"the input `{name}` needs `mode: venv`: a container sees none of the runner's processes")
     if wish != "auto":
         return wish
     # In a job with `container:` the workspace's path and localhost are those of that container, and Docker's are not.
     suits = environment.get("RUNNER_OS", "Linux") == "Linux" and not environment.get("CONTAINER")
+    suits = suits and not watched
     return "docker" if suits and docker_works() else "venv"
 
 
@@ -199,7 +206,10 @@ def image(inputs: Mapping[str, str], environment: Environment) -> str:
 
 
 def docker_command(inputs: Mapping[str, str], environment: Environment, passed: Mapping[str, str]) -> list[str]:
-    """`docker run …`, after its image was pulled or built. Values stay in the environment, only names are arguments."""
+    """`docker run …` up to ciload's command, after its image was pulled or built.
+
+    Values stay in the environment, only names are arguments.
+    """
     name = image(inputs, environment)
     if name:
         if prepare(f"Pull {name}", ["docker", "pull", name]) != 0:
@@ -216,7 +226,7 @@ def docker_command(inputs: Mapping[str, str], environment: Environment, passed: 
         if path and Path(path).is_file():
             command += ["--volume", f"{path}:{path}" + ":ro" * (variable == "GITHUB_EVENT_PATH")]
     names = sorted({*passed, *filter(PASSED_ON.fullmatch, environment)})
-    return [*command, *(word for each in names for word in ("--env", each)), name, "run"]
+    return [*command, *(word for each in names for word in ("--env", each)), name]
 
 
 def venv_command(environment: Environment) -> list[str]:
@@ -229,7 +239,7 @@ def venv_command(environment: Environment) -> list[str]:
     for command in ([sys.executable, "-m", "venv", str(folder)], [*install, environment["GITHUB_ACTION_PATH"]]):
         if prepare("Install ciload", command) != 0:
             raise ActionError(f"ciload could not be installed: {' '.join(command)} failed")
-    return [str(programs / "ciload"), "run"]
+    return [str(programs / "ciload")]
 
 
 def prepare(title: str, command: list[str]) -> int:
@@ -258,6 +268,7 @@ def plan(environment: Environment) -> int:
     inputs = read_inputs(environment)
     options(inputs, environment)
     script_variables(inputs, environment)
+    asked_for_doctor(inputs)
     kept, chosen = baseline(inputs, environment)
     folder = inputs.get("working_directory", ".")
     name = identity(inputs, environment)
@@ -292,7 +303,7 @@ def run(environment: Environment, *, here: bool = False) -> int:
     os.chdir(inputs.get("working_directory", "."))
     if here:
         explain_localhost({**environment, **passed})
-        command = ["ciload", "run"]
+        command = ["ciload"]
     elif (environment.get("MODE") or mode(inputs, environment)) == "docker":
         command = docker_command(inputs, environment, passed)
     else:
@@ -302,13 +313,26 @@ def run(environment: Environment, *, here: bool = False) -> int:
         document.unlink()
     kept = Path(chosen.get("CILOAD_SAVE_BASELINE") or os.devnull)
     before = digest(kept)
-    code = start(command, {**environment, **passed})
+    if asked_for_doctor(inputs):
+        code = start([*command, "doctor"], {**environment, **passed})
+        if code in CANCELLED:
+            return INTERRUPTED
+        if code:
+            say("warning", f"ciload doctor left with {code}: its last line says how far to rely on this runner")
+    code = start([*command, "run"], {**environment, **passed})
     verdict = step_code(code, read(document), wanted)
     saved = "true" if digest(kept) not in (None, before) else "false"
     write_outputs(environment, {"exit-code": str(code), "saved": saved})
     if code != verdict:
         say("notice", f"ciload left with {code}, which is not among what `fail-on` names")
     return verdict
+
+
+def asked_for_doctor(inputs: Mapping[str, str]) -> bool:
+    wish = inputs.get("doctor", "false").lower()
+    if wish not in ("true", "false"):
+        raise ActionError(f"the input `doctor` takes true or false, not {wish!r}")
+    return wish == "true"
 
 
 def start(command: list[str], environment: Environment) -> int:

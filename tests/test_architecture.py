@@ -10,8 +10,9 @@ import ciload
 ROOT = Path(ciload.__file__).parent
 # From the top of the house to the bottom: a folder may import from itself and from what stands below it.
 MAY_IMPORT = {
-    "cli": {"options", "script", "engine", "gate", "reports", "ci", "result", "metrics", "starter", "runner"},
-    "runner": {"options", "script", "engine", "gate", "reports", "ci", "http", "result", "metrics"},
+    "cli": {"options", "script", "engine", "gate", "reports", "ci", "result", "metrics", "starter", "runner", "doctor"},
+    "doctor": {"ci", "engine", "gate", "result", "metrics", "script"},
+    "runner": {"options", "script", "engine", "gate", "reports", "ci", "http", "result", "metrics", "processes"},
     "engine": {"options", "script", "http", "result", "metrics"},
     "script": {"http", "metrics"},
     "options": {"result", "metrics"},
@@ -22,6 +23,7 @@ MAY_IMPORT = {
     "result": {"metrics"},
     "metrics": set(),
     "starter": set(),
+    "processes": {"metrics"},
 }
 ANYWHERE = {"errors", "durations", "files", "secrets", "streams", "text", "version"}
 

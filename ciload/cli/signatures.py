@@ -256,6 +256,33 @@ def calibrate(
 
 
 @app.command()
+def doctor(
+    seconds: Annotated[
+        int, typer.Option(min=1, max=600, metavar="N", help="Of each comparison of the self-test.")
+    ] = 20,
+    quick: Annotated[bool, typer.Option("--quick", help="No self-test; takes two seconds.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> None:
+    """Show what a load test can see on this machine, before anyone relies on it.
+
+    Looks at cores, limits, clocks, the event loop, and what others take of
+    the CPU. Then a self-test with small servers of its own: two equal ones
+    side by side, one that takes 10% more, and six short runs, which say what
+    a history would find. With 20 s that takes 80 s, and half of two cores.
+
+    In GitHub Actions, its last line goes to the job summary.
+
+    Exit codes:
+      0  usable, or the self-test was     97  not usable: a false alarm, 10%
+         too short to say, or skipped         not found, or nothing judged
+      2  wrong usage                       1  a run of the self-test failed
+    """
+    from ciload.cli.doctor import doctor_command
+
+    raise typer.Exit(doctor_command(seconds, quick=quick, as_json=json))
+
+
+@app.command()
 def comment(
     folder: Annotated[Path, typer.Option("--from", metavar="FOLDER", help="The results of a run.", show_default=False)],
 ) -> None:

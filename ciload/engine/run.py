@@ -14,12 +14,13 @@ from ciload.engine.control import Control, Stop
 from ciload.engine.load import SegmentLoad, keep_watch
 from ciload.engine.machine import withheld
 from ciload.engine.segment import WHOLE
-from ciload.engine.target_cpu import CpuSource, TargetCpu
+from ciload.engine.target_cpu import CpuReader
 from ciload.engine.watchdog import HARD_LIMIT_S, Watchdog
 from ciload.errors import Abort, ExitCode
 from ciload.http.client import Client
 from ciload.http.session import Session, current
 from ciload.metrics.blocks import Arm
+from ciload.metrics.cpu_series import CpuSource
 from ciload.metrics.registry import Registry, Scope
 from ciload.options.model import Options
 from ciload.options.plan import Plan
@@ -84,7 +85,7 @@ class Run:
         self.aside = Registry()  # what setup and teardown do
         self.outcome = RunOutcome()
         self._is_clear = is_clear
-        self._cpu = TargetCpu(cpu_sources or {}, plan.options.warmup, clock)
+        self._cpu = CpuReader(cpu_sources or {}, plan.options.warmup, clock)
         self.outcome.target_cpu = self._cpu.measured
         self._stage: Stage = "setup"
         self._data: dict[Arm, Any] = {}  # of each target that was set up

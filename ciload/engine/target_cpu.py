@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
 
 from ciload.metrics.blocks import Arm
-from ciload.metrics.cpu_series import MeasuredCpu
+from ciload.metrics.cpu_series import CpuSource, MeasuredCpu
 
 
-class CpuSource(Protocol):
-    """Something whose CPU time can be read."""
-
-    name: str
-
-    def read(self) -> float | None:
-        """CPU seconds so far; None when it is gone."""
-
-
-class TargetCpu:
+class CpuReader:
     """The CPU time of each target that is known by its process."""
 
     def __init__(self, sources: Mapping[Arm, CpuSource], warmup_s: float, clock: Callable[[], float]) -> None:

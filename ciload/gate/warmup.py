@@ -52,21 +52,21 @@ def find_warm_up(new: Sequence[float], old: Sequence[float], difference: Sequenc
     series = [np.asarray(each, dtype=float) for each in (new, old, difference)]
     count, cut = len(difference), 0
     while count - cut >= 2 * LEAST_AFTER:
-        of_new, of_old, between = (_Falls(each[cut:]) for each in series)
+        new_falls, old_falls, falls = (_Falls(each[cut:]) for each in series)
         # The difference shows a target that comes down even while the machine draws both up and down.
         apart = max(
-            between.beginning((between.heights > 0) & (of_new.heights > 0)),
-            between.beginning((between.heights < 0) & (of_old.heights > 0)),
+            falls.beginning((falls.heights > 0) & (new_falls.heights > 0)),
+            falls.beginning((falls.heights < 0) & (old_falls.heights > 0)),
         )
         # What both have in common does no harm to the comparison: it is worth leaving out when it is large.
-        together = max(each.beginning(each.heights > LEAST_FALL) for each in (of_new, of_old))
+        together = max(each.beginning(each.heights > LEAST_FALL) for each in (new_falls, old_falls))
         found = max(apart, together if 2 * (cut + together) <= count else 0)
         if not found:
             break
         cut += found
-    new, old, difference = (each[cut:] for each in series)
-    falling = _falls_on(difference) and _falls_on(new)  # towards the old target, and by its own doing
-    falling |= _falls_on(-difference) and _falls_on(old)
+    of_new, of_old, between = (each[cut:] for each in series)
+    falling = _falls_on(between) and _falls_on(of_new)  # towards the old target, and by its own doing
+    falling |= _falls_on(-between) and _falls_on(of_old)
     return WarmUp(cut, unfinished=2 * cut > count or falling)
 
 

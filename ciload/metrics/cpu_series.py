@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 READ_EVERY_S = 0.25
 MOST_READINGS = 4_000  # beyond, every other one is given up; blocks are long by then
+
+
+class CpuSource(Protocol):
+    """Something whose CPU time can be read."""
+
+    name: str
+
+    def read(self) -> float | None:
+        """CPU seconds so far; None when it is gone."""
 
 
 class CpuSeries:

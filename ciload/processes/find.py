@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from typing import Protocol
 from urllib.parse import urlsplit
+
+from ciload.metrics.cpu_series import CpuSource
 
 CONTAINER = "container:"
 BY_PORT = ("port", "auto")
@@ -16,15 +17,6 @@ FORWARDERS = ("docker-proxy", "rootlessport", "slirp4netns", "pasta", "gvproxy")
 
 class NotFoundError(Exception):
     """There is no such process, or it cannot be seen; the text says which, and what to do."""
-
-
-class CpuSource(Protocol):
-    """Something whose CPU time can be read."""
-
-    name: str
-
-    def read(self) -> float | None:
-        """CPU seconds so far; None when it is gone."""
 
 
 def find_source(wanted: str, url: str) -> CpuSource:

@@ -62,7 +62,7 @@ def _impossible(result: RunResult) -> Iterator[str]:
     if not _all_finite(result.model_dump()):
         yield "has numbers that are infinite, or none, or beyond any count"
     for row in result.blocks.rows if result.blocks else ():
-        numbers = chain(row.requests, row.failed, row.checks_passed, row.checks_failed, row.p50, row.p95)
+        numbers = chain(row.requests, row.failed, row.checks_passed, row.checks_failed, row.p50, row.p95, row.cpu_s)
         if any(value is not None and value < 0 for value in numbers):
             yield "has blocks with negative numbers"
         if any(failed > requests for failed, requests in zip(row.failed, row.requests, strict=False)):

@@ -10,11 +10,11 @@ from ciload.engine.aggregator import IsClear, RunOutcome
 from ciload.engine.control import Control
 from ciload.engine.machine import usable_cores
 from ciload.engine.run import CANCELLED, Run, will_not_end
-from ciload.engine.target_cpu import CpuSource
 from ciload.engine.watchdog import Watchdog
 from ciload.engine.workers import WorkerProcesses, processes
 from ciload.errors import ExitCode
 from ciload.metrics.blocks import Arm
+from ciload.metrics.cpu_series import CpuSource
 from ciload.metrics.registry import Registry
 from ciload.options.plan import Plan
 from ciload.runner.interface import Interface

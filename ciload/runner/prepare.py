@@ -10,10 +10,10 @@ from typing import Any
 import anyio
 
 from ciload.engine.control import Control
-from ciload.engine.target_cpu import CpuSource
 from ciload.errors import CiloadError, Complaint, OptionsError, UsageError
 from ciload.gate.gates import Gates, GateSettings
 from ciload.metrics.blocks import Arm
+from ciload.metrics.cpu_series import CpuSource
 from ciload.metrics.registry import Registry
 from ciload.options.model import Options
 from ciload.options.plan import Plan, make_plan, origins

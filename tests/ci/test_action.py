@@ -257,6 +257,8 @@ class TestInputs:
             ({"mode": "podman"}, "the input `mode` takes auto"),
             ({"save-baseline": "yes"}, "the input `save-baseline` takes auto"),
             ({"env": "A=b\nA B=c"}, "line 2 of the input `env` is neither"),
+            ({"doctor": "quick"}, "the input `doctor` takes true or false"),
+            ({"mode": "docker", "target-process": "port"}, "the input `target-process` needs `mode: venv`"),
         ],
     )
     def test_mistakes_are_told_before_anything_starts(
@@ -387,6 +389,7 @@ class TestMode:
             ({"docker": '["name=seccomp","name=rootless"]'}, "venv"),
             ({"container": "f00d"}, "venv"),
             ({"environment": {"RUNNER_OS": "macOS"}}, "venv"),
+            ({"environment": {"CILOAD_TARGET_PROCESS": "port"}}, "venv"),
         ],
     )
     def test_docker_is_used_where_it_shares_the_runners_world(
@@ -406,6 +409,15 @@ class TestMode:
         assert job.outputs["exit-code"] == "0"
         assert len(job.uses("actions/cache/save")) == 1
 
+    def test_a_process_is_looked_for_where_it_can_be_seen(self, runner: Runner) -> None:
+        """CPU time per request takes a ciload beside the target, in no container of its own."""
+        job = runner.job({"script": "load.py", "target-process": "port", "compare-process": "7"}, only="plan")
+        inputs = {"script": "load.py", "target_process": "port", "compare_process": "7"}
+        given = action.options(inputs, {})
+
+        assert job.steps["plan"]["outputs"]["mode"] == "venv"
+        assert (given["CILOAD_TARGET_PROCESS"], given["CILOAD_COMPARE_PROCESS"]) == ("port", "7")
+
     def test_machine_without_python_gets_one(self, runner: Runner, url: str) -> None:
         """Only then, or when a version was asked for, is a Python set up."""
         job = runner.job(asked(url, baseline="off"), python=False)
@@ -423,6 +435,35 @@ class TestMode:
         assert job.outputs["exit-code"] == "105"
         assert job.result["verdict"]["exit_code"] == 105
         assert job.uses("actions/cache/save") == []
+
+
+class TestDoctor:
+    @pytest.mark.parametrize(
+        ("wish", "left_with", "calls", "code", "warns"),
+        [
+            ("true", 0, ["doctor", "run"], 0, False),
+            ("true", 97, ["doctor", "run"], 0, True),
+            ("true", 143, ["doctor"], 105, False),
+            ("false", 0, ["run"], 0, False),
+        ],
+    )
+    def test_looks_at_the_runner_before_the_load(
+        self, wish: str, left_with: int, calls: list[str], code: int, warns: bool, monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    ) -> None:  # fmt: skip
+        """What it finds is told and fails nothing; a job that is cancelled meanwhile makes no load."""
+        seen: list[str] = []
+
+        def start(command: list[str], _: object) -> int:
+            seen.append(command[-1])
+            return left_with if command[-1] == "doctor" else 0
+
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(action, "start", start)
+
+        assert action.run({"INPUT_SCRIPT": "load.py", "INPUT_DOCTOR": wish}, here=True) == code
+        assert seen == calls
+        assert ("::warning title=ciload::ciload doctor left with 97" in capsys.readouterr().out) == warns
 
 
 class TestContainerAction:

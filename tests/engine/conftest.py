@@ -15,6 +15,8 @@ from ciload.engine.aggregator import RunOutcome, TimelinePoint
 from ciload.engine.control import Control
 from ciload.engine.run import Run
 from ciload.engine.watchdog import Watchdog
+from ciload.metrics.blocks import Arm
+from ciload.metrics.cpu_series import CpuSource
 from ciload.metrics.registry import Registry
 from ciload.options.plan import make_plan
 from ciload.options.sources import from_flags
@@ -107,6 +109,7 @@ def run_virtually() -> Callable[..., VirtualRun]:
         *,
         control: Control | None = None,
         functions: Mapping[str, Body] | None = None,
+        cpu_sources: Mapping[Arm, CpuSource] | None = None,
         **options: Any,
     ) -> VirtualRun:
         registry, recorder = Registry(), Recorder()
@@ -116,7 +119,10 @@ def run_virtually() -> Callable[..., VirtualRun]:
         watchdog = Watchdog(script.path, lambda *_: None)
 
         async def main() -> RunOutcome:
-            run = Run(plan, script, registry, used_control, watchdog, recorder, clock=trio.current_time)
+            run = Run(
+                plan, script, registry, used_control, watchdog, recorder, clock=trio.current_time,
+                cpu_sources=cpu_sources,
+            )  # fmt: skip
             return await run.execute()
 
         clock = trio.testing.MockClock(autojump_threshold=0)

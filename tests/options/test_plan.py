@@ -412,3 +412,23 @@ def test_variables_that_hold_secrets_are_no_options() -> None:
         "CILOAD_SECRETS": "A, B",
     }
     assert plan_of(environment=environment).options.secrets == ("A", "B")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"target_process": "nginx"}, "target_process: not a process: write its PID, `port`"),
+        ({"target_process": "0"}, "target_process: not a process"),
+        ({"target_process": "port"}, "target_process: there is no URL that has a port; say --base-url too"),
+        ({"compare_process": "7", "base_url": "http://new"}, "there is no old target; say --compare-url too"),
+    ],
+)
+def test_a_process_is_named_in_one_of_three_ways(said: dict[str, str], words: str) -> None:
+    """Everything else is told before anything is looked for."""
+    assert words.removeprefix("target_process: ") in complaints_of(flags=said)
+
+
+def test_the_process_of_a_script_with_full_urls_has_an_id() -> None:
+    """Only the script knows its target, so no URL is asked for; numbers in YAML do as well."""
+    assert plan_of({}, script={"target_process": 4711}).options.target_process == "4711"
+    assert plan_of({"target_process": "container:shop-1"}).options.target_process == "container:shop-1"

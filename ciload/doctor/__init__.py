@@ -1,0 +1,1 @@
+"""What this machine can see, before anyone relies on it."""
