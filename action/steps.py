@@ -72,6 +72,8 @@ def options(inputs: Mapping[str, str], environment: Environment) -> dict[str, st
     if not (found.get("CILOAD_SCRIPT") or environment.get("CILOAD_SCRIPT")):
         raise ActionError("the input `script` is missing: the path of the scenario script")
     found["CILOAD_OUT_DIR"] = results(inputs, environment)
+    if "compare_url" in inputs and switch(inputs, "until_clear", "true"):
+        found["CILOAD_UNTIL_CLEAR"] = "true"
     for kind, option in (("missing-baseline", "missing_baseline"), ("inconclusive", "inconclusive")):
         if kind in (fail_on(inputs) or ()):
             found[f"CILOAD_ON_{option.upper()}"] = "fail"
@@ -268,7 +270,7 @@ def plan(environment: Environment) -> int:
     inputs = read_inputs(environment)
     options(inputs, environment)
     script_variables(inputs, environment)
-    asked_for_doctor(inputs)
+    switch(inputs, "doctor", "false")
     kept, chosen = baseline(inputs, environment)
     folder = inputs.get("working_directory", ".")
     name = identity(inputs, environment)
@@ -313,7 +315,7 @@ def run(environment: Environment, *, here: bool = False) -> int:
         document.unlink()
     kept = Path(chosen.get("CILOAD_SAVE_BASELINE") or os.devnull)
     before = digest(kept)
-    if asked_for_doctor(inputs):
+    if switch(inputs, "doctor", "false"):
         code = start([*command, "doctor"], {**environment, **passed})
         if code in CANCELLED:
             return INTERRUPTED
@@ -328,10 +330,11 @@ def run(environment: Environment, *, here: bool = False) -> int:
     return verdict
 
 
-def asked_for_doctor(inputs: Mapping[str, str]) -> bool:
-    wish = inputs.get("doctor", "false").lower()
+def switch(inputs: Mapping[str, str], name: str, default: str) -> bool:
+    """An input that is true or false."""
+    wish = inputs.get(name, default).lower()
     if wish not in ("true", "false"):
-        raise ActionError(f"the input `doctor` takes true or false, not {wish!r}")
+        raise ActionError(f"the input `{name.replace('_', '-')}` takes true or false, not {wish!r}")
     return wish == "true"
 
 

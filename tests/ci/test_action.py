@@ -257,6 +257,7 @@ class TestInputs:
             ({"mode": "podman"}, "the input `mode` takes auto"),
             ({"save-baseline": "yes"}, "the input `save-baseline` takes auto"),
             ({"env": "A=b\nA B=c"}, "line 2 of the input `env` is neither"),
+            ({"compare-url": "http://old", "until-clear": "1"}, "the input `until-clear` takes true or false"),
             ({"doctor": "quick"}, "the input `doctor` takes true or false"),
             ({"mode": "docker", "target-process": "port"}, "the input `target-process` needs `mode: venv`"),
         ],
@@ -270,6 +271,19 @@ class TestInputs:
         assert job.status == "failure"
         assert f"::error title=ciload::{said}" in job.log
         assert [call for call in job.docker if call[0] == "run"] == []
+
+    @pytest.mark.parametrize(
+        ("more", "expected"),
+        [
+            ({"compare_url": "http://old"}, "true"),
+            ({"compare_url": "http://old", "until_clear": "true"}, "true"),
+            ({"compare_url": "http://old", "until_clear": "false"}, None),
+            ({}, None),
+        ],
+    )
+    def test_side_by_side_stops_when_it_is_clear(self, more: dict[str, str], expected: str | None) -> None:
+        """Unless somebody wants the whole load; a run with one target has nothing that could become clear."""
+        assert action.options({"script": "load.py", **more}, {}).get("CILOAD_UNTIL_CLEAR") == expected
 
     def test_working_directory(self, runner: Runner, url: str) -> None:
         """Script, reports and baseline are there, and the steps around know it."""
