@@ -53,8 +53,9 @@ SERVERS: tuple[Server, ...] = ("sync", "gthread")
 CALIBRATION_S = 6
 CALIBRATION_VUS = 8
 RESPONSES_BUSY = 5  # how many times longer than alone a request takes near saturation: a guess that sets the pause
+# A generator that has to wait for one of few cores tells its own delay as the server's. Root may help it.
+FIRST = ("nice", "-n", "-5") if os.geteuid() == 0 else ()
 WITHOUT_TOLERANCE = Terms(tolerance=0.0)
-ALARM = 0.01
 TOLERANCE = 0.10
 
 
@@ -124,7 +125,7 @@ def load(urls: tuple[str, str], vus: int, seconds: int, pause_s: float, folder: 
     found = folder / "out" / "result.json"
     found.unlink(missing_ok=True)  # of the run before
     command = [
-        sys.executable, "-m", "ciload", "run", str(script), "-u", str(vus), "-d", f"{seconds}s", "-q",
+        *FIRST, sys.executable, "-m", "ciload", "run", str(script), "-u", str(vus), "-d", f"{seconds}s", "-q",
         "--base-url", new, "--compare-url", old, "--out-dir", str(folder / "out"), *flags,
     ]  # fmt: skip
     with (folder / "ciload.log").open("wb") as log:

@@ -22,11 +22,8 @@ from typing import Any
 
 from benchmarks.counted import add, read, share_text, wilson
 from ciload.gate.alarms import Terms
-from ciload.gate.paired_blocks import pairs_of
-from ciload.gate.side_by_side import REMEDY, _findings
-from ciload.gate.verdicts import judge
-from ciload.result.comparison import GatedMetric, GateVerdict
-from ciload.result.document import Blocks, RunResult
+from ciload.gate.side_by_side import compare_blocks
+from ciload.result.comparison import GateVerdict
 from tests.gate.queue_model import Arrivals, QueueModel, Reach
 
 REACH: tuple[Reach, ...] = ("pinned", "shared")
@@ -67,20 +64,13 @@ def cells(*, renew: bool = True, apart: bool = True, seconds: int = 20) -> Itera
         yield Cell(f"{workers} {reach} {how} {arrivals} {trouble} {seconds} s{engine}", model)
 
 
-def judged(*runs: Blocks, terms: Terms = WITHOUT_TOLERANCE) -> list[GatedMetric]:
-    """The gate's verdicts on a run, or on a run and its reruns, all metrics as one family."""
-    return judge(
-        list(_findings([pairs_of(RunResult.model_construct(blocks=blocks)) for blocks in runs])), terms, REMEDY
-    )
-
-
 def count(model: QueueModel, seeds: Sequence[int]) -> dict[str, Any]:
     """What the gate says of these runs: how many alarm, by metric as well, and the sizes told, as a median."""
     alarms = beyond = improved = 0
     by_metric: Counter[str] = Counter()
     changes: list[float] = []
     for seed in seeds:
-        found = judged(model.run(seed).blocks)
+        found = compare_blocks([model.run(seed).blocks], WITHOUT_TOLERANCE)
         regressed = [each for each in found if each.verdict is GateVerdict.REGRESSION]
         alarms += bool(regressed)
         beyond += any(each.unit == "share" or (each.change or 0.0) >= TOLERANCE for each in regressed)
