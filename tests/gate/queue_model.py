@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ciload.engine.pairing import BUSY, RENEWED_AFTER_S
 from ciload.metrics.blocks import MOST_BLOCKS
+from ciload.result.build import QUARTILES_APART
 from ciload.result.document import BlockRow, Blocks
 
 Floats = NDArray[np.float64]
@@ -427,6 +428,11 @@ def _row(arm: int, span: int, count: int, requests: Floats, pairs: Floats) -> Bl
             values, ends = _grouped((mine[:, 0] / span).astype(int), mine[:, 1], count)
             ratios[f"pairs_{name}"] = np.diff(ends).tolist()
             ratios[f"ratio_{name}"] = _quantiles(values, ends, 0.5)
+            quartiles = (_quantiles(values, ends, 0.25), _quantiles(values, ends, 0.75))
+            ratios[f"spread_{name}"] = [
+                math.log(high / low) / QUARTILES_APART if low and high else None
+                for low, high in zip(*quartiles, strict=True)
+            ]
     return BlockRow(
         name="", arm="new" if arm == NEW else "old",
         requests=sizes.tolist(), failed=np.bincount(block, requests[:, 3], count).astype(int).tolist(),
