@@ -50,7 +50,8 @@ async def default():
 """
 WORKERS = (1, 2, 4)
 SERVERS: tuple[Server, ...] = ("sync", "gthread")
-CALIBRATION_S = 6
+CALIBRATION_S = 10
+CALIBRATION_WARMUP = "5s"  # the first request that a worker answers takes half a second of CPU
 CALIBRATION_VUS = 8
 RESPONSES_BUSY = 5  # how many times longer than alone a request takes near saturation: a guess that sets the pause
 # A generator that has to wait for one of few cores tells its own delay as the server's. Root may help it.
@@ -147,7 +148,7 @@ def most_per_s(server: Server, workers: int) -> float:
 
 
 def _most_of(urls: tuple[str, str], workers: int, folder: Path) -> float:
-    return _per_s(load(urls, CALIBRATION_VUS * workers, CALIBRATION_S, 0.0, folder, "--warmup", "1s"))
+    return _per_s(load(urls, CALIBRATION_VUS * workers, CALIBRATION_S, 0.0, folder, "--warmup", CALIBRATION_WARMUP))
 
 
 def _per_s(result: RunResult) -> float:

@@ -154,8 +154,8 @@ def by_factor(wanted: Sequence[Cell], lines: Sequence[dict[str, Any]]) -> Iterat
     yield "|---" * (len(shifts) + 1) + "|"
     groups: dict[tuple[str, str], set[str]] = {}
     for cell in wanted:
-        for factor in cell.factors:
-            groups.setdefault(factor, set()).add(cell.name)
+        for common in cell.factors:
+            groups.setdefault(common, set()).add(cell.name)
     for (factor, value), group in sorted(groups.items(), key=lambda each: FACTORS.index(each[0][0])):
         mine = [line for line in lines if line["cell"] in group]
         shares = [_share([line for line in mine if line["shift"] == shift]) for shift in shifts]
