@@ -170,7 +170,7 @@ def make_run(cell: Cell, keep: Path | None) -> Line:
     name = f"{began:%Y%m%d-%H%M%S}-{cell.kind}-{cell.workers}-{cell.server}"
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
-        (keep / f"{name}.json.gz").write_bytes(gzip.compress(result.model_dump_json().encode()))
+        (keep / f"{name}.json.gz").write_bytes(gzip.compress(result.model_dump_json(by_alias=True).encode()))
     return {
         "run": name, "kind": cell.kind, "workers": cell.workers, "server": cell.server, "seconds": kind.seconds,
         "measured_s": round(result.load.load_s, 1),
@@ -226,7 +226,7 @@ def judge_again(lines: Sequence[Line], folder: Path) -> Iterator[Line]:
 def alarms(line: Line, tolerance: float) -> bool:
     """Whether the gate would call it a regression with this tolerance."""
     return any(
-        verdict == "regression" and (change >= tolerance or "failed" in metric)
+        verdict == "regression" and (change is None or change >= tolerance or "failed" in metric)
         for metric, _, verdict, change, *_ in line["metrics"]
     )
 

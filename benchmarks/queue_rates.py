@@ -94,7 +94,7 @@ def count(model: QueueModel, seeds: Sequence[int]) -> dict[str, Any]:
         found = compare_blocks([model.run(seed).blocks], WITHOUT_TOLERANCE)
         regressed = [each for each in found if each.verdict is GateVerdict.REGRESSION]
         alarms += bool(regressed)
-        beyond += any(each.unit == "share" or (each.change or 0.0) >= TOLERANCE for each in regressed)
+        beyond += any(each.unit == "share" or each.change is None or each.change >= TOLERANCE for each in regressed)
         improved += any(each.verdict is GateVerdict.IMPROVED for each in found)
         by_metric.update({each.metric for each in regressed})
         changes += [each.change for each in found if each.metric == "p50" and each.change is not None]
