@@ -19,7 +19,6 @@ import httpx
 ROOT = Path(__file__).parents[1]
 THREADS = 4  # of each worker that has threads
 READY_S = 60.0  # in which a copy has to answer
-NICE = 5  # where all share a few cores, a generator that has to wait for one would tell its own delay as the server's
 STOP_S = 10.0  # in which it has to end before it is killed
 
 Server = Literal["sync", "gthread"]
@@ -48,7 +47,7 @@ def _start(server: Server, workers: int, share: float, folder: Path) -> tuple[su
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [
-        "nice", "-n", str(NICE), sys.executable, "-m", "benchmarks.slowed", "--share", str(share), "--port", str(port),
+        sys.executable, "-m", "benchmarks.slowed", "--share", str(share), "--port", str(port),
         "--workers", str(workers), "--server", server, "--threads", str(THREADS),
     ]  # fmt: skip
     with (folder / "log").open("wb") as log:

@@ -23,8 +23,7 @@ from typing import Any
 from benchmarks.counted import add, read, share_text, wilson
 from ciload.gate.alarms import Terms
 from ciload.gate.side_by_side import compare_blocks
-from ciload.result.comparison import GatedMetric, GateVerdict
-from ciload.result.document import Blocks
+from ciload.result.comparison import GateVerdict
 from tests.gate.queue_model import Arrivals, QueueModel, Reach
 
 REACH: tuple[Reach, ...] = ("pinned", "shared")
@@ -38,6 +37,7 @@ TROUBLES: dict[str, dict[str, Any]] = {
     "shared cache": {"cache": 0.6},
     "pinned CPUs": {"cpu_spread": 0.15},
 }
+FACTORS = ("workers", "reach", "load", "trouble", "load and trouble")
 SHIFTS = (0.0, 0.05, 0.10)
 BATCH = 25  # runs between two looks at the clock
 TOLERANCE = 0.10
@@ -47,27 +47,42 @@ WITHOUT_TOLERANCE = Terms(tolerance=0.0)
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One combination; its name says everything about it."""
+    """One combination of workers, way to reach one, load, arrivals and trouble."""
 
-    name: str
     model: QueueModel
+    trouble: str
+
+    @property
+    def name(self) -> str:
+        model, load = self.model, _load_text(self.model.load)
+        known = [] if model.renew else ["kept"]
+        known += [] if model.apart else ["together"]
+        words = (model.workers, model.reach, load, model.arrivals, self.trouble, model.seconds, "s", *known)
+        return " ".join(map(str, words))
+
+    @property
+    def factors(self) -> Iterator[tuple[str, str]]:
+        """What rates may depend on."""
+        load = f"{_load_text(self.model.load)} {self.model.arrivals}"
+        yield "workers", str(self.model.workers)
+        yield "reach", self.model.reach
+        yield "load", load
+        yield "trouble", self.trouble
+        yield "load and trouble", f"{load}, {self.trouble}"
+
+
+def _load_text(load: float) -> str:
+    return f"{load:.0%}" if load < 1 else "saturated"
 
 
 def cells(*, renew: bool = True, apart: bool = True, seconds: int = 20) -> Iterator[Cell]:
     """All combinations: workers, load, model of arrivals, way to reach a worker, trouble."""
-    engine = "" if renew and apart else f" ({'renewed' if renew else 'kept'}, {'apart' if apart else 'together'})"
     for trouble, load, arrivals, reach, workers in product(TROUBLES, LOADS, ARRIVALS, REACH, WORKERS):
         model = QueueModel(
             workers=workers, reach=reach, load=load, arrivals=arrivals, seconds=seconds, renew=renew,
             apart=apart, **TROUBLES[trouble],
         )  # fmt: skip
-        how = "saturated" if model.saturated else f"{load:.0%}"
-        yield Cell(f"{workers} {reach} {how} {arrivals} {trouble} {seconds} s{engine}", model)
-
-
-def judged(*runs: Blocks, terms: Terms = WITHOUT_TOLERANCE) -> list[GatedMetric]:
-    """The gate's verdicts on a run, or on a run and its reruns, all metrics as one family."""
-    return compare_blocks(runs, terms)
+        yield Cell(model, trouble)
 
 
 def count(model: QueueModel, seeds: Sequence[int]) -> dict[str, Any]:
@@ -76,10 +91,10 @@ def count(model: QueueModel, seeds: Sequence[int]) -> dict[str, Any]:
     by_metric: Counter[str] = Counter()
     changes: list[float] = []
     for seed in seeds:
-        found = judged(model.run(seed).blocks)
+        found = compare_blocks([model.run(seed).blocks], WITHOUT_TOLERANCE)
         regressed = [each for each in found if each.verdict is GateVerdict.REGRESSION]
         alarms += bool(regressed)
-        beyond += any(each.unit == "share" or (each.change or 0.0) >= TOLERANCE for each in regressed)
+        beyond += any(each.unit == "share" or each.change is None or each.change >= TOLERANCE for each in regressed)
         improved += any(each.verdict is GateVerdict.IMPROVED for each in found)
         by_metric.update({each.metric for each in regressed})
         changes += [each.change for each in found if each.metric == "p50" and each.change is not None]
@@ -132,6 +147,21 @@ def table(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield f"\n{over} of {len(counts)} cells alarmed falsely in more than {STATED:.1%} of runs, {sure} of them surely"
 
 
+def by_factor(wanted: Sequence[Cell], lines: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """The same rates of all cells that have something in common."""
+    shifts = sorted({line["shift"] for line in lines})
+    yield "| of all cells with | " + " | ".join(_title(shift) for shift in shifts) + " |"
+    yield "|---" * (len(shifts) + 1) + "|"
+    groups: dict[tuple[str, str], set[str]] = {}
+    for cell in wanted:
+        for common in cell.factors:
+            groups.setdefault(common, set()).add(cell.name)
+    for (factor, value), group in sorted(groups.items(), key=lambda each: FACTORS.index(each[0][0])):
+        mine = [line for line in lines if line["cell"] in group]
+        shares = [_share([line for line in mine if line["shift"] == shift]) for shift in shifts]
+        yield f"| {factor}: {value} | {' | '.join(shares)} |"
+
+
 def _title(shift: float) -> str:
     return f"+{shift:.0%} found" if shift else "false alarms (beyond 10%), improved"
 
@@ -166,7 +196,8 @@ def main() -> None:
     until = time.monotonic() + 60 * arguments.minutes
     fill(arguments.file, wanted, [float(shift) for shift in arguments.shifts.split(",")], arguments.runs, until)
     names = {cell.name for cell in wanted}
-    print("\n".join(table([line for line in read(arguments.file) if line["cell"] in names])))
+    lines = [line for line in read(arguments.file) if line["cell"] in names]
+    print("\n".join([*table(lines), "", *by_factor(wanted, lines)]))
 
 
 if __name__ == "__main__":

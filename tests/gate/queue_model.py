@@ -59,7 +59,8 @@ class QueueModel:
         apart: from the second after one in which virtual users were waiting for 90% of the time, each of them works at
             both copies at once, in iterations of their own.
         shift: how much more time requests take at the new copy: 0.1 is 10%.
-        cpu_spread: standard deviation of the logarithm of workers' speeds. Worker i of both copies is as fast.
+        cpu_spread: standard deviation of the logarithm of workers' speeds. Worker i of both copies is as fast, and all
+            together are as fast as workers that do not differ.
         gc_pause_s: a worker stands still for so long, now and then.
         gc_every_s: on average.
         warm_new: by how much more time requests take in the beginning, at the new copy; this decays.
@@ -164,7 +165,7 @@ class _Simulation:
         self.slowness = self._slowness(slots)
         self.failing = [self._failing(share) for share in (model.failing_old, model.failing_new)]
         speeds = np.exp(model.cpu_spread * self.rng.standard_normal(model.workers))
-        self.worker_slowness: list[float] = (1 / speeds).tolist()
+        self.worker_slowness: list[float] = (speeds.mean() / speeds).tolist()
         # One row for each request and each pair, one after the other, which costs less than a tuple for each.
         self.requests: list[float] = []  # answered at, duration, arm, failed
         self.pairs: list[float] = []  # answered at, new/old, arm asked first

@@ -7,7 +7,8 @@ from statistics import median
 
 import pytest
 
-from benchmarks.queue_rates import TROUBLES, count, judged
+from benchmarks.queue_rates import TROUBLES, WITHOUT_TOLERANCE, count
+from ciload.gate.side_by_side import compare_blocks
 from tests.gate.queue_model import Arrivals, QueueModel
 
 
@@ -60,6 +61,8 @@ def test_saturated_copies_tell_the_size(workers: int) -> None:
 
 def p50_change(model: QueueModel, seed: int) -> float:
     """What the gate tells of the median."""
-    (change,) = [each.change for each in judged(model.run(seed).blocks) if each.metric == "p50"]
+    (change,) = [
+        each.change for each in compare_blocks([model.run(seed).blocks], WITHOUT_TOLERANCE) if each.metric == "p50"
+    ]
     assert change is not None
     return change
