@@ -35,7 +35,7 @@ class GatedMetric(DocumentPart):
 
     endpoint: str = Field(description='"" for all requests together')
     method: str = ""
-    metric: Literal["p50", "p95", "failed requests", "failed checks", "requests/s"]
+    metric: Literal["p50", "p95", "median endpoint p50", "failed requests", "failed checks", "requests/s"]
     unit: Literal["ms", "share", "/s"]
     verdict: GateVerdict
     reason: str = Field(default="", description="why it is not ok, in words: what was seen, what could have been")
@@ -86,6 +86,20 @@ class RunReference(DocumentPart):
     commit: str | None = None
 
 
+class Drift(DocumentPart):
+    """What has become slower little by little: the last runs of a level against its first ones, all requests together.
+
+    `first` and `last` are geometric means.
+    """
+
+    metric: str
+    unit: str
+    first: float
+    last: float
+    change: float = Field(description="relative")
+    runs: int = Field(description="of the level, this one included")
+
+
 class Comparison(DocumentPart):
     """What one gate found."""
 
@@ -102,6 +116,7 @@ class Comparison(DocumentPart):
     mean_old: float | None = Field(default=None, description="ms: mean time of all requests, connecting included")
     mean_new: float | None = None
     contributions: list[Contribution] = Field(default_factory=list, description="what moved that mean, most first")
+    drift: list[Drift] = Field(default_factory=list, description="against history: what has become slower run by run")
     notes: list[str] = Field(default_factory=list, description="what to know about the runs that were compared")
 
     @property

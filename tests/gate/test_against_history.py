@@ -414,7 +414,7 @@ class TestOverTime:
         assert [bool(each) for each in shifts] == [number >= SHIFT - 1 for number in range(8)]
         assert "3 runs in a row are worse; first seen at commit c0" in shifts[2][0]
 
-        history, accepted = accept(history, by="me", reason="new index", at=START + timedelta(days=3))
+        history, accepted, _ = accept(history, by="me", reason="new index", at=START + timedelta(days=3))
         history, after = self.play(history, 13.0, 100)
         assert len(accepted) == 8
         assert metric(after, "p50").verdict is OK
@@ -426,7 +426,7 @@ class TestOverTime:
         for number in range(4):
             history, comparison = self.play(history, 7.0 + 0.05 * (number % 3), number)
             assert comparison.verdict is IMPROVED
-        history, _ = accept(history, by="me", reason="faster", at=START + timedelta(days=3))
+        history, _, _ = accept(history, by="me", reason="faster", at=START + timedelta(days=3))
 
         history, comparison = self.play(history, 10.0, 100)
 

@@ -37,23 +37,23 @@ def test_levels_hold_accepted_runs_of_the_kind() -> None:
     other = stored_run(run_id="other", fingerprint=fingerprint(target="else"))
     baseline = history("awata")
     baseline = Baseline(runs=[other, *reversed(baseline.runs)])
-    assert [ids(level) for level in levels(baseline, KIND)] == [["0a", "2a", "4a"]]
+    assert [ids(level.runs) for level in levels(baseline, KIND)] == [["0a", "2a", "4a"]]
     assert levels(Baseline(), KIND) == []
 
 
 def test_only_the_newest_runs_are_used() -> None:
     """Of more accepted runs than the window, the newest count."""
     runs = stored_runs([10.0] * (WINDOW + 5))
-    assert ids(levels(Baseline(runs=runs), KIND)[0]) == ids(runs)[5:]
+    assert ids(levels(Baseline(runs=runs), KIND)[0].runs) == ids(runs)[5:]
 
 
 def test_an_acceptance_starts_a_level() -> None:
     """The first of the accepted runs begins a new level, to which later ones belong."""
-    baseline, taken = accept(history("aawwt"), by="ann", reason="new index", at=LATER)
+    baseline, taken, _ = accept(history("aawwt"), by="ann", reason="new index", at=LATER)
     later = stored_run(run_id="z", at=LATER)
     baseline = merge(baseline, Baseline(runs=[later]))
     assert ids(taken) == ["2w", "3w"]
-    assert [ids(level) for level in levels(baseline, KIND)] == [["0a", "1a"], ["2w", "3w", "z"]]
+    assert [ids(level.runs) for level in levels(baseline, KIND)] == [["0a", "1a"], ["2w", "3w", "z"]]
     assert baseline.acceptances == [Acceptance(at=LATER, by="ann", reason="new index", run_ids=["2w", "3w"])]
 
 
@@ -80,14 +80,14 @@ def test_every_kind_gets_its_own_acceptance() -> None:
     two = [
         stored_run(run_id=name, fingerprint=fingerprint(target=name), accepted=False, alarm="worse") for name in "xy"
     ]
-    baseline, taken = accept(Baseline(runs=two), by="ann", reason="moved", at=LATER)
+    baseline, taken, _ = accept(Baseline(runs=two), by="ann", reason="moved", at=LATER)
     assert ids(taken) == ["x", "y"]
     assert [each.run_ids for each in baseline.acceptances] == [["x"], ["y"]]
 
 
 def test_accepting_from_a_run_on() -> None:
     """A named run and later ones of its kind and direction are accepted; tainted ones never."""
-    baseline, taken = accept(history("awbtw"), by="ann", reason="moved", at=LATER, run_id="1w")
+    baseline, taken, _ = accept(history("awbtw"), by="ann", reason="moved", at=LATER, run_id="1w")
     assert ids(taken) == ["1w", "4w"]
     assert not next(run for run in baseline.runs if run.run_id == "3t").accepted
 
@@ -140,7 +140,7 @@ def test_merging_in_any_order(a: Baseline, b: Baseline, c: Baseline) -> None:
 def test_an_old_copy_takes_no_acceptance_back() -> None:
     """Merging a copy from before an acceptance keeps the accepted version."""
     before = history("aw")
-    after, _ = accept(before, by="ann", reason="moved", at=LATER)
+    after, _, _ = accept(before, by="ann", reason="moved", at=LATER)
     assert merge(before, after) == merge(after, before) == after
 
 
@@ -156,7 +156,7 @@ def test_pruning_keeps_the_newest_of_each_kind() -> None:
 def test_an_acceptance_waits_for_its_runs() -> None:
     """Its runs may be in a file that is merged later, so the order of merges does not matter."""
     before = history("aw")
-    accepted, taken = accept(before, by="ann", reason="moved", at=LATER)
+    accepted, taken, _ = accept(before, by="ann", reason="moved", at=LATER)
     alone = accepted.model_copy(update={"runs": before.runs[:1]})
     other = Baseline(runs=[stored_run(run_id="x", at=START)])
     rest = Baseline(runs=taken)
@@ -166,7 +166,7 @@ def test_an_acceptance_waits_for_its_runs() -> None:
 
 def test_an_acceptance_whose_runs_are_gone_goes() -> None:
     """Pruning away a level takes its acceptance along."""
-    baseline, _ = accept(history("aw"), by="ann", reason="moved", at=LATER)
+    baseline, _, _ = accept(history("aw"), by="ann", reason="moved", at=LATER)
     newer = [stored_run(run_id=f"n{n}", at=LATER + timedelta(hours=n + 1)) for n in range(3)]
     full = baseline.model_copy(update={"runs": [*baseline.runs, *newer]})
     assert prune(full, keep=4).acceptances == baseline.acceptances
