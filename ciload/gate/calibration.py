@@ -87,7 +87,7 @@ class KindCalibration:
 def calibrate(baseline: Baseline, terms: Terms) -> list[KindCalibration]:
     """For every kind of run with enough runs: what the gate says of them, and what it could find.
 
-    Runs of a level are taken as unchanged, those among them whose alarm ended by itself too: every alarm is a false one.
+    Runs of a level are taken as unchanged, so every alarm is a false one. Alarms that ended by themselves are among them.
     """
     found = []
     for kind in kinds(baseline):

@@ -241,7 +241,8 @@ def prior_of(squares: Sequence[float], dfs: Sequence[float]) -> Prior | None:
         dfs: degrees of freedom of these sums.
 
     Returns:
-        None if fewer than 3 metrics have a spread to tell.
+        None if fewer than 3 metrics have a spread to tell. It is never worth more than the runs of the other metrics:
+        there are few of them, where the paper has thousands of genes.
 
     Source: Smyth, Linear Models and Empirical Bayes Methods for Assessing Differential Expression in Microarray
     Experiments, Stat. Appl. Genet. Mol. Biol. 3(1), 2004, section 6.2.
@@ -252,9 +253,10 @@ def prior_of(squares: Sequence[float], dfs: Sequence[float]) -> Prior | None:
     sums, known = np.array(pairs, dtype=float).T
     logs = np.log(sums / known) - special.digamma(known / 2) + np.log(known / 2)
     excess = logs.var(ddof=1) - special.polygamma(1, known / 2).mean()
+    most = float(known.sum() - known.mean())
     if excess <= 0:
-        return Prior(math.exp(logs.mean()), KNOWN)
-    df = min(2 * _inverse_trigamma(float(excess)), KNOWN)
+        return Prior(float(sums.sum() / known.sum()), most)
+    df = min(2 * _inverse_trigamma(float(excess)), most)
     return Prior(math.exp(logs.mean() + special.digamma(df / 2) - math.log(df / 2)), df)
 
 

@@ -13,18 +13,20 @@ from dataclasses import replace
 
 from ciload.gate.metrics import P50, P95, TYPICAL_P50, Measure, Reading, Readings, Subject
 
-LEAST_ENDPOINTS = 3  # of fewer, the one that moved is half of what they have in common
+LEAST_ENDPOINTS = 4  # with fewer, one that moved moves what the others seem to have in common
 TYPICAL = Subject("", "", TYPICAL_P50)
 
 Level = Sequence[Readings]
 
 
 def on_two_levels(old: Sequence[Level], fresh: Level) -> tuple[list[Level], Level]:
-    """The same runs, with endpoints' latencies as they differ from the median endpoint, which has a reading of its own.
+    """The same runs, with latencies of endpoints as they differ from the median of the others.
+
+    The median of all has a reading of its own.
 
     The median is one of differences, each from an endpoint's own mean: so it is the common shift even if endpoints are
     of very different speed, and no one of them moves it. Values stay what was measured; only levels change. Without
-    three endpoints everything stays as it is.
+    four endpoints everything stays as it is.
 
     Args:
         old: runs by level, oldest first; none of the levels is empty.
@@ -50,20 +52,28 @@ def _means(measure: Measure, level: Level) -> dict[Subject, float]:
     found: dict[Subject, list[float]] = {}
     for run in level:
         for subject, reading in run.items():
-            if subject.endpoint and subject.measure is measure and isinstance(reading, Reading):
+            if _is_of_endpoint(subject, measure) and isinstance(reading, Reading):
                 found.setdefault(subject, []).append(reading.level)
     return {subject: math.fsum(values) / len(values) for subject, values in found.items()}
 
 
 def _without_common(measure: Measure, run: Readings, means: Mapping[Subject, float]) -> Readings:
-    moved = [reading.level - means[each] for each in means if isinstance(reading := run.get(each), Reading)]
+    middle = statistics.median(means.values())
+    moved = {each: reading.level - means[each] for each in means if isinstance(reading := run.get(each), Reading)}
     if len(moved) < LEAST_ENDPOINTS:  # nothing of it can be told apart
-        return {each: reading for each, reading in run.items() if not (each.endpoint and each.measure is measure)}
-    common = statistics.median(means.values()) + statistics.median(moved)
+        return {each: reading for each, reading in run.items() if not _is_of_endpoint(each, measure)}
+    common = middle + statistics.median(moved.values())
     told: dict[Subject, Reading | str] = {TYPICAL: Reading(math.exp(common), common)} if measure is P50 else {}
     for subject, reading in run.items():
-        own = subject.endpoint and subject.measure is measure and isinstance(reading, Reading)
-        told[subject] = (
-            replace(reading, level=reading.level - common) if own and isinstance(reading, Reading) else reading
-        )
+        if _is_of_endpoint(subject, measure) and isinstance(reading, Reading):
+            # Of the others: the median endpoint itself would differ from a median with it by nothing at all, which
+            # makes noise that is far from normal.
+            others = statistics.median(each for other, each in moved.items() if other != subject)
+            told[subject] = replace(reading, level=reading.level - middle - others)
+        else:
+            told[subject] = reading
     return told
+
+
+def _is_of_endpoint(subject: Subject, measure: Measure) -> bool:
+    return bool(subject.endpoint) and subject.measure is measure
