@@ -10,7 +10,7 @@ from itertools import pairwise
 from ciload.gate.document import WINDOW, Baseline
 from ciload.gate.history_findings import History, as_measured, find, prior_of_endpoints
 from ciload.gate.levels import Level, ended_alarms, kinds, levels
-from ciload.gate.metrics import P50, P95, Reading, Readings, Subject, Unit, readings, share_at
+from ciload.gate.metrics import P50, P95, TYPICAL_P50, Reading, Readings, Subject, Unit, readings, share_at
 from ciload.gate.parts import share_of
 from ciload.gate.statistics import LEAST_RUNS, RERUN_CREDIT, Prior, binomial_interval, estimate, skewness
 from ciload.gate.two_levels import on_two_levels
@@ -83,11 +83,17 @@ class KindCalibration:
     rolling: Replay  # every run against those before it, with the tolerance
     metrics: list[MetricCalibration]
 
+    @property
+    def middle(self) -> MetricCalibration | None:
+        """The metric that says most of all requests together; None if there is none."""
+        of_all = {each.metric: each for each in self.metrics if not each.endpoint}
+        return of_all.get(TYPICAL_P50.metric) or of_all.get(P50.metric)
+
 
 def calibrate(baseline: Baseline, terms: Terms) -> list[KindCalibration]:
     """For every kind of run with enough runs: what the gate says of them, and what it could find.
 
-    Runs of a level are taken as unchanged, so every alarm is a false one. Alarms that ended by themselves are among them.
+    Runs of a level are taken as unchanged, so every alarm is a false one, those that ended by themselves included.
     """
     found = []
     for kind in kinds(baseline):

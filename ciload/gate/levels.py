@@ -67,10 +67,9 @@ def recent_alarms(baseline: Baseline, fingerprint: Fingerprint) -> list[StoredRu
 
 
 def ended_alarms(baseline: Baseline, fingerprint: Fingerprint) -> list[StoredRun]:
-    """Alarms that ended by themselves, so that they were false."""
-    return [
-        run for level in levels(baseline, fingerprint) if not level.by_itself for run in level.runs if not run.accepted
-    ]
+    """Alarms for the worse that ended by themselves, so that they were false."""
+    found = levels(baseline, fingerprint)
+    return [run for level in found for run in level.runs if run.alarm == "worse" and not run.accepted]
 
 
 @dataclass(slots=True)
@@ -185,12 +184,12 @@ def _since_the_split(baseline: Baseline, kind: Fingerprint) -> _Group:
         for run in _of_kind(baseline, kind)
         if not run.tainted and (run.accepted or run.alarm) and (not level or _age(run) >= _age(level[0]))
     ]
-    measured = [_latencies(run) for run in since]
+    measured = [_measured(run) for run in since]
     subjects = set(measured[0]).intersection(*measured[1:])
     series = [[run[subject] for run in measured] for subject in sorted(subjects, key=str)]
     if not level or not series:
         return _Group(alarms, [])
-    split, shown_by = best_split(series, latest=since.index(alarms[-1]))
+    split, shown_by = best_split(series, since.index(alarms[0]), since.index(alarms[-1]))
     moved = series[shown_by]
     far = {split + index for index in strays(moved[:split], moved[split:])}
     new = [run for index, run in enumerate(since) if index >= split and index not in far]
@@ -204,8 +203,8 @@ def _since_the_split(baseline: Baseline, kind: Fingerprint) -> _Group:
     return _Group(new, left_out)
 
 
-def _latencies(run: StoredRun) -> dict[tuple[str, str, str], float]:
-    """What tells where a level moved, of all requests and of endpoints."""
+def _measured(run: StoredRun) -> dict[tuple[str, str, str], float]:
+    """Everything that may tell where a level moved."""
     return {
         (subject.endpoint, subject.method, subject.measure.metric): reading.level
         for subject, reading in readings(run).items()
