@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 GUIDE_ARGS ?=
+LOOP_ARGS ?=
 
-.PHONY: help install test lint types unit green demo bench schema clean
+.PHONY: help install test lint types unit green demo bench gate-loops schema clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(VENV)/ready: pyproject.toml
 	@# Debian's python3 comes without the means to make a virtual environment.
@@ -49,6 +50,10 @@ demo: install  ## the guide's last script against its Django API
 bench: install  ## the scoreboard against k6, k9-load, Locust and wrk; is latency told truthfully?
 	$(BIN)/python -m benchmarks.scoreboard $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.latency
+
+gate-loops: install  ## the gate against history as it runs for months, simulated; slow drift; half an hour
+	$(BIN)/python -m benchmarks.history_loop $(LOOP_ARGS)
+	$(BIN)/python -m benchmarks.drift
 
 schema: install  ## write the published JSON Schemas anew
 	$(BIN)/python -c 'import json; from ciload.result.document import json_schema; print(json.dumps(json_schema(), indent=1))' > docs/result-1.schema.json

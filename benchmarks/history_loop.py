@@ -7,9 +7,12 @@ spread that is too small, and what is really slower must not become its level.
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -104,10 +107,111 @@ def play(project: Project, runs: int, seed: int, terms: Terms = PLAIN) -> Iterat
     """Every run of a project with what the gate says of it, and the number of runs of its class before it."""
     rng = np.random.default_rng(seed)
     baseline = Baseline()
-    seen: dict[Fingerprint, int] = {}
+    seen: Counter[str] = Counter()
     for number in range(runs):
         new = project.run(number, rng)
         comparison = compare_with_history(new, [], baseline, "loop", terms)
         baseline = merge(baseline, Baseline(runs=[mark(new, [comparison])]))
-        yield seen.get(new.fingerprint, 0), comparison
-        seen[new.fingerprint] = seen.get(new.fingerprint, 0) + 1
+        machine = new.fingerprint.runner
+        yield seen[machine], comparison
+        seen[machine] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What became of the runs of some projects, once there were `LEARNING` of their class.
+
+    Attributes:
+        judged: how many these are.
+        alarms: the share with a regression, in any metric.
+        green: the share that is ok, improved or nothing suspicious.
+        warned: the share of projects that were warned of slow drift.
+    """
+
+    judged: int
+    alarms: float
+    green: float
+    warned: float
+
+
+def rates(project: Project, projects: int, runs: int, terms: Terms = PLAIN, first_seed: int = 0) -> Rates:
+    """Play a project that often, with seeds of its own."""
+    judged, warned = list[Comparison](), 0
+    for seed in range(first_seed, first_seed + projects):
+        said = [comparison for seen, comparison in play(project, runs, seed, terms) if seen >= LEARNING]
+        judged += said
+        warned += any(each.drift for each in said)
+    alarms = sum(each.verdict is GateVerdict.REGRESSION for each in judged)
+    green = sum(each.verdict in GREEN for each in judged)
+    return Rates(len(judged), alarms / len(judged), green / len(judged), warned / projects)
+
+
+def first_sign(project: Project, runs: int, seed: int) -> int | None:
+    """After how many runs the gate says anything of a change: an alarm, or a warning of drift."""
+    for number, (_, comparison) in enumerate(play(project, runs, seed, Terms())):
+        if comparison.drift or comparison.verdict is GateVerdict.REGRESSION:
+            return number + 1
+    return None
+
+
+def found(project: Project, times: int, *, runs: int = 10, first_seed: int = 0) -> float:
+    """The share of projects in which the run after so many unchanged ones is a regression, with the default terms."""
+    alarms = 0
+    for seed in range(first_seed, first_seed + times):
+        rng = np.random.default_rng(seed)
+        earlier = Baseline(runs=[project.run(number, rng) for number in range(runs)])
+        comparison = compare_with_history(project.run(runs, rng), [], earlier, "loop", Terms())
+        alarms += comparison.verdict is GateVerdict.REGRESSION
+    return alarms / times
+
+
+def slower_from(run: int, by: float) -> Callable[[int], float]:
+    """A change of the logarithm, from a run on."""
+    return lambda number: math.log1p(by) if number >= run else 0.0
+
+
+def slower_every(runs: int, by: float) -> Callable[[int], float]:
+    """The same, again and again."""
+    return lambda number: math.log1p(by) * (number // runs)
+
+
+UNCHANGED = {
+    "log-normal": Project(),
+    "t, 3 degrees of freedom": Project(noise=heavy_tails),
+    "30% of runs on machines 30% slower, not told apart": Project(slow=0.3),
+    "half of the runs, not told apart": Project(slow=0.5),
+    "30% of the runs, told apart": Project(slow=0.3, told_apart=True),
+    "5 endpoints": Project(endpoints=5),
+    "20 endpoints": Project(endpoints=20),
+}
+SPREADS = (0.01, 0.03, 0.05, 0.10, 0.30)
+
+
+def main() -> None:
+    """Print the tables of docs/gate.md."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--projects", type=int, default=100, help="of each sort; 60 runs each")
+    projects = parser.parse_args().projects
+    print(f"{'unchanged runs, tolerance 0%':52} {'judged':>7} {'alarms':>7} {'green':>7}")
+    for name, project in UNCHANGED.items():
+        got = rates(project, max(1, projects // 4) if project.endpoints else projects, 60)
+        print(f"{name:52} {got.judged:7,} {got.alarms:7.2%} {got.green:7.1%}", flush=True)
+    print(f"\n{'unchanged, tolerance 10%, runs differ by':52} {'judged':>7} {'alarms':>7} {'green':>7} {'drift':>7}")
+    for spread in SPREADS:
+        got = rates(Project(spread=spread), projects, 60, Terms())
+        print(f"{spread:52.0%} {got.judged:7,} {got.alarms:7.2%} {got.green:7.1%} {got.warned:7.1%}", flush=True)
+    print(f"\n{'+8% every ten runs, runs differ by':52} {'found by run 30':>16} {'middle':>7}")
+    for spread in SPREADS:
+        drift = Project(spread=spread, change=slower_every(10, 0.08))
+        signs = [first_sign(drift, 40, seed) or math.inf for seed in range(projects)]
+        print(f"{spread:52.0%} {sum(each <= 30 for each in signs) / projects:16.1%} {np.median(signs):7g}", flush=True)
+    print(f"\n{'10 runs that differ by 5%, found':52} {'one +20%':>9} {'all +20%':>9}")
+    for endpoints, shared in itertools.product((5, 20), (0.5, 0.9)):
+        plain = Project(endpoints=endpoints, shared=shared)
+        one = found(replace(plain, one_change=slower_from(10, 0.2)), 2 * projects)
+        every = found(replace(plain, change=slower_from(10, 0.2)), 2 * projects)
+        print(f"{f'{endpoints} endpoints, {shared:.0%} of the variance shared':52} {one:9.1%} {every:9.1%}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

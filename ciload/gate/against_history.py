@@ -68,7 +68,7 @@ def compare_with_history(
     verdict = overall(metrics)
     reason = why_open(metrics) if verdict is GateVerdict.INCONCLUSIVE else ""
     mean_old, mean_new, contributions = attribution(selection.levels[-1].runs, fresh)
-    level = [readings(run) for run in latest_level(selection.others, selection.kind)]
+    level = latest_level(selection.others, selection.kind)
     drift = [] if generator_faults(new) else drifts(level, now, terms.tolerance)
     return blank.model_copy(
         update={

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ciload.gate.document import WINDOW, StoredRun
 from ciload.gate.levels import ANCHOR
-from ciload.gate.metrics import P50, P95, RESOLUTION, Reading, Readings, Subject
+from ciload.gate.metrics import P50, P95, RESOLUTION, Reading, Readings, Subject, readings
 from ciload.gate.statistics import noise_of_neighbours
 from ciload.result.comparison import Drift
 
@@ -15,7 +16,7 @@ LIMIT = 3.64  # standard errors
 SUBJECTS = (Subject("", "", P50), Subject("", "", P95))
 
 
-def drifts(level: Sequence[Readings], fresh: Sequence[Readings], tolerance: float) -> list[Drift]:
+def drifts(level: Sequence[StoredRun], fresh: Sequence[Readings], tolerance: float) -> list[Drift]:
     """What has become slower run by run.
 
     Args:
@@ -23,7 +24,10 @@ def drifts(level: Sequence[Readings], fresh: Sequence[Readings], tolerance: floa
         fresh: the run that is judged, and its reruns.
         tolerance: so much is no drift, as a share.
     """
-    found = (_drift(subject, level, fresh, tolerance) for subject in SUBJECTS)
+    if len(level) + 1 < ANCHOR + LATEST:
+        return []
+    measured = [readings(run) for run in (*level[:ANCHOR], *level[ANCHOR:][-WINDOW:])]
+    found = (_drift(subject, measured, fresh, tolerance) for subject in SUBJECTS)
     return [each for each in found if each is not None]
 
 
