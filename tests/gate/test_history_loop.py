@@ -20,10 +20,10 @@ from ciload.gate.alarms import Terms
 @pytest.mark.parametrize(
     ("project", "projects", "most"),
     [
-        (Project(), 35, 0.015),
-        (Project(noise=heavy_tails), 15, 0.03),
-        (Project(slow=0.3), 15, 0.03),
-        (Project(slow=0.3, told_apart=True), 15, 0.03),
+        (Project(), 25, 0.015),
+        (Project(noise=heavy_tails), 12, 0.03),
+        (Project(slow=0.3), 12, 0.03),
+        (Project(slow=0.3, told_apart=True), 12, 0.03),
     ],
     ids=["log-normal", "t3", "slower machines", "slower machines, told apart"],
 )
@@ -35,10 +35,10 @@ def test_alarms_do_not_breed_alarms(project: Project, projects: int, most: float
 @pytest.mark.parametrize("spread", SPREADS)
 def test_unchanged_runs_end_green(spread: float) -> None:
     """However much runs differ, nearly all are ok or nothing suspicious, and hardly anybody is told of a drift."""
-    got = rates(Project(spread=spread), 12, 30, Terms(), first_seed=round(1_000 * spread))
+    got = rates(Project(spread=spread), 8, 30, Terms(), first_seed=round(1_000 * spread))
 
     assert got.green >= 0.95
-    assert got.warned <= 1 / 12
+    assert got.warned <= 1 / 8
 
 
 @pytest.mark.parametrize("spread", [0.01, 0.02, 0.05])

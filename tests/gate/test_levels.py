@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 
 import pytest
@@ -9,8 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ciload.errors import UsageError
+from ciload.gate.alarms import Terms, compare_with_history
 from ciload.gate.document import WINDOW, Acceptance, Baseline, StoredRun
-from ciload.gate.levels import MOST_KEPT, accept, kinds, levels, merge, prune, recent_alarms
+from ciload.gate.levels import (
+    ANCHOR,
+    MOST_KEPT,
+    accept,
+    kinds,
+    latest_level,
+    levels,
+    merge,
+    prune,
+    recent_alarms,
+)  # fmt: skip
+from ciload.result.comparison import GateVerdict
 from tests.gate.runs import START, fingerprint, stored_run, stored_runs
 
 LATER = START + timedelta(days=9)
@@ -33,11 +46,11 @@ def history(states: str) -> Baseline:
 
 
 def test_levels_hold_accepted_runs_of_the_kind() -> None:
-    """Alarms, tainted runs and runs of another kind are not compared with; order is that of time."""
+    """Alarms that go on, tainted runs and runs of another kind are not compared with; order is that of time."""
     other = stored_run(run_id="other", fingerprint=fingerprint(target="else"))
-    baseline = history("awata")
+    baseline = history("aataw")
     baseline = Baseline(runs=[other, *reversed(baseline.runs)])
-    assert [ids(level.runs) for level in levels(baseline, KIND)] == [["0a", "2a", "4a"]]
+    assert [ids(level.runs) for level in levels(baseline, KIND)] == [["0a", "1a", "3a"]]
     assert levels(Baseline(), KIND) == []
 
 
@@ -73,6 +86,107 @@ def test_an_acceptance_starts_a_level() -> None:
 def test_recent_alarms(states: str, expected: list[str]) -> None:
     """Alarms since the last accepted run count while they point in one direction; tainted runs are passed over."""
     assert ids(recent_alarms(history(states), KIND)) == expected
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ("awa", ["0a", "1w", "2a"]),
+        ("awwa", ["0a", "1w", "2w", "3a"]),
+        ("awwwa", ["0a", "4a"]),
+        ("aba", ["0a", "1b", "2a"]),
+        ("awbwa", ["0a", "1w", "2b", "3w", "4a"]),
+        ("awtwtwa", ["0a", "6a"]),
+        ("aw", ["0a"]),
+        ("awna", ["0a", "1w", "3a"]),
+        ("wwwwa", ["4a"]),
+    ],
+)
+def test_alarms_that_ended_count_again(states: str, expected: list[str]) -> None:
+    """One or two in a row were chance once a run is at the old level; three were none, and wait for somebody."""
+    assert [ids(level.runs) for level in levels(history(states), KIND)] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("states", "expected", "open_alarms"),
+    [
+        ("aabbb", [["0a", "1a"], ["2b", "3b", "4b"]], []),
+        ("aabbbb", [["0a", "1a"], ["2b", "3b", "4b"]], ["5b"]),
+        ("abbbab", [["0a"], ["1b", "2b", "3b", "4a"]], ["5b"]),
+        ("abbbbbb", [["0a"], ["1b", "2b", "3b"], ["4b", "5b", "6b"]], []),
+        ("abbwbb", [["0a"]], ["4b", "5b"]),
+        ("awwww", [["0a"]], ["1w", "2w", "3w", "4w"]),
+    ],
+)
+def test_three_better_runs_are_the_level(states: str, expected: list[list[str]], open_alarms: list[str]) -> None:
+    """The level moves by itself to what is better, never to what is worse."""
+    found = levels(history(states), KIND)
+    assert [ids(level.runs) for level in found] == expected
+    assert [level.by_itself for level in found] == [False] + [True] * (len(found) - 1)
+    assert ids(recent_alarms(history(states), KIND)) == open_alarms
+
+
+@given(st.text("awbtn", max_size=14), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=60)
+def test_levels_do_not_depend_on_the_order_of_merges(states: str, chance: random.Random) -> None:
+    """Which runs count follows from what is stored, however the files came together."""
+    runs = list(history(states).runs)
+    shuffled = chance.sample(runs, len(runs))
+    merged = Baseline()
+    for run in shuffled:
+        merged = merge(Baseline(runs=[run]), merged)
+    assert levels(merged, KIND) == levels(Baseline(runs=runs), KIND)
+
+
+def measured(p50s: list[float], alarms: str) -> Baseline:
+    """Runs with these medians; a letter for each says what became of it, as in `history`."""
+    runs = stored_runs(p50s)
+    words = {"w": "worse", "b": "better"}
+    states = [{"accepted": each == "a", "alarm": words.get(each, "")} for each in alarms]
+    return Baseline(runs=[run.model_copy(update=state) for run, state in zip(runs, states, strict=True)])
+
+
+OLD_LEVEL = [10.0, 10.1, 9.9, 10.05, 9.95, 10.0, 10.1, 9.9]
+
+
+def test_accepting_leaves_out_what_was_a_false_alarm() -> None:
+    """An alarm just before the level moved, far from the runs after it, is not part of the new level."""
+    baseline = measured([*OLD_LEVEL, 13.5, 11.9, 12.0, 12.1, 12.0], "a" * 8 + "w" * 5)
+    accepted = accept(baseline, by="ann", reason="moved", at=LATER)
+
+    assert ids(accepted.runs) == ["run-10", "run-11", "run-12", "run-13"]
+    ((left_out, why),) = accepted.left_out
+    assert (left_out.run_id, why) == ("run-9", "it is far from the other runs of the new level")
+
+
+def test_accepting_begins_where_the_level_moved() -> None:
+    """Runs at the new level that raised no alarm yet are part of it, and a false alarm long before is not."""
+    baseline = measured([*OLD_LEVEL[:4], 12.0, *OLD_LEVEL[4:], 11.0, 11.05, 11.1, 11.0], "aaaaw" + "a" * 4 + "aaww")
+    accepted = accept(baseline, by="ann", reason="moved", at=LATER)
+
+    assert ids(accepted.runs) == ["run-10", "run-11", "run-12", "run-13"]
+    assert [(run.run_id, why) for run, why in accepted.left_out] == [("run-5", "the level moved after it")]
+    assert [len(level.runs) for level in levels(accepted.baseline, KIND)] == [9, 4]
+
+
+def test_after_accepting_a_return_is_seen() -> None:
+    """The spread of the new level is that of its runs, so that a change in either direction stands out."""
+    baseline = measured([*OLD_LEVEL, 13.5, 11.9, 12.0, 12.1, 12.0], "a" * 8 + "w" * 5)
+    after = accept(baseline, by="ann", reason="moved", at=LATER).baseline
+    worse = stored_run(run_id="x", at=LATER, p50=16.0, p95=32.0)
+    better = stored_run(run_id="x", at=LATER, p50=9.6, p95=19.2)
+
+    assert compare_with_history(worse, [], after, "b.json", Terms()).verdict is GateVerdict.REGRESSION
+    assert compare_with_history(better, [], after, "b.json", Terms()).verdict is GateVerdict.IMPROVED
+
+
+def test_the_first_runs_of_a_level_are_kept() -> None:
+    """Slow drift is measured from them, however many have come since."""
+    runs = stored_runs([10.0] * (WINDOW + 25))
+    left = prune(Baseline(runs=runs))
+    assert ids(left.runs) == ids(runs[:ANCHOR] + runs[-WINDOW:])
+    assert prune(left) == left
+    assert ids(latest_level(left, KIND)[:ANCHOR]) == ids(runs[:ANCHOR])
 
 
 def test_every_kind_gets_its_own_acceptance() -> None:
