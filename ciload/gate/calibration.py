@@ -7,12 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ciload.gate.counts import dispersion_of, noise_of_counts
 from ciload.gate.document import WINDOW, Baseline
-from ciload.gate.history_findings import History, as_measured, find, prior_of_endpoints
+from ciload.gate.history_findings import History, as_measured, counts, find, prior_of_endpoints
 from ciload.gate.levels import Level, ended_alarms, kinds, levels
 from ciload.gate.metrics import P50, P95, TYPICAL_P50, Reading, Readings, Subject, Unit, readings, share_at
 from ciload.gate.parts import share_of
-from ciload.gate.statistics import LEAST_RUNS, RERUN_CREDIT, Prior, binomial_interval, estimate, skewness
+from ciload.gate.statistics import (
+    LEAST_RUNS,
+    RERUN_CREDIT,
+    Estimate,
+    Prior,
+    binomial_interval,
+    estimate,
+    skewness,
+)
 from ciload.gate.two_levels import on_two_levels
 from ciload.gate.verdicts import POWER, GateFinding, Terms, judge
 from ciload.result.comparison import GateVerdict
@@ -222,13 +231,16 @@ class _Noise:
 
     def detectable(self, runs: int, alpha: float, tolerated: float, fresh: int = 1) -> float:
         """The smallest effect that is found 8 times in 10, with so many runs in the baseline and so many new ones."""
+        if self.subject.measure.unit == "share":
+            dispersion = dispersion_of([counts(level) for level in self.known])
+            noise = noise_of_counts(counts(self.last), dispersion, runs, fresh)
+            return Estimate(0.0, noise).detectable(alpha, POWER, tolerated)
         share = 1 + 1 / runs - RERUN_CREDIT * (1 - 1 / fresh)
         squares, df = self.variance * (runs - 1), float(runs - 1)
         if self.prior is not None:
             squares, df = squares + self.prior.df * self.prior.variance, df + self.prior.df
         nothing = estimate(
-            0.0, squares, df, lambda each: each * share, floor=self.floor,
-            floor_df=self.subject.measure.floor_df(runs), tail=self.subject.measure is P95,
+            0.0, squares, df, lambda each: each * share, floor=self.floor, tail=self.subject.measure is P95,
         )  # fmt: skip
         return nothing.detectable(alpha, POWER, tolerated)
 

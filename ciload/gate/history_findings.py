@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from ciload.gate.counts import Count, counts_against_history, log_odds
 from ciload.gate.document import MOST_ENDPOINTS
 from ciload.gate.metrics import P50, P95, Measure, Reading, Readings, Subject, latency_level
 from ciload.gate.parts import part_of
@@ -117,24 +118,24 @@ def _find(
 
 def _compare_readings(subject: Subject, kept: _Kept, now: Sequence[Reading], prior: Prior | None) -> GateFinding:
     measure, last = subject.measure, kept.last
-    before = [[each.level for each in level] for level in kept.levels]
-    levels_now = [each.level for each in now]
     measured, measured_now = as_measured(measure, last), as_measured(measure, now)
-    estimate, reason, floor = None, "", max(measure.floor(measured), _within(now))
-    effect = _mean(now) - _mean(last)
+    estimate, reason, effect = None, "", _mean(now) - _mean(last)
     try:
-        estimate = against_history(
-            before, levels_now, floor=floor, floor_df=measure.floor_df(len(last)), within=floor, tail=measure is P95,
-            prior=prior,
-        )  # fmt: skip
-        effect = _counted(measure, last, now, estimate.effect)
-        estimate = replace(estimate, effect=effect)
+        if measure.unit == "share":
+            estimate = counts_against_history([counts(level) for level in kept.levels], counts(now))
+        else:
+            floor = max(measure.floor(measured), _within(now))
+            estimate = against_history(
+                [[each.level for each in level] for level in kept.levels], [each.level for each in now],
+                floor=floor, within=floor, tail=measure is P95, prior=prior,
+            )  # fmt: skip
+        effect = estimate.effect
     except TooFewRunsError:
-        reason = _too_few(1 + sum(len(level) - 1 for level in before))
+        reason = _too_few(1 + sum(len(level) - 1 for level in kept.levels))
     new = measure.average(measured_now)
     return GateFinding(
-        subject, reason, estimate, effect=effect, old=measure.average(measured), new=new, fresh_level=_mean(now),
-        history=[*(each.value for each in kept.own), new],
+        subject, reason, estimate, effect=effect, old=measure.average(measured), new=new,
+        fresh_level=_log_odds(measure, now), history=[*(each.value for each in kept.own), new],
     )  # fmt: skip
 
 
@@ -143,11 +144,14 @@ def as_measured(measure: Measure, runs: Sequence[Reading]) -> list[Reading]:
     return [replace(each, level=latency_level(each.value)) for each in runs] if measure.unit == "ms" else list(runs)
 
 
-def _counted(measure: Measure, last: Sequence[Reading], now: Sequence[Reading], effect: float) -> float:
-    """The effect; where nothing failed none is made up from how many requests there were."""
-    if measure.unit != "share" or any(each.part for each in now):
-        return effect
-    return min(effect, 0.0) if any(each.part for each in last) else 0.0
+def counts(readings: Sequence[Reading]) -> list[Count]:
+    """What was counted for a share."""
+    return [Count(each.part, each.whole) for each in readings]
+
+
+def _log_odds(measure: Measure, now: Sequence[Reading]) -> float:
+    """Of a share, as the estimate has them; of others they are not needed."""
+    return log_odds(counts(now)) if measure.unit == "share" else 0.0
 
 
 def _too_few(count: int) -> str:

@@ -169,8 +169,8 @@ class TestShares:
         assert found.p_value is not None
 
     def test_three_runs_without_failures_do_not_prove_much(self) -> None:
-        """With three earlier runs, one percent of failures is not yet a regression, and not fine either."""
-        found = metric(compared(new_run(failed=10), baseline([10.0, 10.1, 9.9])), "failed requests")
+        """With three earlier runs, half a percent of failures is not yet a regression, and not fine either."""
+        found = metric(compared(new_run(failed=5), baseline([10.0, 10.1, 9.9])), "failed requests")
 
         assert found.verdict is UNSUSPICIOUS
         assert "% or more would have been found 8 times in 10" in found.reason

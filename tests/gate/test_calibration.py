@@ -125,8 +125,8 @@ def test_alarms_that_ended_are_false_ones_and_replayed() -> None:
 def test_found_as_often_as_told() -> None:
     """A run that is slower by what is told to be found 8 times in 10 is found that often, with the tolerance."""
     chance = random.Random(4)
-    spread, found, tried = 0.03, 0, 150
-    told = p50(only(Baseline(runs=stored_runs(lognormal(30, spread))))).detectable[10]
+    calibrated = p50(only(Baseline(runs=stored_runs(lognormal(30, 0.03)))))
+    spread, told, found, tried = calibrated.spread or 0.0, calibrated.detectable[10], 0, 150
     for _ in range(tried):
         earlier = [10 * math.exp(chance.gauss(0, spread)) for _ in range(10)]
         slower = 10 * (1 + told) * math.exp(chance.gauss(0, spread))
