@@ -121,7 +121,7 @@ class Comparison(DocumentPart):
 
     @property
     def deciding(self) -> list[GatedMetric]:
-        """The metrics that the verdict is made of; endpoints with too few requests have none of these."""
+        """The metrics that the verdict is made of; those with too few requests are none of these."""
         return [each for each in self.metrics if each.decides]
 
     @property

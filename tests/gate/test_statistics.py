@@ -374,7 +374,7 @@ class TestPrior:
 
         assert prior is not None
         assert math.sqrt(prior.variance) == pytest.approx(0.05, rel=0.15)
-        assert prior.df > 50
+        assert prior.df > 20
 
     @pytest.mark.parametrize("df", [4.0, 10.0])
     def test_finds_the_distribution_of_variances(self, df: float) -> None:
