@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 GUIDE_ARGS ?=
 MINUTES ?= 60
 RUNS ?= gate-runs
+LOOP_ARGS ?=
 
-.PHONY: help install test lint types unit green demo bench gate-runs gate-queues schema clean
+.PHONY: help install test lint types unit green demo bench gate-runs gate-queues gate-loops schema clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -57,6 +58,10 @@ gate-runs: $(VENV)/ready  ## real runs for docs/gate.md, MINUTES=60 of them: go 
 
 gate-queues: $(VENV)/ready  ## the gate on simulated queues, MINUTES=60 of them; goes on where it stopped
 	$(BIN)/python -m benchmarks.queue_rates gate-queues.jsonl --minutes $(MINUTES)
+
+gate-loops: install  ## the gate against history as it runs for months, simulated; slow drift; half an hour
+	$(BIN)/python -m benchmarks.history_loop $(LOOP_ARGS)
+	$(BIN)/python -m benchmarks.drift
 
 schema: install  ## write the published JSON Schemas anew
 	$(BIN)/python -c 'import json; from ciload.result.document import json_schema; print(json.dumps(json_schema(), indent=1))' > docs/result-1.schema.json

@@ -25,6 +25,7 @@ class Accepted:
     """What has been accepted: the runs, by whom and why, and what the file holds now."""
 
     runs: Sequence[StoredRun]
+    left_out: Sequence[tuple[StoredRun, str]]
     by: str
     reason: str
     baseline: Baseline
@@ -50,15 +51,14 @@ def accept_alarms(file: str, reason: str, by: str, run: str) -> Accepted:
     reason, who = reason.strip(), (by.strip() or _user())[:LONGEST_REASON]
     if not 0 < len(reason) <= LONGEST_REASON:
         raise UsageError(f"--reason: say why, in up to {LONGEST_REASON} characters; later readers will want to know")
-    runs: list[StoredRun] = []
+    taken: list[levels.Accepted] = []
 
     def change(baseline: Baseline) -> Baseline:
-        changed, taken = levels.accept(baseline, by=who, reason=reason, at=datetime.now(UTC), run_id=run or None)
-        runs.extend(taken)
-        return changed
+        taken.append(levels.accept(baseline, by=who, reason=reason, at=datetime.now(UTC), run_id=run or None))
+        return taken[-1].baseline
 
     baseline = change_file(file, change)
-    return Accepted(runs, who, reason, baseline)
+    return Accepted(taken[-1].runs, taken[-1].left_out, who, reason, baseline)
 
 
 def _user() -> str:
@@ -88,5 +88,8 @@ def _describe(accepted: Accepted, file: str) -> Iterator[Printable]:
             yield from kind_title(kind)
             yield run_table(mine, {}, ())
             yield from describe_level(levels.levels(accepted.baseline, kind))
+    for each, why in accepted.left_out:
+        name = f"{one_line(each.run_id, 12)} of {each.at:%Y-%m-%d %H:%M}"
+        yield line(f"    left out: {name}, {each.alarm}: {one_line(why, LONGEST_REASON)}", "yellow")
     yield ""
     yield line(f"  From now on runs are compared with this new level. Keep {one_line(file)}, as after a run.")

@@ -116,7 +116,7 @@ def _describe(baseline: Baseline, place: str) -> Iterator[Printable]:
 
 def _kind(baseline: Baseline, kind: Fingerprint) -> Iterator[Printable]:
     levels = of.levels(baseline, kind)
-    number = {run.run_id: str(n) for n, level in enumerate(levels, 1) for run in level}
+    number = {run.run_id: str(n) for n, level in enumerate(levels, 1) for run in level.runs}
     runs = sorted((run for run in baseline.runs if run.fingerprint == kind), key=lambda run: (run.at, run.run_id))
     alarms = of.recent_alarms(baseline, kind)
     yield from kind_title(kind)
@@ -170,18 +170,19 @@ def _state(run: StoredRun, *, recent: bool) -> Text:
     return Text(f"alarm: {run.alarm}" if run.alarm else "not accepted", style="red" if recent else "")
 
 
-def describe_level(levels: Sequence[Sequence[StoredRun]]) -> Iterator[Text]:
+def describe_level(levels: Sequence[of.Level]) -> Iterator[Text]:
     """How far the last level is from the one before it; nothing when there is only one."""
     if len(levels) < 2:
         return
-    before, after = levels[-2:]
+    before, after = (level.runs for level in levels[-2:])
     changes = []
     for name in ("p50", "p95"):
         old, new = _mean(before, name), _mean(after, name)
         if old and new:
             changes.append(f"{name} {format_value(old, 'ms')} → {format_value(new, 'ms')} ({new / old - 1:+.1%})")
     compared = ", ".join(changes) or "no times to compare"
-    yield line(f"    level {len(levels)} against level {len(levels) - 1}: {compared}")
+    moved = "; it began by itself, as runs were better" if levels[-1].by_itself else ""
+    yield line(f"    level {len(levels)} against level {len(levels) - 1}: {compared}{moved}")
 
 
 def _mean(runs: Sequence[StoredRun], name: str) -> float | None:

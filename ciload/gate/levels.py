@@ -1,74 +1,215 @@
-"""Which of the stored runs a new one is compared with, and how people move that level on purpose."""
+"""Which of the stored runs a new one is compared with, and how that level moves."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import takewhile
+from typing import NamedTuple
 
 from ciload.errors import UsageError
 from ciload.gate.document import WINDOW, Acceptance, Baseline, StoredRun
+from ciload.gate.metrics import Reading, readings
+from ciload.gate.splits import best_split, strays
 from ciload.result.document import Fingerprint
 
 SHIFT = 3  # so many alarms in a row are no accident: the level has moved
+ANCHOR = 10  # first runs of a level, by which slow drift is measured
 MOST_KEPT = 300  # runs of all kinds together
 
 
-def levels(baseline: Baseline, fingerprint: Fingerprint) -> list[list[StoredRun]]:
-    """The runs that a run of this kind is compared with, oldest first, cut wherever somebody accepted a new level.
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Runs, oldest first, between two changes that are known."""
 
-    At most the newest `WINDOW`; tainted runs and those that raised an alarm that nobody accepted are left out.
+    runs: list[StoredRun]
+    by_itself: bool = False  # it began because runs were better, not because somebody accepted it
+
+
+class Accepted(NamedTuple):
+    """What was accepted.
+
+    Attributes:
+        baseline: with the acceptance.
+        runs: that are now the level, oldest first.
+        left_out: runs that raised an alarm and are not part of it, each with the reason.
     """
-    kind = _of_kind(baseline, fingerprint)
-    usable = [run for run in kind if _counts(run)][-WINDOW:]
-    # A level begins with the first run that was named, even if that one was found to be tainted later.
-    named = (set(acceptance.run_ids) for acceptance in baseline.acceptances)
-    firsts = (next((run for run in kind if run.run_id in run_ids), None) for run_ids in named)
-    starts = [_age(first) for first in firsts if first]
-    cut: dict[int, list[StoredRun]] = {}
-    for run in usable:
-        cut.setdefault(sum(start <= _age(run) for start in starts), []).append(run)
-    return list(cut.values())
+
+    baseline: Baseline
+    runs: list[StoredRun]
+    left_out: list[tuple[StoredRun, str]]
+
+
+def levels(baseline: Baseline, fingerprint: Fingerprint) -> list[Level]:
+    """The runs that a run of this kind is compared with, oldest first; none of the levels is empty.
+
+    At most the newest `WINDOW`. A level begins where somebody accepted one, and with the first of `SHIFT` runs in a row
+    that were better: that only makes the gate stricter. Left out are tainted runs, and alarms that nobody accepted:
+    those since the last run that was at the level, and `SHIFT` or more in a row, which were no accident. Fewer in a row
+    that ended by themselves were false ones. They count: without them, the spread of the others is too small, and
+    there are more false alarms with every one.
+    """
+    return _newest(_walk(baseline, fingerprint).levels, WINDOW)
+
+
+def latest_level(baseline: Baseline, fingerprint: Fingerprint) -> list[StoredRun]:
+    """All that is kept of the level that a run of this kind is compared with, its first `ANCHOR` runs included."""
+    found = _walk(baseline, fingerprint).levels
+    return found[-1].runs if found else []
 
 
 def recent_alarms(baseline: Baseline, fingerprint: Fingerprint) -> list[StoredRun]:
     """The alarms in one direction with which the runs of this kind end, oldest first; tainted runs say nothing.
 
-    `SHIFT` or more of them: it is the level that has moved, not one run that was unlucky.
+    `SHIFT` or more of them that are worse: it is the level that has moved, not one run that was unlucky.
     """
-    newest_first = [run for run in reversed(_of_kind(baseline, fingerprint)) if not run.tainted]
-    alarms = [run for run in takewhile(lambda run: not run.accepted, newest_first) if run.alarm]
-    return list(takewhile(lambda run: run.alarm == alarms[0].alarm, alarms))[::-1]
+    return _walk(baseline, fingerprint).alarms
 
 
-def accept(
-    baseline: Baseline, *, by: str, reason: str, at: datetime, run_id: str | None = None
-) -> tuple[Baseline, list[StoredRun]]:
-    """Let the recent alarms of every kind, or with `run_id` that run and what came after it, be a new level.
+def ended_alarms(baseline: Baseline, fingerprint: Fingerprint) -> list[StoredRun]:
+    """Alarms for the worse that ended by themselves, so that they were false."""
+    found = levels(baseline, fingerprint)
+    return [run for level in found for run in level.runs if run.alarm == "worse" and not run.accepted]
 
-    Returns:
-        The baseline, and the runs that are now accepted, oldest first.
+
+@dataclass(slots=True)
+class _Walk:
+    """Levels so far, and the alarms since the last run that was at the latest."""
+
+    levels: list[Level] = field(default_factory=list)
+    unended: list[StoredRun] = field(default_factory=list)  # in short streaks, before the last one
+    alarms: list[StoredRun] = field(default_factory=list)  # the last streak
+
+    def add(self, run: StoredRun) -> None:
+        if run.accepted:
+            self._at_level(run)
+        elif run.alarm:
+            self._alarm(run)
+
+    def begin_level(self) -> None:
+        self.levels.append(Level([]))
+        self.unended, self.alarms = [], []
+
+    def _at_level(self, run: StoredRun) -> None:
+        self._end_streak()
+        self.levels[-1].runs.extend([*self.unended, run])
+        self.unended = []
+
+    def _alarm(self, run: StoredRun) -> None:
+        if self.alarms and self.alarms[-1].alarm != run.alarm:
+            self._end_streak()
+        self.alarms.append(run)
+        if run.alarm == "better" and len(self.alarms) == SHIFT:
+            self.levels.append(Level(self.alarms, by_itself=True))
+            self.unended, self.alarms = [], []
+
+    def _end_streak(self) -> None:
+        if len(self.alarms) < SHIFT:
+            self.unended += self.alarms
+        self.alarms = []
+
+
+def _walk(baseline: Baseline, fingerprint: Fingerprint) -> _Walk:
+    kind = _of_kind(baseline, fingerprint)
+    # A level begins with the first run that was named, even if that one was found to be tainted later.
+    named = (set(acceptance.run_ids) for acceptance in baseline.acceptances)
+    firsts = (next((run for run in kind if run.run_id in run_ids), None) for run_ids in named)
+    starts = {_age(first) for first in firsts if first}
+    walk = _Walk()
+    walk.begin_level()
+    for run in kind:
+        if _age(run) in starts:
+            walk.begin_level()
+        if not run.tainted:
+            walk.add(run)
+    walk.levels = [level for level in walk.levels if level.runs]
+    return walk
+
+
+def _newest(found: Sequence[Level], most: int) -> list[Level]:
+    newest: list[Level] = []
+    for level in reversed(found):
+        runs = level.runs[-most:] if most > 0 else []
+        most -= len(runs)
+        if runs:
+            newest.insert(0, Level(runs, level.by_itself))
+    return newest
+
+
+def accept(baseline: Baseline, *, by: str, reason: str, at: datetime, run_id: str | None = None) -> Accepted:
+    """Let the runs since the level moved be a new one, of every kind that ends with alarms.
+
+    Where the level moved is the most likely place in the runs since the last level: it may be before the first alarm,
+    since a small change raises none at first, and after it, since that one may have been false. With `run_id`, it is
+    that run, and what came after it in the same direction.
 
     Raises:
         UsageError: there is nothing that could be accepted.
     """
-    groups = (
-        [recent_alarms(baseline, kind) for kind in kinds(baseline)] if run_id is None else [_from(baseline, run_id)]
-    )
-    groups = [[run.model_copy(update={"accepted": True}) for run in group] for group in groups if group]
+    if run_id is not None:
+        groups = [_Group(_from(baseline, run_id), [])]
+    else:
+        groups = [_since_the_split(baseline, kind) for kind in kinds(baseline) if recent_alarms(baseline, kind)]
     if not groups:
         raise UsageError(
             "there is nothing to accept: no alarm since the last accepted run; "
             "`ciload baseline show` lists the runs, and --run RUN_ID accepts from one of them on"
         )
-    accepted = {run.run_id: run for group in groups for run in group}
-    acceptances = [Acceptance(at=at, by=by, reason=reason, run_ids=[run.run_id for run in group]) for group in groups]
+    taken = [[run.model_copy(update={"accepted": True}) for run in group] for group, _ in groups]
+    accepted = {run.run_id: run for group in taken for run in group}
+    acceptances = [Acceptance(at=at, by=by, reason=reason, run_ids=[run.run_id for run in group]) for group in taken]
     changed = baseline.model_copy(
         update={
             "runs": [accepted.get(run.run_id, run) for run in baseline.runs],
             "acceptances": [*baseline.acceptances, *acceptances],
         }
     )
-    return changed, sorted(accepted.values(), key=_age)
+    left_out = sorted((pair for _, pairs in groups for pair in pairs), key=lambda pair: _age(pair[0]))
+    return Accepted(changed, sorted(accepted.values(), key=_age), left_out)
+
+
+class _Group(NamedTuple):
+    """Runs of one kind that are the new level, and the alarms that are not part of it."""
+
+    runs: list[StoredRun]
+    left_out: list[tuple[StoredRun, str]]
+
+
+def _since_the_split(baseline: Baseline, kind: Fingerprint) -> _Group:
+    alarms = recent_alarms(baseline, kind)
+    level = latest_level(baseline, kind)
+    # Whatever is newer than the first run of the level, alarms of any kind included; only what is no measure is not.
+    since = [
+        run
+        for run in _of_kind(baseline, kind)
+        if not run.tainted and (run.accepted or run.alarm) and (not level or _age(run) >= _age(level[0]))
+    ]
+    measured = [_measured(run) for run in since]
+    subjects = set(measured[0]).intersection(*measured[1:])
+    series = [[run[subject] for run in measured] for subject in sorted(subjects, key=str)]
+    if not level or not series:
+        return _Group(alarms, [])
+    split, shown_by = best_split(series, since.index(alarms[0]), since.index(alarms[-1]))
+    moved = series[shown_by]
+    far = {split + index for index in strays(moved[:split], moved[split:])}
+    new = [run for index, run in enumerate(since) if index >= split and index not in far]
+    if not new:
+        return _Group(alarms, [])
+    left_out = [
+        (run, "the level moved after it" if index < split else "it is far from the other runs of the new level")
+        for index, run in enumerate(since)
+        if run.alarm and not run.accepted and run not in new
+    ]
+    return _Group(new, left_out)
+
+
+def _measured(run: StoredRun) -> dict[tuple[str, str, str], float]:
+    """Everything that may tell where a level moved."""
+    return {
+        (subject.endpoint, subject.method, subject.measure.metric): reading.level
+        for subject, reading in readings(run).items()
+        if isinstance(reading, Reading)
+    }
 
 
 def merge(a: Baseline, b: Baseline) -> Baseline:
@@ -85,12 +226,16 @@ def merge(a: Baseline, b: Baseline) -> Baseline:
 def prune(baseline: Baseline, *, keep: int = WINDOW) -> Baseline:
     """Without what no comparison will need: of each kind the newest `keep` runs that count, and as many others.
 
+    The first `ANCHOR` of a level stay as well, by which slow drift is measured, unless fewer are to be kept at all.
     Kinds that nobody has run for the longest time go first when there are more than `MOST_KEPT` runs even so.
     """
     kept: list[StoredRun] = []
     for kind in reversed(kinds(baseline)):
         runs = _of_kind(baseline, kind)
         some = [run for run in runs if _counts(run)][-keep:] + [run for run in runs if not _counts(run)][-keep:]
+        if keep >= ANCHOR:
+            newest = {run.run_id for run in some}
+            some += [run for run in latest_level(baseline, kind)[:ANCHOR] if run.run_id not in newest]
         if kept and len(kept) + len(some) > MOST_KEPT:
             break
         kept += some

@@ -146,6 +146,7 @@ def against_history(
     within: float | None = None,
     same_job: bool = True,
     tail: bool = False,
+    prior: Prior | None = None,
 ) -> Estimate:
     """The shift of the fresh runs' mean from the accepted runs: a t prediction interval.
 
@@ -168,6 +169,7 @@ def against_history(
             on runners of their own are independent.
         tail: the metric is a high percentile, see `Spread`. At a nominal 1%, log-normal runs then alarm in 0.5 to 0.9%
             of jobs up to a spread of 10%, in 0.1 to 0.6% above it.
+        prior: what metrics of the same sort say of the spread.
 
     Raises:
         TooFewRunsError: under 3 runs, or none at the last level. 3 runs at two levels count as 2.
@@ -182,6 +184,8 @@ def against_history(
         raise TooFewRunsError(f"{max(df + 1, 0)} runs say too little about the noise: {LEAST_RUNS} are needed")
     effect = latest.mean(axis=-1) - accepted[-1].mean(axis=-1)
     squares = sum(_squares(level) for level in accepted)
+    if prior is not None:
+        squares, df = squares + prior.df * prior.variance, df + prior.df
     reruns = _between_reruns(latest, within) if same_job else np.inf
 
     def of_effect(variance: Any) -> Any:
@@ -221,6 +225,83 @@ def estimate(
         also=(spread(floor**2, floor_df),) if floor else (),
         widening=(spread(with_prior, PRIOR_DF + df),) if df + 1 < FEW_RUNS else (),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What many metrics of a sort tell about the variance of each: a value, and the degrees of freedom it is worth."""
+
+    variance: float
+    df: float
+
+
+def prior_of(squares: Sequence[float], dfs: Sequence[float]) -> Prior | None:
+    """The prior distribution of variances, as the sample variances of the metrics themselves show it.
+
+    A few runs know the spread of one metric badly, and those of twenty together well. The more alike the variances are,
+    the more the common one is worth; if they differ no more than chance lets them, it is all there is.
+
+    Args:
+        squares: of each metric, the sum of its squared deviations.
+        dfs: degrees of freedom of these sums.
+
+    Returns:
+        None if fewer than 3 metrics have a spread to tell. It is never worth more than the runs of the other metrics:
+        there are few of them, where the paper has thousands of genes.
+
+    Source: Smyth, Linear Models and Empirical Bayes Methods for Assessing Differential Expression in Microarray
+    Experiments, Stat. Appl. Genet. Mol. Biol. 3(1), 2004, section 6.2.
+    """
+    pairs = [(each, df) for each, df in zip(squares, dfs, strict=True) if each > 0 and df > 0]
+    if len(pairs) < LEAST_RUNS:
+        return None
+    sums, known = np.array(pairs, dtype=float).T
+    logs = np.log(sums / known) - special.digamma(known / 2) + np.log(known / 2)
+    excess = logs.var(ddof=1) - special.polygamma(1, known / 2).mean()
+    most = float(known.sum() - known.mean())
+    if excess <= 0:
+        return Prior(float(sums.sum() / known.sum()), most)
+    df = min(2 * _inverse_trigamma(float(excess)), most)
+    return Prior(math.exp(logs.mean() + special.digamma(df / 2) - math.log(df / 2)), df)
+
+
+def _inverse_trigamma(value: float) -> float:
+    """Newton's method on 1/trigamma, which is convex and nearly linear; the appendix of the same paper."""
+    x = 0.5 + 1 / value
+    for _ in range(50):
+        trigamma = float(special.polygamma(1, x))
+        step = trigamma * (1 - trigamma / value) / float(special.polygamma(2, x))
+        x += step
+        if -step < 1e-8 * x:
+            break
+    return x
+
+
+def noise_of_neighbours(values: Sequence[float]) -> float:
+    """The standard deviation of runs, by what each differs from the one before it: neither drift nor outliers widen it.
+
+    Returns:
+        0 for fewer than two.
+
+    Source: von Neumann et al., The Mean Square Successive Difference, Ann. Math. Statist. 12(2), 1941; made robust with
+    the median absolute deviation.
+    """
+    differences = np.diff(np.asarray(values, dtype=float))
+    if not differences.size:
+        return 0.0
+    deviation = np.median(np.abs(differences - np.median(differences)))
+    return MAD_TO_SD * float(deviation) / math.sqrt(2)
+
+
+def binomial_interval(count: int, total: int, confidence: float = 0.90) -> tuple[float, float]:
+    """Where the true share is, given that so many of so many were counted: the exact interval.
+
+    Source: Clopper and Pearson, The Use of Confidence or Fiducial Limits, Biometrika 26(4), 1934.
+    """
+    outside = (1 - confidence) / 2
+    low = float(special.betaincinv(count, total - count + 1, outside)) if count else 0.0
+    high = float(special.betaincinv(count + 1, total - count, 1 - outside)) if count < total else 1.0
+    return low, high
 
 
 def side_by_side(runs: Sequence[Sequence[float]], *, floor: float = 0.0, queues: bool = False) -> Estimate:

@@ -160,7 +160,7 @@ def finding(comparison: Comparison) -> str:
     of_total = f"of {total} metrics"
     worse, better = counts[GateVerdict.REGRESSION], counts[GateVerdict.IMPROVED]
     small = len(comparison.metrics) - total
-    few = f"; {_times(small, 'metric')} of endpoints with too few requests left out" if small else ""
+    few = f"; {_times(small, 'metric')} with too few requests left out" if small else ""
     sentences = {
         GateVerdict.REGRESSION: f"{worse} {of_total} got worse, more than noise explains",
         GateVerdict.INCONCLUSIVE: comparison.undecided,

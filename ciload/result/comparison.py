@@ -35,7 +35,10 @@ class GatedMetric(DocumentPart):
 
     endpoint: str = Field(description='"" for all requests together')
     method: str = ""
-    metric: Literal["p50", "mean", "p95", "p99", "failed requests", "failed checks", "requests/s", "CPU per request"]
+    metric: Literal[
+        "p50", "mean", "p95", "p99", "median endpoint p50", "failed requests", "failed checks", "requests/s",
+        "CPU per request",
+    ]  # fmt: skip
     unit: Literal["ms", "share", "/s"]
     verdict: GateVerdict
     reason: str = Field(default="", description="why it is not ok, in words: what was seen, what could have been")
@@ -86,6 +89,20 @@ class RunReference(DocumentPart):
     commit: str | None = None
 
 
+class Drift(DocumentPart):
+    """What has become slower little by little: the last runs of a level against its first ones, all requests together.
+
+    `first` and `last` are geometric means.
+    """
+
+    metric: str
+    unit: str
+    first: float
+    last: float
+    change: float = Field(description="relative")
+    runs: int = Field(description="of the level, this one included")
+
+
 class Comparison(DocumentPart):
     """What one gate found."""
 
@@ -102,11 +119,12 @@ class Comparison(DocumentPart):
     mean_old: float | None = Field(default=None, description="ms: mean time of all requests, connecting included")
     mean_new: float | None = None
     contributions: list[Contribution] = Field(default_factory=list, description="what moved that mean, most first")
+    drift: list[Drift] = Field(default_factory=list, description="against history: what has become slower run by run")
     notes: list[str] = Field(default_factory=list, description="what to know about the runs that were compared")
 
     @property
     def deciding(self) -> list[GatedMetric]:
-        """The metrics that the verdict is made of; endpoints with too few requests have none of these."""
+        """The metrics that the verdict is made of; those with too few requests are none of these."""
         return [each for each in self.metrics if each.decides]
 
     @property

@@ -155,7 +155,8 @@ def _undecided(comparison: Comparison) -> str:
         said = "no baseline" if comparison.gate == "history" else "nothing to compare with"
         return f"{said} {where}: {comparison.reason}"
     if comparison.verdict is GateVerdict.SUSPICIOUS:
-        return f"suspicious, not confirmed {where}: {comparison.suspected}"
+        why = f"; {comparison.reason}" if comparison.reason else ""
+        return f"suspicious, not confirmed {where}: {comparison.suspected}{why}"
     reason = comparison.reason or comparison.undecided or "no metric could be decided"
     return f"the regression gate is inconclusive {where}: {reason}"
 

@@ -10,10 +10,13 @@ from ciload.text import one_line
 
 WIDTH = 88  # what formatters take unless told otherwise
 INDENT = "    "
+LONGEST_NAME = 200
 BEARER = Scheme("bearer")
 BASIC = Scheme("basic")
 ESCAPED = {'"': '\\"', "'": "\\'"}
 OPTIONS = """
+    # Runs are compared with earlier ones of this name, also when the script has changed.
+    "name": {name},
 {base}    "vus": 10,
     "duration": "30s",
     "thresholds": {{
@@ -38,7 +41,7 @@ def page_script(path: str, base_url: str, made_by: str, file: str) -> str:
         [
             *_top("A first load test", made_by, _run(file, base_url)),
             "from ciload import check, http, sleep",
-            *_options(base_url),
+            *_options(file, base_url),
             "",
             "",
             "async def default():",
@@ -59,7 +62,7 @@ def api_script(api: ApiDescription, made_by: str, file: str) -> str:
     lines = _top(f"Load test of {api.title}", made_by, _run(file, base_url), "", DATA)
     modules = ["base64"] * (BASIC in schemes) + ["os"] * bool(schemes or writes or deletes)
     lines += [f"import {each}" for each in modules] + [""] * bool(modules)
-    lines += ["from ciload import check, http, sleep", *_options(base_url)]
+    lines += ["from ciload import check, http, sleep", *_options(file, base_url)]
     if writes or deletes:
         lines += WRITES.rstrip("\n").split("\n")
         lines += ['WRITES = os.environ.get("WRITES") == "1"'] * bool(writes)
@@ -97,9 +100,10 @@ def _harmless(text: str) -> str:
     return one_line(text).replace("\\", "/").replace('"', "'")
 
 
-def _options(base_url: str) -> list[str]:
+def _options(file: str, base_url: str) -> list[str]:
+    name = file.removesuffix(".py")[:LONGEST_NAME]
     base = f'    "base_url": {_literal(base_url, 1)},\n' if base_url else ""
-    return ["", "options = {", *OPTIONS.format(base=base).strip("\n").split("\n"), "}"]
+    return ["", "options = {", *OPTIONS.format(base=base, name=_literal(name, 1)).strip("\n").split("\n"), "}"]
 
 
 def _variables(scheme: Scheme, schemes: list[Scheme]) -> list[str]:

@@ -53,6 +53,18 @@ def test_accept_moves_the_level(file: Path) -> None:
     assert (again.exit_code, "nothing to accept" in again.stderr) == (2, True)
 
 
+def test_accept_says_what_it_left_out(tmp_path: Path) -> None:
+    """An alarm that is no part of the new level is named, with the reason."""
+    p50s = [10.0, 10.1, 9.9, 10.05, 9.95, 10.0, 10.1, 9.9, 13.5, 11.9, 12.0, 12.1]
+    runs = stored_runs(p50s)
+    runs[8:] = [run.model_copy(update={"accepted": False, "alarm": "worse"}) for run in runs[8:]]
+    path = tmp_path / "baseline.json"
+    path.write_text(Baseline(runs=runs).to_json(), encoding="utf-8")
+
+    said = ciload("accept", path, "--reason", "moved", "--by", "ann").stdout
+    assert "left out: run-9 of 2026-11-02 17:30, worse: it is far from the other runs of the new level" in said
+
+
 def test_accepting_from_one_run_on(file: Path) -> None:
     """--run leaves earlier alarms alone."""
     assert ciload("accept", file, "--reason", "new index", "--run", "run-4").exit_code == 0

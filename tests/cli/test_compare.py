@@ -114,7 +114,7 @@ class TestVerdicts:
         done = ciload("compare", *history(tmp_path, [100.0]), other)
 
         assert "+50%" in done.stdout
-        assert "none comparable: another machine" in done.stdout
+        assert "no run on this class of machine yet" in done.stdout
 
     def test_json_has_no_difference(self, tmp_path: Path) -> None:
         """Whoever reads JSON has the files."""
@@ -135,7 +135,7 @@ class TestVerdicts:
 
         done = ciload("compare", *files)
         assert done.exit_code == 0
-        assert "none comparable: another machine" in done.stdout
+        assert "no run on this class of machine yet" in done.stdout
         assert ciload("compare", *files, "--on-missing-baseline", "fail").exit_code == 97
 
     def test_the_terms_can_be_set(self, tmp_path: Path) -> None:
@@ -279,7 +279,10 @@ class TestCalibrate:
         assert "12 RUNS" in done.stdout
         assert "promised: 1.0% of unchanged runs" in done.stdout
         assert "0 of 12" in done.stdout
-        assert "out of reach: more than 30 runs would show hardly less; use --compare-url" in done.stdout
+        assert "RECOMMENDED" in done.stdout
+        assert "tolerance: " in done.stdout
+        assert "side by side (--compare-url): " in done.stdout
+        assert "(90% interval 0.0% to 22.1%)" in done.stdout
         assert "[red]x[/red]" in done.stdout
         assert "\x1b" not in done.stdout
         assert not any(line.startswith("::") for line in done.stdout.splitlines())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 
 import pytest
@@ -9,8 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ciload.errors import UsageError
+from ciload.gate.alarms import Terms, compare_with_history
 from ciload.gate.document import WINDOW, Acceptance, Baseline, StoredRun
-from ciload.gate.levels import MOST_KEPT, accept, kinds, levels, merge, prune, recent_alarms
+from ciload.gate.levels import (
+    ANCHOR,
+    MOST_KEPT,
+    accept,
+    kinds,
+    latest_level,
+    levels,
+    merge,
+    prune,
+    recent_alarms,
+)  # fmt: skip
+from ciload.result.comparison import GateVerdict
 from tests.gate.runs import START, fingerprint, stored_run, stored_runs
 
 LATER = START + timedelta(days=9)
@@ -33,27 +46,27 @@ def history(states: str) -> Baseline:
 
 
 def test_levels_hold_accepted_runs_of_the_kind() -> None:
-    """Alarms, tainted runs and runs of another kind are not compared with; order is that of time."""
+    """Alarms that go on, tainted runs and runs of another kind are not compared with; order is that of time."""
     other = stored_run(run_id="other", fingerprint=fingerprint(target="else"))
-    baseline = history("awata")
+    baseline = history("aataw")
     baseline = Baseline(runs=[other, *reversed(baseline.runs)])
-    assert [ids(level) for level in levels(baseline, KIND)] == [["0a", "2a", "4a"]]
+    assert [ids(level.runs) for level in levels(baseline, KIND)] == [["0a", "1a", "3a"]]
     assert levels(Baseline(), KIND) == []
 
 
 def test_only_the_newest_runs_are_used() -> None:
     """Of more accepted runs than the window, the newest count."""
     runs = stored_runs([10.0] * (WINDOW + 5))
-    assert ids(levels(Baseline(runs=runs), KIND)[0]) == ids(runs)[5:]
+    assert ids(levels(Baseline(runs=runs), KIND)[0].runs) == ids(runs)[5:]
 
 
 def test_an_acceptance_starts_a_level() -> None:
     """The first of the accepted runs begins a new level, to which later ones belong."""
-    baseline, taken = accept(history("aawwt"), by="ann", reason="new index", at=LATER)
+    baseline, taken, _ = accept(history("aawwt"), by="ann", reason="new index", at=LATER)
     later = stored_run(run_id="z", at=LATER)
     baseline = merge(baseline, Baseline(runs=[later]))
     assert ids(taken) == ["2w", "3w"]
-    assert [ids(level) for level in levels(baseline, KIND)] == [["0a", "1a"], ["2w", "3w", "z"]]
+    assert [ids(level.runs) for level in levels(baseline, KIND)] == [["0a", "1a"], ["2w", "3w", "z"]]
     assert baseline.acceptances == [Acceptance(at=LATER, by="ann", reason="new index", run_ids=["2w", "3w"])]
 
 
@@ -75,19 +88,120 @@ def test_recent_alarms(states: str, expected: list[str]) -> None:
     assert ids(recent_alarms(history(states), KIND)) == expected
 
 
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ("awa", ["0a", "1w", "2a"]),
+        ("awwa", ["0a", "1w", "2w", "3a"]),
+        ("awwwa", ["0a", "4a"]),
+        ("aba", ["0a", "1b", "2a"]),
+        ("awbwa", ["0a", "1w", "2b", "3w", "4a"]),
+        ("awtwtwa", ["0a", "6a"]),
+        ("aw", ["0a"]),
+        ("awna", ["0a", "1w", "3a"]),
+        ("wwwwa", ["4a"]),
+    ],
+)
+def test_alarms_that_ended_count_again(states: str, expected: list[str]) -> None:
+    """One or two in a row were chance once a run is at the old level; three were none, and wait for somebody."""
+    assert [ids(level.runs) for level in levels(history(states), KIND)] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("states", "expected", "open_alarms"),
+    [
+        ("aabbb", [["0a", "1a"], ["2b", "3b", "4b"]], []),
+        ("aabbbb", [["0a", "1a"], ["2b", "3b", "4b"]], ["5b"]),
+        ("abbbab", [["0a"], ["1b", "2b", "3b", "4a"]], ["5b"]),
+        ("abbbbbb", [["0a"], ["1b", "2b", "3b"], ["4b", "5b", "6b"]], []),
+        ("abbwbb", [["0a"]], ["4b", "5b"]),
+        ("awwww", [["0a"]], ["1w", "2w", "3w", "4w"]),
+    ],
+)
+def test_three_better_runs_are_the_level(states: str, expected: list[list[str]], open_alarms: list[str]) -> None:
+    """The level moves by itself to what is better, never to what is worse."""
+    found = levels(history(states), KIND)
+    assert [ids(level.runs) for level in found] == expected
+    assert [level.by_itself for level in found] == [False] + [True] * (len(found) - 1)
+    assert ids(recent_alarms(history(states), KIND)) == open_alarms
+
+
+@given(st.text("awbtn", max_size=14), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=60)
+def test_levels_do_not_depend_on_the_order_of_merges(states: str, chance: random.Random) -> None:
+    """Which runs count follows from what is stored, however the files came together."""
+    runs = list(history(states).runs)
+    shuffled = chance.sample(runs, len(runs))
+    merged = Baseline()
+    for run in shuffled:
+        merged = merge(Baseline(runs=[run]), merged)
+    assert levels(merged, KIND) == levels(Baseline(runs=runs), KIND)
+
+
+def measured(p50s: list[float], alarms: str) -> Baseline:
+    """Runs with these medians; a letter for each says what became of it, as in `history`."""
+    runs = stored_runs(p50s)
+    words = {"w": "worse", "b": "better"}
+    states = [{"accepted": each == "a", "alarm": words.get(each, "")} for each in alarms]
+    return Baseline(runs=[run.model_copy(update=state) for run, state in zip(runs, states, strict=True)])
+
+
+OLD_LEVEL = [10.0, 10.1, 9.9, 10.05, 9.95, 10.0, 10.1, 9.9]
+
+
+def test_accepting_leaves_out_what_was_a_false_alarm() -> None:
+    """An alarm just before the level moved, far from the runs after it, is not part of the new level."""
+    baseline = measured([*OLD_LEVEL, 13.5, 11.9, 12.0, 12.1, 12.0], "a" * 8 + "w" * 5)
+    accepted = accept(baseline, by="ann", reason="moved", at=LATER)
+
+    assert ids(accepted.runs) == ["run-10", "run-11", "run-12", "run-13"]
+    ((left_out, why),) = accepted.left_out
+    assert (left_out.run_id, why) == ("run-9", "it is far from the other runs of the new level")
+
+
+def test_accepting_begins_where_the_level_moved() -> None:
+    """Runs at the new level that raised no alarm yet are part of it, and a false alarm long before is not."""
+    baseline = measured([*OLD_LEVEL[:4], 12.0, *OLD_LEVEL[4:], 11.0, 11.05, 11.1, 11.0], "aaaaw" + "a" * 4 + "aaww")
+    accepted = accept(baseline, by="ann", reason="moved", at=LATER)
+
+    assert ids(accepted.runs) == ["run-10", "run-11", "run-12", "run-13"]
+    assert [(run.run_id, why) for run, why in accepted.left_out] == [("run-5", "the level moved after it")]
+    assert [len(level.runs) for level in levels(accepted.baseline, KIND)] == [9, 4]
+
+
+def test_after_accepting_a_return_is_seen() -> None:
+    """The spread of the new level is that of its runs, so that a change in either direction stands out."""
+    baseline = measured([*OLD_LEVEL, 13.5, 11.9, 12.0, 12.1, 12.0], "a" * 8 + "w" * 5)
+    after = accept(baseline, by="ann", reason="moved", at=LATER).baseline
+    worse = stored_run(run_id="x", at=LATER, p50=16.0, p95=32.0)
+    better = stored_run(run_id="x", at=LATER, p50=9.6, p95=19.2)
+
+    assert compare_with_history(worse, [], after, "b.json", Terms()).verdict is GateVerdict.REGRESSION
+    assert compare_with_history(better, [], after, "b.json", Terms()).verdict is GateVerdict.IMPROVED
+
+
+def test_the_first_runs_of_a_level_are_kept() -> None:
+    """Slow drift is measured from them, however many have come since."""
+    runs = stored_runs([10.0] * (WINDOW + 25))
+    left = prune(Baseline(runs=runs))
+    assert ids(left.runs) == ids(runs[:ANCHOR] + runs[-WINDOW:])
+    assert prune(left) == left
+    assert ids(latest_level(left, KIND)[:ANCHOR]) == ids(runs[:ANCHOR])
+
+
 def test_every_kind_gets_its_own_acceptance() -> None:
     """Alarms of two kinds are accepted at once, with an acceptance each."""
     two = [
         stored_run(run_id=name, fingerprint=fingerprint(target=name), accepted=False, alarm="worse") for name in "xy"
     ]
-    baseline, taken = accept(Baseline(runs=two), by="ann", reason="moved", at=LATER)
+    baseline, taken, _ = accept(Baseline(runs=two), by="ann", reason="moved", at=LATER)
     assert ids(taken) == ["x", "y"]
     assert [each.run_ids for each in baseline.acceptances] == [["x"], ["y"]]
 
 
 def test_accepting_from_a_run_on() -> None:
     """A named run and later ones of its kind and direction are accepted; tainted ones never."""
-    baseline, taken = accept(history("awbtw"), by="ann", reason="moved", at=LATER, run_id="1w")
+    baseline, taken, _ = accept(history("awbtw"), by="ann", reason="moved", at=LATER, run_id="1w")
     assert ids(taken) == ["1w", "4w"]
     assert not next(run for run in baseline.runs if run.run_id == "3t").accepted
 
@@ -140,7 +254,7 @@ def test_merging_in_any_order(a: Baseline, b: Baseline, c: Baseline) -> None:
 def test_an_old_copy_takes_no_acceptance_back() -> None:
     """Merging a copy from before an acceptance keeps the accepted version."""
     before = history("aw")
-    after, _ = accept(before, by="ann", reason="moved", at=LATER)
+    after, _, _ = accept(before, by="ann", reason="moved", at=LATER)
     assert merge(before, after) == merge(after, before) == after
 
 
@@ -156,7 +270,7 @@ def test_pruning_keeps_the_newest_of_each_kind() -> None:
 def test_an_acceptance_waits_for_its_runs() -> None:
     """Its runs may be in a file that is merged later, so the order of merges does not matter."""
     before = history("aw")
-    accepted, taken = accept(before, by="ann", reason="moved", at=LATER)
+    accepted, taken, _ = accept(before, by="ann", reason="moved", at=LATER)
     alone = accepted.model_copy(update={"runs": before.runs[:1]})
     other = Baseline(runs=[stored_run(run_id="x", at=START)])
     rest = Baseline(runs=taken)
@@ -166,7 +280,7 @@ def test_an_acceptance_waits_for_its_runs() -> None:
 
 def test_an_acceptance_whose_runs_are_gone_goes() -> None:
     """Pruning away a level takes its acceptance along."""
-    baseline, _ = accept(history("aw"), by="ann", reason="moved", at=LATER)
+    baseline, _, _ = accept(history("aw"), by="ann", reason="moved", at=LATER)
     newer = [stored_run(run_id=f"n{n}", at=LATER + timedelta(hours=n + 1)) for n in range(3)]
     full = baseline.model_copy(update={"runs": [*baseline.runs, *newer]})
     assert prune(full, keep=4).acceptances == baseline.acceptances

@@ -15,9 +15,12 @@ from ciload.gate.statistics import (
     Spread,
     TooFewRunsError,
     against_history,
+    binomial_interval,
     counting_noise,
     holm,
     logit,
+    noise_of_neighbours,
+    prior_of,
     side_by_side,
     skewness,
 )
@@ -360,6 +363,80 @@ class TestRates:
     def test_counting_noise_of_successes(self) -> None:
         """Where nearly everything fails it is the successes that are counted."""
         assert counting_noise(990, 1000) == pytest.approx(counting_noise(10, 1000))
+
+
+class TestPrior:
+    def test_variances_that_differ_by_chance_alone_are_one(self) -> None:
+        """Twenty metrics with the same variance know it as well as all their runs together do."""
+        rng = np.random.default_rng(1)
+        squares = list(0.05**2 * rng.chisquare(9, 20))
+        prior = prior_of(squares, [9] * 20)
+
+        assert prior is not None
+        assert math.sqrt(prior.variance) == pytest.approx(0.05, rel=0.15)
+        assert prior.df > 20
+
+    @pytest.mark.parametrize("df", [4.0, 10.0])
+    def test_finds_the_distribution_of_variances(self, df: float) -> None:
+        """Variances from a scaled inverse chi-squared distribution give back its scale and degrees of freedom."""
+        rng = np.random.default_rng(2)
+        variances = 0.05**2 * df / rng.chisquare(df, 3_000)
+        prior = prior_of(list(variances * rng.chisquare(9, 3_000)), [9] * 3_000)
+
+        assert prior is not None
+        assert math.sqrt(prior.variance) == pytest.approx(0.05, rel=0.05)
+        assert prior.df == pytest.approx(df, rel=0.15)
+
+    def test_is_worth_no_more_than_the_others_are(self) -> None:
+        """Four metrics of ten runs each cannot tell more than the runs of three."""
+        prior = prior_of([1.0, 1.0, 1.0, 1.0], [9] * 4)
+
+        assert prior is not None
+        assert prior.df == 27
+
+    def test_needs_three_metrics_with_a_spread(self) -> None:
+        """Two variances say nothing about how variances differ."""
+        assert prior_of([1.0, 1.0, 0.0], [9, 9, 9]) is None
+
+    def test_moderates(self) -> None:
+        """A metric whose runs happen to agree is taken to vary as the others do."""
+        runs, prior = [0.0, 0.001, -0.001, 0.0005], prior_of([0.0075] * 10, [3] * 10)
+        alone, moderated = against_history([runs], [0.03]), against_history([runs], [0.03], prior=prior)
+
+        assert alone.rise < 0.001
+        assert moderated.rise > 0.2
+
+
+class TestNoiseOfNeighbours:
+    @pytest.mark.parametrize("slope", [0.0, 0.01, 0.1])
+    def test_drift_does_not_widen_it(self, slope: float) -> None:
+        """It is the spread of runs around a line that rises."""
+        rng = np.random.default_rng(3)
+        values = 0.05 * rng.standard_normal(2_000) + slope * np.arange(2_000)
+
+        assert noise_of_neighbours(list(values)) == pytest.approx(0.05, rel=0.1)
+
+    def test_outliers_hardly_widen_it(self) -> None:
+        """One run in thirty that is ten times as slow says nothing about the others."""
+        rng = np.random.default_rng(4)
+        values = list(0.05 * rng.standard_normal(30))
+        values[15] += 2.3
+
+        assert noise_of_neighbours(values) < 0.08
+
+    def test_of_too_few(self) -> None:
+        """A single run has no neighbours."""
+        assert noise_of_neighbours([1.0]) == noise_of_neighbours([]) == 0.0
+
+
+class TestBinomialInterval:
+    @pytest.mark.parametrize(
+        ("count", "total", "low", "high"),
+        [(0, 30, 0.0, 0.0950), (2, 30, 0.0120, 0.1953), (30, 30, 0.9050, 1.0), (1, 1, 0.05, 1.0)],
+    )
+    def test_exact(self, count: int, total: int, low: float, high: float) -> None:
+        """The ends are where the count has a chance of 5%; with none of 30, 0.05 to the power of 1/30."""
+        assert binomial_interval(count, total) == pytest.approx((low, high), abs=1e-4)
 
 
 class TestSkewness:

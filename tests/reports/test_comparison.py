@@ -294,6 +294,6 @@ def test_undecided_metrics_are_counted_once() -> None:
     found = comparison(INCONCLUSIVE, *few, *unsure, *[gated() for _ in range(8)], reason="")
     judged = judge_comparisons([found], "warn", "warn")
     said = "2 of 10 metrics could not be judged"
-    assert words.finding(found) == f"{said}; 3 metrics of endpoints with too few requests left out"
+    assert words.finding(found) == f"{said}; 3 metrics with too few requests left out"
     assert [each.partition(": ")[2] for each in judged.warnings] == [said]
     assert words.counted(found.metrics) == "2 inconclusive, 8 ok, 3 with too few requests"

@@ -1,0 +1,36 @@
+"""How the false-alarm rate is shared out among the metrics of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ciload.gate.metrics import P50, Subject
+from ciload.gate.two_levels import TYPICAL
+
+# Relative to each other: metrics that a run does not have leave their part to the others. Endpoints share a part.
+OF_THE_RUN = {
+    "p50": 40.0,
+    "p95": 12.0,
+    "median endpoint p50": 50.0,
+    "failed requests": 10.0,
+    "failed checks": 5.0,
+    "requests/s": 5.0,
+}
+P50_BESIDE_ENDPOINTS = 1.0  # all requests together say hardly more than the median endpoint does
+OF_ALL_ENDPOINTS = {"p50": 15.0, "p95": 3.0, "failed requests": 4.0}
+
+
+def part_of(subject: Subject, subjects: Collection[Subject]) -> float:
+    """The part of the false-alarm rate that is spent on one of the subjects that are judged together."""
+    measure = subject.measure
+    if subject.endpoint:
+        count = sum(bool(each.endpoint) and each.measure is measure for each in subjects)
+        return OF_ALL_ENDPOINTS[measure.metric] / count
+    if measure is P50 and TYPICAL in subjects:
+        return P50_BESIDE_ENDPOINTS
+    return OF_THE_RUN[measure.metric]
+
+
+def share_of(subject: Subject, subjects: Collection[Subject]) -> float:
+    """The same as a share of all that are judged together."""
+    return part_of(subject, subjects) / sum(part_of(each, subjects) for each in subjects)
