@@ -66,6 +66,7 @@ class QueueModel:
         warm_new: by how much more time requests take in the beginning, at the new copy; this decays.
         warm_old: at the old one.
         warm_decay_s: time in which the extra time goes down to 37%.
+        first_s: how much more time the first request takes that a worker answers: imports, connections to databases.
         cache: second requests of a pair take so much of the time that first ones do, since the first have filled a
             cache that both copies share.
         slow_new: share of requests to the new copy that are answered later by `slow_s`, without keeping a worker busy.
@@ -95,6 +96,7 @@ class QueueModel:
     warm_new: float = 0.0
     warm_old: float = 0.0
     warm_decay_s: float = 2.0
+    first_s: float = 0.0
     cache: float = 1.0
     slow_new: float = 0.0
     slow_old: float = 0.0
@@ -281,6 +283,7 @@ class _Simulation:
         service = self._services()
         chance = self._numbers(self.rng.random)
         slow_share, some_slow = (model.slow_old, model.slow_new), bool(model.slow_old or model.slow_new)
+        cold, some_cold = ([model.first_s] * workers, [model.first_s] * workers), bool(model.first_s)
         some_fail = bool(model.failing_old or model.failing_new)
         slowness, failing, worker_slowness = self.slowness, self.failing, self.worker_slowness
         shortest, longest = RENEWED_AFTER_S
@@ -349,6 +352,9 @@ class _Simulation:
             free = free_at[arm]
             worker = connected[arm][vu] if pinned else free.index(min(free))
             takes *= worker_slowness[worker]
+            if some_cold and cold[arm][worker]:
+                takes += cold[arm][worker]
+                cold[arm][worker] = 0.0
             starts = free[worker]
             if starts < now:
                 starts = now
