@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ciload.gate.document import StoredEndpoint, StoredRun
-from ciload.gate.statistics import KNOWN, counting_noise, logit
+from ciload.gate.statistics import counting_noise, logit
 
 MetricName = Literal["p50", "p95", "median endpoint p50", "failed requests", "failed checks", "requests/s"]
 Unit = Literal["ms", "share", "/s"]
@@ -20,7 +20,6 @@ Unit = Literal["ms", "share", "/s"]
 RESOLUTION = 0.001  # of histograms, and of anything that is measured by a clock over a run
 SMALLEST_MS = 0.001  # what clocks tell apart
 LEAST_BEYOND = 20  # requests beyond a percentile that make it a number of the run, not of its luckiest requests
-COUNTING_DF = 5.0
 LARGEST = math.log(1e12)  # changes beyond are written as this one: documents have no infinity
 
 
@@ -53,10 +52,6 @@ class Measure:
         if self.unit == "ms":
             return max(RESOLUTION, SMALLEST_MS / self.average(readings))
         return RESOLUTION
-
-    def floor_df(self, runs: int) -> float:
-        """How well that is known: clocks are, but failures come in bursts that a few runs may not have met."""
-        return max(COUNTING_DF, runs - 1) if self.unit == "share" else KNOWN
 
 
 P50 = Measure("p50", "ms", quantile=0.5)
