@@ -51,7 +51,7 @@ bench: install  ## the scoreboard against k6, k9-load, Locust and wrk; is latenc
 	$(BIN)/python -m benchmarks.scoreboard $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.latency
 
-gate-loops: install  ## the gate against history as it runs for months, simulated; slow drift; half an hour
+gate-loops: install  ## the gate against history as it runs for months, simulated; slow drift; ten minutes
 	$(BIN)/python -m benchmarks.history_loop $(LOOP_ARGS)
 	$(BIN)/python -m benchmarks.drift
 

@@ -673,7 +673,7 @@ times = st.none() | st.floats(0, 1e12) | st.floats(0.5, 50)
 counts = st.integers(0, 5_000) | st.integers(0, 1 << 53)
 
 
-states = st.sampled_from(
+states: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [{"accepted": True}, {"accepted": False, "alarm": "worse"}, {"accepted": False, "alarm": "better"}]
 )
 
