@@ -59,7 +59,7 @@ gate-runs: $(VENV)/ready  ## real runs for docs/gate.md, MINUTES=60 of them: go 
 gate-queues: $(VENV)/ready  ## the gate on simulated queues, MINUTES=60 of them; goes on where it stopped
 	$(BIN)/python -m benchmarks.queue_rates gate-queues.jsonl --minutes $(MINUTES)
 
-gate-loops: install  ## the gate against history as it runs for months, simulated; slow drift; half an hour
+gate-loops: install  ## the gate against history as it runs for months, simulated; slow drift; ten minutes
 	$(BIN)/python -m benchmarks.history_loop $(LOOP_ARGS)
 	$(BIN)/python -m benchmarks.drift
 

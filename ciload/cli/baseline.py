@@ -156,17 +156,19 @@ def run_table(runs: Iterable[StoredRun], number: dict[str, str], alarms: Sequenc
         table.add_row(
             "", one_line(run.run_id, 12), _when(run.at), one_line(run.commit or "-")[:8],
             one_line(run.branch or "-", 30), number.get(run.run_id, ""),
-            _state(run, recent=run.run_id in alarms), f"{total.requests:,}",
+            _state(run, recent=run.run_id in alarms, counts=run.run_id in number), f"{total.requests:,}",
             format_value(total.p50, "ms"), format_value(total.p95, "ms"), format_share(total.failed, total.requests),
         )  # fmt: skip
     return table
 
 
-def _state(run: StoredRun, *, recent: bool) -> Text:
+def _state(run: StoredRun, *, recent: bool, counts: bool) -> Text:
     if run.tainted:
         return Text(f"tainted: {one_line('; '.join(run.tainted))}", style="dim")
     if run.accepted:
         return Text("accepted" + f", was {run.alarm}" * bool(run.alarm), style="green")
+    if counts:  # it ended by itself, or is one of the runs with which the level moved by itself
+        return Text(f"alarm: {run.alarm}, counts")
     return Text(f"alarm: {run.alarm}" if run.alarm else "not accepted", style="red" if recent else "")
 
 

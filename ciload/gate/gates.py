@@ -134,7 +134,7 @@ class Gates:
             return ""
         from ciload.gate.alarms import compare_with_history, mark
         from ciload.gate.document import Baseline
-        from ciload.gate.levels import merge
+        from ciload.gate.levels import SHIFT, merge
         from ciload.gate.store import update
         from ciload.gate.stored_run import UnusableRunError, stored_run
 
@@ -156,6 +156,11 @@ class Gates:
             return merge(baseline, Baseline(runs=[run]))
 
         update(Path(place), add)
+        if run.alarm == "better":
+            return (
+                f"saved in {place}; it is better than the level there, which moves by itself after {SHIFT} such runs "
+                "in a row"
+            )
         if run.alarm:
             return (
                 f"saved in {place}, but not as a measure for later runs: it is {run.alarm} than the level there; if "

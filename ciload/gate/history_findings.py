@@ -9,7 +9,7 @@ from itertools import chain
 
 from ciload.gate.counts import Count, counts_against_history, log_odds
 from ciload.gate.document import MOST_ENDPOINTS
-from ciload.gate.metrics import P50, P95, Measure, Reading, Readings, Subject, latency_level
+from ciload.gate.metrics import CPU_PER_REQUEST, P50, P95, Measure, Reading, Readings, Subject, latency_level
 from ciload.gate.parts import part_of
 from ciload.gate.statistics import LEAST_RUNS, Prior, TooFewRunsError, against_history, prior_of
 from ciload.gate.two_levels import TYPICAL, Level, on_two_levels
@@ -95,8 +95,10 @@ def _find(
     subject: Subject, history: History, kept: _Kept, fresh: Level, priors: Mapping[Measure, Prior | None]
 ) -> GateFinding | None:
     old, first = history.levels, fresh[0].get(subject)
-    # Where the middle is known, that there are too few requests for the rest leaves nothing open.
-    decides = not subject.endpoint and (subject == ALL_P50 or not isinstance(fresh[0].get(ALL_P50), Reading))
+    # Where the middle is known, that there are too few requests for the rest leaves nothing open. Not so what somebody
+    # has asked for.
+    wanted = subject == ALL_P50 or subject.measure is CPU_PER_REQUEST
+    decides = not subject.endpoint and (wanted or not isinstance(fresh[0].get(ALL_P50), Reading))
     if first is None and subject == TYPICAL:
         return None
     if first is None:

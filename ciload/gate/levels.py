@@ -193,7 +193,7 @@ def _since_the_split(baseline: Baseline, kind: Fingerprint) -> _Group:
     moved = series[shown_by]
     far = {split + index for index in strays(moved[:split], moved[split:])}
     new = [run for index, run in enumerate(since) if index >= split and index not in far]
-    if not new:
+    if alarms[-1] not in new:  # the level moved before as well, and what is to be accepted is the latest move
         return _Group(alarms, [])
     left_out = [
         (run, "the level moved after it" if index < split else "it is far from the other runs of the new level")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ciload.gate.document import StoredCpu, StoredEndpoint, StoredRun
-from ciload.gate.statistics import KNOWN, counting_noise, logit
+from ciload.gate.statistics import counting_noise, logit
 
 MetricName = Literal[
     "p50", "mean", "p95", "p99", "median endpoint p50", "failed requests", "failed checks", "requests/s",
@@ -25,7 +25,6 @@ SMALLEST_MS = 0.001  # what clocks tell apart
 CPU_TICK_S = 0.01  # in which the kernel counts the CPU time of processes (proc(5), at 100 Hz)
 LEAST_CPU_S = 0.2  # below, these ticks are more than a few percent
 LEAST_BEYOND = 20  # requests beyond a percentile that make it a number of the run, not of its luckiest requests
-COUNTING_DF = 5.0
 LARGEST = math.log(1e12)  # changes beyond are written as this one: documents have no infinity
 
 
@@ -60,10 +59,6 @@ class Measure:
         if self.unit == "ms":
             return max(RESOLUTION, SMALLEST_MS / self.average(readings))
         return RESOLUTION
-
-    def floor_df(self, runs: int) -> float:
-        """How well that is known: clocks are, but failures come in bursts that a few runs may not have met."""
-        return max(COUNTING_DF, runs - 1) if self.unit == "share" else KNOWN
 
 
 P50 = Measure("p50", "ms", quantile=0.5)

@@ -6,7 +6,7 @@ The run is cut into blocks, and each block gives one difference. Source: Bulej e
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from statistics import median
@@ -25,6 +25,7 @@ from ciload.gate.metrics import (
     Subject,
 )
 from ciload.gate.paired_blocks import LEAST_BLOCKS, LEAST_REQUESTS, Pair, latency_blocks, pairs_of
+from ciload.gate.parts import SIDE_BY_SIDE
 from ciload.gate.sequential import at_look
 from ciload.gate.share_blocks import LEAST_WHOLE, share_estimate, total
 from ciload.gate.statistics import logit, robust_side_by_side, side_by_side
@@ -45,13 +46,6 @@ QUEUED = 3.0  # times what the fastest take
 QUEUES_LAST = 10  # times as long as the warm-up that made them
 NOT_OLD = "not requested from the old target"
 NOT_NEW = "not requested from the new target"
-
-# How the false-alarm rate is spent. All requests together have one half of it, all endpoints the other, in equal parts;
-# within each, it goes by these weights. p50 moves whenever the target does, and is known best. The mean finds what is
-# slow too seldom to move a percentile; CPU time is steadier than any latency.
-WEIGHTS: Mapping[Measure, float] = {
-    P50: 12, MEAN: 3, P95: 2, P99: 1, FAILED_REQUESTS: 2, FAILED_CHECKS: 1, CPU_PER_REQUEST: 3
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +226,7 @@ def _findings(runs: Sequence[Loaded]) -> Iterator[GateFinding]:
         else:
             part = 1 / endpoints if any(key) else 1.0
             for measure in _measures(pairs[0]):
-                yield _finding(Subject(*key, measure), pairs, part * WEIGHTS[measure], queues=queues)
+                yield _finding(Subject(*key, measure), pairs, part * SIDE_BY_SIDE[measure.metric], queues=queues)
 
 
 def _measures(pair: Pair) -> Iterable[Measure]:
@@ -252,8 +246,10 @@ def _finding(subject: Subject, pairs: Sequence[Pair], weight: float, *, queues: 
     runs = [list(cpu_blocks(pair) if measure is CPU_PER_REQUEST else latency_blocks(measure, pair)) for pair in pairs]
     blocks = list(chain.from_iterable(runs))
     if len(blocks) < LEAST_BLOCKS:
-        # What lacks data is said, but only the lack of the very first metric leaves everything open.
-        return GateFinding(subject, _too_few(measure, pairs[0]), decides=measure is P50 and not subject.endpoint)
+        # What lacks data is said, but only the lack of the very first metric, or of one asked for, leaves all open.
+        return GateFinding(
+            subject, _too_few(measure, pairs[0]), decides=measure in (P50, CPU_PER_REQUEST) and not subject.endpoint
+        )
     floor = math.sqrt(sum(block.noise**2 for block in blocks) / len(blocks))
     runs = [run for run in runs if run]
     differences = [[block.difference for block in run] for run in runs]

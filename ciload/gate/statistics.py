@@ -142,7 +142,6 @@ def against_history(
     fresh: Sequence[float],
     *,
     floor: float = 0.0,
-    floor_df: float = KNOWN,
     within: float | None = None,
     same_job: bool = True,
     tail: bool = False,
@@ -163,7 +162,6 @@ def against_history(
         fresh: log values of the runs to judge, all of one job.
         floor: the runs' standard deviation is known to be at least this: timer resolution, counting noise, standard
             error of a run.
-        floor_df: how well that is known, as degrees of freedom.
         within: what reruns in one job are known to differ by at least, as a standard deviation.
         same_job: the fresh runs share a runner, so that their mean is only as much better as their spread shows. Runs
             on runners of their own are independent.
@@ -192,7 +190,7 @@ def against_history(
         shared = np.minimum(reruns, variance) * (1 - 1 / latest.shape[-1])
         return variance * (1 + 1 / accepted[-1].shape[-1]) - shared
 
-    return estimate(effect, squares, df, of_effect, floor=floor, floor_df=floor_df, tail=tail)
+    return estimate(effect, squares, df, of_effect, floor=floor, tail=tail)
 
 
 def estimate(
@@ -202,7 +200,6 @@ def estimate(
     of_effect: Callable[[Any], Any],
     *,
     floor: float = 0.0,
-    floor_df: float = KNOWN,
     tail: bool = False,
 ) -> Estimate:
     """An effect with its noise: by the spread of the runs, by what it is at least, and by what is likely.
@@ -212,7 +209,7 @@ def estimate(
         squares: sum of the squared deviations of the runs from their levels' means.
         df: degrees of freedom of that sum.
         of_effect: the variance of the effect for a variance of the runs.
-        floor: see `against_history`, as `floor_df` and `tail`.
+        floor: see `against_history`, as `tail`.
     """
 
     def spread(variance: Any, known: float) -> Spread:
@@ -222,7 +219,7 @@ def estimate(
     return Estimate(
         _number(effect),
         spread(squares / df, df),
-        also=(spread(floor**2, floor_df),) if floor else (),
+        also=(spread(floor**2, KNOWN),) if floor else (),
         widening=(spread(with_prior, PRIOR_DF + df),) if df + 1 < FEW_RUNS else (),
     )
 

@@ -58,10 +58,10 @@ def _means(measure: Measure, level: Level) -> dict[Subject, float]:
 
 
 def _without_common(measure: Measure, run: Readings, means: Mapping[Subject, float]) -> Readings:
-    middle = statistics.median(means.values())
     moved = {each: reading.level - means[each] for each in means if isinstance(reading := run.get(each), Reading)}
     if len(moved) < LEAST_ENDPOINTS:  # nothing of it can be told apart
         return {each: reading for each, reading in run.items() if not _is_of_endpoint(each, measure)}
+    middle = statistics.median(means.values())
     common = middle + statistics.median(moved.values())
     told: dict[Subject, Reading | str] = {TYPICAL: Reading(math.exp(common), common)} if measure is P50 else {}
     for subject, reading in run.items():

@@ -53,6 +53,19 @@ def test_accept_moves_the_level(file: Path) -> None:
     assert (again.exit_code, "nothing to accept" in again.stderr) == (2, True)
 
 
+def test_show_says_which_alarms_count(tmp_path: Path) -> None:
+    """An alarm that ended by itself has a level again, and one that has not has none."""
+    runs = stored_runs([10.0, 14.0, 10.0, 14.0])
+    runs[1::2] = [run.model_copy(update={"accepted": False, "alarm": "worse"}) for run in runs[1::2]]
+    path = tmp_path / "baseline.json"
+    path.write_text(Baseline(runs=runs).to_json(), encoding="utf-8")
+
+    rows = [row.split() for row in ciload("baseline", "show", path).stdout.splitlines() if " run-" in row]
+    states = {row[0]: " ".join(row[5:9]) for row in rows}
+    assert states["run-2"].startswith("1 alarm: worse, counts")
+    assert states["run-4"].startswith("alarm: worse")
+
+
 def test_accept_says_what_it_left_out(tmp_path: Path) -> None:
     """An alarm that is no part of the new level is named, with the reason."""
     p50s = [10.0, 10.1, 9.9, 10.05, 9.95, 10.0, 10.1, 9.9, 13.5, 11.9, 12.0, 12.1]

@@ -18,7 +18,7 @@ from tests.engine.test_segments import EXECUTORS, play
 
 NEW, OLD = "http://new.test", "http://old.test"
 ARMS: tuple[Arm, ...] = ("new", "old")
-BOTH = {"base_url": NEW, "compare_url": OLD}
+BOTH = {"base_url": NEW, "compare_url": OLD, "warmup": "0s"}
 
 
 def target(vu: VU) -> str:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ciload.gate.alarms import Terms, alarm_of, compare_results_with_history, compare_with_history, mark, suspects
-from ciload.gate.document import Baseline, StoredRun
+from ciload.gate.document import Acceptance, Baseline, StoredRun
 from ciload.gate.levels import SHIFT, accept, merge
 from ciload.gate.stored_run import MOSTLY_FAILED, STARTS_DROPPED
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
@@ -328,6 +328,16 @@ class TestTwoLevels:
         earlier, new = self.runs(of=3)
 
         assert "median endpoint p50" not in {each.metric for each in compared(new, earlier).metrics}
+
+    def test_a_level_before_these_endpoints_is_none(self) -> None:
+        """Runs from before an API was replaced say nothing about its endpoints, and nothing breaks."""
+        earlier, new = self.runs(1.15)
+        others = [endpoint(f"/old/{n}") for n in range(5)]
+        before = [stored_run(run_id=f"b{n}", at=START - timedelta(days=n + 1), endpoints=others) for n in range(4)]
+        replaced = Acceptance(at=START, by="me", reason="new API", run_ids=["0"])
+        both = Baseline(runs=[*before, *earlier.runs], acceptances=[replaced])
+
+        assert metric(compared(new, both), "p50", "/0").verdict is REGRESSION
 
     def test_an_endpoint_may_be_missing_in_a_run(self) -> None:
         """The others are told apart all the same."""
@@ -663,6 +673,11 @@ times = st.none() | st.floats(0, 1e12) | st.floats(0.5, 50)
 counts = st.integers(0, 5_000) | st.integers(0, 1 << 53)
 
 
+states: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [{"accepted": True}, {"accepted": False, "alarm": "worse"}, {"accepted": False, "alarm": "better"}]
+)
+
+
 @st.composite
 def any_run(draw: st.DrawFn) -> StoredRun:
     def any_endpoint(name: str) -> Any:
@@ -673,11 +688,12 @@ def any_run(draw: st.DrawFn) -> StoredRun:
             block_p50=blocks, block_p95=blocks,
         )  # fmt: skip
 
-    names = draw(st.sets(st.sampled_from(["/a", "/b"])))
+    names = draw(st.sets(st.sampled_from(["/a", "/b", "/c", "/d", "/e"])))
     return stored_run(
         run_id=str(draw(st.integers(0, 100))), at=START + timedelta(hours=draw(st.integers(0, 5_000))),
         total=any_endpoint(""), endpoints=[any_endpoint(name) for name in sorted(names)],
         checks_passed=draw(counts), checks_failed=draw(counts), open_model=draw(st.booleans()),
+        **draw(states),
         requests_per_s=draw(st.floats(0, 1e12)),
     )  # fmt: skip
 

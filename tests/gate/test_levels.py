@@ -24,7 +24,7 @@ from ciload.gate.levels import (
     recent_alarms,
 )  # fmt: skip
 from ciload.result.comparison import GateVerdict
-from tests.gate.runs import START, fingerprint, stored_run, stored_runs
+from tests.gate.runs import START, endpoint, fingerprint, stored_run, stored_runs
 
 LATER = START + timedelta(days=9)
 KIND = fingerprint()
@@ -167,6 +167,32 @@ def test_accepting_begins_where_the_level_moved() -> None:
     assert ids(accepted.runs) == ["run-10", "run-11", "run-12", "run-13"]
     assert [(run.run_id, why) for run, why in accepted.left_out] == [("run-5", "the level moved after it")]
     assert [len(level.runs) for level in levels(accepted.baseline, KIND)] == [9, 4]
+
+
+def test_accepting_takes_the_latest_alarm_in_any_case() -> None:
+    """A smaller move before it, which raised no alarm, is not what is accepted."""
+    earlier = [1.08 * each for each in OLD_LEVEL]
+    baseline = measured([*OLD_LEVEL, *earlier, 14.0], "a" * 16 + "w")
+    accepted = accept(baseline, by="ann", reason="moved", at=LATER)
+
+    assert ids(accepted.runs) == ["run-17"]
+
+
+@given(st.lists(st.tuples(st.sampled_from("awbt"), st.floats(1, 100)), max_size=12))
+@settings(deadline=None, max_examples=60)
+def test_whatever_is_accepted_includes_the_latest_alarm(states: list[tuple[str, float]]) -> None:
+    """Of any history, the latest alarm is part of the new level, and none is left to be accepted."""
+    runs = [run.model_copy(update={"endpoints": [endpoint(p50=p50)]}) for run, (_, p50) in zip(
+        history("".join(state for state, _ in states)).runs, states, strict=True
+    )]  # fmt: skip
+    baseline = Baseline(runs=runs)
+    alarms = recent_alarms(baseline, KIND)
+    if not alarms:
+        return
+    accepted = accept(baseline, by="ann", reason="moved", at=LATER)
+    assert alarms[-1].run_id in ids(accepted.runs)
+    assert recent_alarms(accepted.baseline, KIND) == []
+    assert levels(accepted.baseline, KIND)[-1].runs[-1].run_id == accepted.runs[-1].run_id
 
 
 def test_after_accepting_a_return_is_seen() -> None:
