@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ciload.engine.pairing import BUSY, RENEWED_AFTER_S
+from ciload.engine.pairing import BUSY, LOOKS, RENEWED_AFTER_S, SETTLES_S
 from ciload.metrics.blocks import MOST_BLOCKS
 from ciload.result.build import QUARTILES_APART
 from ciload.result.document import BlockRow, Blocks
@@ -252,7 +252,7 @@ class _Simulation:
             gaps: of an open model, between starts.
         """
         model, until, warmup_s = self.model, self.until, self.model.warmup_s
-        most, workers, second_takes, saturated_s = model.vus, model.workers, model.cache, BUSY * model.vus
+        most, workers, second_takes, saturated_s = model.vus, model.workers, model.cache, BUSY * model.vus * LOOKS
         step: list[int] = []  # 0: begins an iteration; 1: has its first answer; 2: has all
         at_arm: list[int] = []  # where it works; -1: at both
         first_arm: list[int] = []
@@ -290,7 +290,7 @@ class _Simulation:
         requests, pairs, busy = self.requests, self.pairs, self.busy
         slots_a_s = 1 / SLOT_S
         waited = [0.0] * (math.ceil(until) + 1)  # by virtual users, in iterations that ended in each second
-        next_look = 1
+        next_look = int(SETTLES_S) + LOOKS
 
         heapify(events)
         while events:
@@ -298,7 +298,7 @@ class _Simulation:
             if now >= until:
                 break
             if may_part and now >= next_look:
-                if not self.apart and waited[next_look - 1] > saturated_s:
+                if not self.apart and sum(waited[next_look - LOOKS : next_look]) > saturated_s:
                     self.apart = True
                     while idle[2]:
                         at_arm[idle[2][0]] = NEW
