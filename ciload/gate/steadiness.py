@@ -13,6 +13,7 @@ import numpy as np
 
 SMOOTH = 0.7  # of the ratio below: once in 500 steady runs or less
 FAR = 0.1  # how far a difference must wander to matter
+LEAST_BLOCKS = 6
 STEADY = 0.5  # of the logarithm of a latency: a target that is not near what it can take stays within this
 
 Steadiness = Literal["steady", "falls behind", "unsteady"]
@@ -32,6 +33,8 @@ def steadiness(old: Sequence[float], difference: Sequence[float]) -> Steadiness:
     Source: the ratio of the mean square successive difference to the variance, von Neumann, Ann. Math. Statist. 12(4),
     1941: 2 for independent values, near 0 for a curve.
     """
+    if len(difference) < LEAST_BLOCKS:
+        return "steady"  # for all that anybody knows
     values, calm = np.asarray(difference, dtype=float), np.asarray(old, dtype=float)
     squares = float(((values - values.mean()) ** 2).sum())
     far = float(np.ptp(values)) > FAR

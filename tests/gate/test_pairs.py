@@ -173,7 +173,7 @@ class TestWarmUp:
         assert found.blocks == 30
 
     def test_steady_runs_are_left_whole(self) -> None:
-        """On a machine that is restless itself, hardly one of 200 runs is said to be unsteady or to warm up all along."""
+        """On a restless machine, hardly one of 200 runs is called unsteady, or warming up all along."""
         cut = 0
         rng = np.random.default_rng(8)
         for _ in range(200):

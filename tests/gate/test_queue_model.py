@@ -91,7 +91,7 @@ class TestWhatTheGateIsGiven:
 
     def test_copies_loaded_apart_have_times_of_their_own(self) -> None:
         """Saturated, users who visit both pile up at the slower one; with a load of its own each takes its time."""
-        model = QueueModel(workers=2, reach="shared", load=1.0, shift=0.1)
+        model = QueueModel(workers=2, reach="shared", load=1.0, shift=0.1, warmup_s=7.0)
         both, apart = replace(model, apart=False).run(seed=1), model.run(seed=1)
 
         assert mean_s(both, NEW) > 2 * mean_s(both, OLD)
