@@ -34,6 +34,7 @@ TROUBLES: dict[str, dict[str, Any]] = {
     "none": {},
     "GC": {"gc_pause_s": 0.05, "gc_every_s": 2.0},
     "warm-up": {"warm_new": 1.0, "warm_decay_s": 2.0},
+    "cold workers": {"first_s": 0.5},
     "shared cache": {"cache": 0.6},
     "pinned CPUs": {"cpu_spread": 0.15},
 }

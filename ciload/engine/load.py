@@ -275,7 +275,7 @@ class SegmentLoad:
     def _report(self) -> None:
         now, cpu_s = self.clock(), time.process_time()
         for vus in self.scenarios:
-            vus.look_at_pacing(now - self._reported_at)
+            vus.look_at_pacing(now - self._reported_at, now - self._start())
         lag, self.lag = self.lag, TrendSink()
         report = SegmentReport(
             at_s=now - self._start(),

@@ -13,6 +13,7 @@ and a small difference looks like a huge one. From then on each target gets the 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from random import Random
 from typing import TYPE_CHECKING
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 RENEWED_AFTER_S = (0.25, 1.0)  # at random in between
 BUSY = 0.75  # share of their time that virtual users wait for answers: from here on the targets set the pace
-LEAST_BUSY_S = 1.0  # virtual-user seconds that say so
+SETTLES_S = 2.0  # of the load: cold workers make everybody wait at first, and that says nothing about the load
+HALF_A_LOOK_S = 0.5  # seconds do not begin on time to the last millisecond
+LOOKS = 3  # seconds in a row that are judged together
 
 
 class Ratios:
@@ -64,26 +67,31 @@ class Ratios:
 class Pacing:
     """What the virtual users of a scenario spend their time with, and whether targets are to be loaded apart."""
 
-    __slots__ = ("_busy_s", "_had_s", "apart", "saturated")
+    __slots__ = ("_busy_s", "_seconds", "apart")
 
     def __init__(self) -> None:
         self._busy_s = 0.0
-        self._had_s = 0.0
-        self.saturated = False
+        self._seconds: deque[tuple[float, float]] = deque(maxlen=LOOKS)  # spent waiting, of how much time
         self.apart = False  # each target has the load for itself
 
     def spent(self, exchanges: Iterable[Exchange]) -> None:
         """Virtual users waited for these answers."""
         self._busy_s += sum(seconds for _, seconds in exchanges)
 
-    def look(self, virtual_users: int, span_s: float) -> None:
-        """Judge a span of the load, in which there were so many virtual users. One alone waits for nobody else."""
-        self._had_s += virtual_users * span_s
-        if self._had_s < LEAST_BUSY_S:
+    def look(self, virtual_users: int, span_s: float, at_s: float) -> None:
+        """Judge the last seconds of the load. One virtual user alone waits for nobody else.
+
+        Args:
+            virtual_users: that there were.
+            span_s: seconds since the last look.
+            at_s: seconds since the load's start.
+        """
+        busy_s, self._busy_s = self._busy_s, 0.0
+        if at_s - span_s < SETTLES_S - HALF_A_LOOK_S:
             return
-        if virtual_users > 1 and self._busy_s > BUSY * self._had_s:
-            self.saturated = self.apart = True
-        self._busy_s = self._had_s = 0.0
+        self._seconds.append((busy_s, virtual_users * span_s))
+        waited_s, had_s = map(sum, zip(*self._seconds, strict=True))
+        self.apart |= len(self._seconds) == LOOKS and virtual_users > 1 and waited_s > BUSY * had_s
 
 
 class Pairing:

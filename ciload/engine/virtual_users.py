@@ -359,10 +359,10 @@ class ScenarioVUs:
             each.session.scope = sinks.scope.tagged(each.vu.own_tags)
         return self.sinks
 
-    def look_at_pacing(self, span_s: float) -> None:
+    def look_at_pacing(self, span_s: float, at_s: float) -> None:
         """Side by side: see whether the virtual users of the last seconds waited for answers nearly all the time."""
         if len(self.sinks) > 1 and not self.pacing.apart:
-            self.pacing.look(self.most if self.drop_missed is not None else self.active, span_s)
+            self.pacing.look(self.most if self.drop_missed is not None else self.active, span_s, at_s)
 
     def _come(self, now: bool) -> None:
         self.active += now

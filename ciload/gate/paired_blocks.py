@@ -35,6 +35,11 @@ class Pair:
         """Whether requests were paired, rather than each target loaded by itself."""
         return 2 * sum(pairs_in(self.new)) > sum(self.new.requests)
 
+    @property
+    def apart(self) -> bool:
+        """Whether each target was loaded by itself since virtual users only waited."""
+        return bool(self.new.pairs_new_first) and not self.paired
+
     def only(self, kept: Sequence[int]) -> Pair:
         """The pair with these blocks alone."""
         return Pair(_only(self.new, kept), _only(self.old, kept))
@@ -78,8 +83,15 @@ def pairs_of(blocks: Blocks | None, until_s: float | None = None) -> list[Pair]:
     kept = range(min(seen, len(counts) - cut_short))
     if paired := pairs_in(pairs[0].new):
         alike = [index for index in kept if (2 * paired[index] > pairs[0].new.requests[index]) == pairs[0].paired]
-        return [pair.only(alike) for pair in pairs]
+        part = alike if pairs[0].paired else alike[_parting(pairs[0], blocks) :]
+        return [pair.only(part) for pair in pairs]
     return [pair.only(kept) for pair in pairs]
+
+
+def _parting(pair: Pair, blocks: Blocks | None) -> int:
+    """How many blocks the targets take to part: in these, requests are answered that have piled up at one of them."""
+    slowest_ms = max((each for row in (pair.new, pair.old) for each in row.p50 if each is not None), default=0.0)
+    return 1 + int(slowest_ms / 1e3 / (blocks.span_s if blocks else 1.0))
 
 
 def pairs_in(row: BlockRow) -> list[int]:

@@ -28,7 +28,7 @@ from ciload.gate.paired_blocks import LEAST_BLOCKS, LEAST_REQUESTS, Pair, latenc
 from ciload.gate.parts import SIDE_BY_SIDE
 from ciload.gate.sequential import at_look
 from ciload.gate.share_blocks import LEAST_WHOLE, share_estimate, total
-from ciload.gate.statistics import logit, robust_side_by_side, side_by_side
+from ciload.gate.statistics import logit, robust_side_by_side, side_by_side, steady_rise
 from ciload.gate.steadiness import Steadiness, steadiness
 from ciload.gate.stored_run import FELL_BEHIND, STARTS_DROPPED, taints
 from ciload.gate.verdicts import GateFinding, Terms, judge, overall, why_open, withhold
@@ -69,7 +69,7 @@ class Loaded:
     @property
     def unsteady(self) -> str:
         """Why latencies cannot be judged, "" if they can."""
-        if not self.warm_up.unfinished:
+        if not (self.warm_up.unfinished or (self.warm_up.blocks and self.blocks < LEAST_BLOCKS)):
             return UNSTEADY if self.steadiness == "unsteady" else ""
         whole_s = self.left_out_s + self.blocks * self.span_s
         return (
@@ -86,7 +86,7 @@ def steady_part(blocks: Blocks | None, until_s: float | None = None) -> Loaded:
     typical = list(latency_blocks(P50, pairs[0]))
     warm_up = WarmUp()
     steady: Steadiness = "steady"
-    queues = not pairs[0].paired or _queueing(pairs[0])
+    queues = pairs[0].apart or _queueing(pairs[0])
     if 0 < len(typical) == len(pairs[0].new.requests):  # each block has enough to be looked at by itself
         new, old, difference = zip(*((each.new, each.old, each.difference) for each in typical), strict=True)
         warm_up = find_warm_up(new, old, difference)
@@ -115,9 +115,11 @@ def judge_steady(runs: Sequence[Loaded], terms: Terms, more: Iterable[GateFindin
     """The same of steady parts, and of findings from elsewhere."""
     metrics = judge([*_findings(runs), *more], terms, REMEDY)
     if reason := runs[0].unsteady:
-        latencies = [each for each in metrics if each.unit == "ms"]
-        withheld = iter(withhold(latencies, reason))
-        metrics = [next(withheld) if each.unit == "ms" else each for each in metrics]
+        open_ = {"verdict": GateVerdict.INCONCLUSIVE, "reason": reason}
+        metrics = [
+            each.model_copy(update=open_) if each.unit == "ms" or each.verdict is GateVerdict.INCONCLUSIVE else each
+            for each in metrics
+        ]
     return metrics
 
 
@@ -191,7 +193,9 @@ def _about_servers(result: RunResult) -> Iterator[str]:
 def _about_the_load(run: Loaded) -> Iterator[str]:
     if run.left_out_s:
         yield f"the first {run.left_out_s:.0f} s after --warmup are left out: a target was still warming up"
-    if run.pairs and run.pairs[0].new.pairs_new_first and not run.pairs[0].paired:
+    if run.steadiness == "falls behind":
+        yield "the new target answers later and later, so that a longer run would tell a larger change"
+    if run.pairs and run.pairs[0].apart:
         yield (
             "virtual users did nothing but wait for answers, so each target got the load for itself: requests were not "
             "paired, and blocks are compared"
@@ -214,7 +218,7 @@ def _without_size(metric: GatedMetric, reason: str) -> GatedMetric:
 
 
 def _findings(runs: Sequence[Loaded]) -> Iterator[GateFinding]:
-    queues = any(run.queues for run in runs)
+    queues, behind = any(run.queues for run in runs), all(run.steadiness == "falls behind" for run in runs)
     by_key = [{(pair.new.name, pair.new.method): pair for pair in run.pairs} for run in runs]
     endpoints = max(1, len(by_key[0]) - 1)
     for key in by_key[0]:
@@ -226,7 +230,8 @@ def _findings(runs: Sequence[Loaded]) -> Iterator[GateFinding]:
         else:
             part = 1 / endpoints if any(key) else 1.0
             for measure in _measures(pairs[0]):
-                yield _finding(Subject(*key, measure), pairs, part * SIDE_BY_SIDE[measure.metric], queues=queues)
+                weight = part * SIDE_BY_SIDE[measure.metric]
+                yield _finding(Subject(*key, measure), pairs, weight, queues=queues, falls_behind=behind)
 
 
 def _measures(pair: Pair) -> Iterable[Measure]:
@@ -237,7 +242,9 @@ def _measures(pair: Pair) -> Iterable[Measure]:
         yield CPU_PER_REQUEST
 
 
-def _finding(subject: Subject, pairs: Sequence[Pair], weight: float, *, queues: bool) -> GateFinding:
+def _finding(
+    subject: Subject, pairs: Sequence[Pair], weight: float, *, queues: bool, falls_behind: bool
+) -> GateFinding:
     measure = subject.measure
     if len(pairs[0].new.requests) < LEAST_BLOCKS:
         return GateFinding(subject, _too_short(pairs[0]))
@@ -247,13 +254,16 @@ def _finding(subject: Subject, pairs: Sequence[Pair], weight: float, *, queues: 
     blocks = list(chain.from_iterable(runs))
     if len(blocks) < LEAST_BLOCKS:
         # What lacks data is said, but only the lack of the very first metric, or of one asked for, leaves all open.
-        return GateFinding(
-            subject, _too_few(measure, pairs[0]), decides=measure in (P50, CPU_PER_REQUEST) and not subject.endpoint
-        )
+        wanted = measure in (P50, CPU_PER_REQUEST)
+        return GateFinding(subject, _too_few(measure, pairs[0]), decides=wanted and not subject.endpoint)
     floor = math.sqrt(sum(block.noise**2 for block in blocks) / len(blocks))
     runs = [run for run in runs if run]
     differences = [[block.difference for block in run] for run in runs]
-    if measure is MEAN:  # what is slow too seldom to move a percentile is just what must not be taken for a wild second
+    if falls_behind and measure.unit == "ms":
+        estimate = steady_rise(differences, floor=floor)
+    elif (
+        measure is MEAN
+    ):  # what is slow too seldom to move a percentile is just what must not be taken for a wild second
         estimate = side_by_side(differences, floor=floor, queues=queues)
     else:
         weights = [[block.weight for block in run] for run in runs] if all(block.weight for block in blocks) else []

@@ -392,6 +392,21 @@ def robust_side_by_side(
     return Estimate(centre, Spread(max(se, floor / math.sqrt(n)) * math.sqrt(allowed), _left_df(allowed, n)))
 
 
+def steady_rise(runs: Sequence[Sequence[float]], *, floor: float = 0.0) -> Estimate:
+    """The mean of differences that rise all the time: their noise is how much neighbours differ, whatever the rise.
+
+    Args:
+        runs: as for `side_by_side`.
+        floor: likewise.
+
+    Source: von Neumann et al., The Mean Square Successive Difference, Ann. Math. Statist. 12(2), 1941.
+    """
+    values = np.concatenate([np.asarray(run, dtype=float) for run in runs])
+    steps = np.concatenate([np.diff(np.asarray(run, dtype=float)) for run in runs])
+    noise = max(math.sqrt(float((steps**2).mean()) / 2) if len(steps) else 0.0, floor)
+    return Estimate(float(values.mean()), Spread(noise / math.sqrt(len(values)), max(1, len(steps) - 1)))
+
+
 def _allowance(likeness: Any, n: int, *, queues: bool) -> Any:
     """By how much the variance of a mean is larger since neighbouring blocks are alike.
 

@@ -50,24 +50,28 @@ def find_warm_up(new: Sequence[float], old: Sequence[float], difference: Sequenc
     Sequence of Random Variables, Biometrika 57(1), 1970), tested with an error that allows for neighbours being alike.
     """
     series = [np.asarray(each, dtype=float) for each in (new, old, difference)]
-    count, cut = len(difference), 0
+    count, cut, apart = len(difference), 0, 0
     while count - cut >= 2 * LEAST_AFTER:
         new_falls, old_falls, falls = (_Falls(each[cut:]) for each in series)
         # The difference shows a target that comes down even while the machine draws both up and down.
-        apart = max(
+        found = max(
             falls.beginning((falls.heights > 0) & (new_falls.heights > 0)),
             falls.beginning((falls.heights < 0) & (old_falls.heights > 0)),
         )
-        # What both have in common does no harm to the comparison: it is worth leaving out when it is large.
-        together = max(each.beginning(each.heights > LEAST_FALL) for each in (new_falls, old_falls))
-        found = max(apart, together if 2 * (cut + together) <= count else 0)
+        of_new, of_old, between = (each[cut:] for each in series)
+        # One target comes down towards the other, by its own doing: what a split leaves of a curve.
+        if not found and ((_falls_on(between) and _falls_on(of_new)) or (_falls_on(-between) and _falls_on(of_old))):
+            found = 1
+        apart += found
+        if not found:
+            # What both have in common does no harm to the comparison: it is left out when it is large and short.
+            found = max(each.beginning(each.heights > LEAST_FALL) for each in (new_falls, old_falls))
+            found = found if 2 * (cut + found) <= count else 0
         if not found:
             break
         cut += found
-    of_new, of_old, between = (each[cut:] for each in series)
-    falling = _falls_on(between) and _falls_on(of_new)  # towards the old target, and by its own doing
-    falling |= _falls_on(-between) and _falls_on(of_old)
-    return WarmUp(cut, unfinished=2 * cut > count or falling)
+    # What is left of a warm-up where it can no longer be seen is still a few percent: after as long again, it is not.
+    return WarmUp(min(cut + apart, count), unfinished=2 * cut + apart > count)
 
 
 def _falls_on(values: Floats) -> bool:

@@ -159,7 +159,7 @@ def test_a_setup_that_fails_at_the_old_target_ends_the_run(run_virtually: Callab
 def test_the_warm_up_counts_at_neither(run_virtually: Callable[..., VirtualRun]) -> None:
     """Pairs that begin in the warm-up are in no numbers, of no target."""
     log = Log()
-    run = run_virtually(log.visit, vus=1, duration="8s", warmup="4s", **BOTH)
+    run = run_virtually(log.visit, vus=1, duration="8s", **BOTH | {"warmup": "4s"})
     assert len(log.at(NEW)) == 10
     assert run.total("iterations") == run.outcome.old.select("iterations").total == 5  # type: ignore[union-attr]
 

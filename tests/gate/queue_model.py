@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ciload.engine.pairing import BUSY, RENEWED_AFTER_S
+from ciload.engine.pairing import BUSY, LOOKS, RENEWED_AFTER_S, SETTLES_S
 from ciload.metrics.blocks import MOST_BLOCKS
 from ciload.result.build import QUARTILES_APART
 from ciload.result.document import BlockRow, Blocks
@@ -66,6 +66,7 @@ class QueueModel:
         warm_new: by how much more time requests take in the beginning, at the new copy; this decays.
         warm_old: at the old one.
         warm_decay_s: time in which the extra time goes down to 37%.
+        first_s: how much more time the first request takes that a worker answers: imports, connections to databases.
         cache: second requests of a pair take so much of the time that first ones do, since the first have filled a
             cache that both copies share.
         slow_new: share of requests to the new copy that are answered later by `slow_s`, without keeping a worker busy.
@@ -95,6 +96,7 @@ class QueueModel:
     warm_new: float = 0.0
     warm_old: float = 0.0
     warm_decay_s: float = 2.0
+    first_s: float = 0.0
     cache: float = 1.0
     slow_new: float = 0.0
     slow_old: float = 0.0
@@ -250,7 +252,7 @@ class _Simulation:
             gaps: of an open model, between starts.
         """
         model, until, warmup_s = self.model, self.until, self.model.warmup_s
-        most, workers, second_takes, saturated_s = model.vus, model.workers, model.cache, BUSY * model.vus
+        most, workers, second_takes, saturated_s = model.vus, model.workers, model.cache, BUSY * model.vus * LOOKS
         step: list[int] = []  # 0: begins an iteration; 1: has its first answer; 2: has all
         at_arm: list[int] = []  # where it works; -1: at both
         first_arm: list[int] = []
@@ -281,13 +283,14 @@ class _Simulation:
         service = self._services()
         chance = self._numbers(self.rng.random)
         slow_share, some_slow = (model.slow_old, model.slow_new), bool(model.slow_old or model.slow_new)
+        cold, some_cold = ([model.first_s] * workers, [model.first_s] * workers), bool(model.first_s)
         some_fail = bool(model.failing_old or model.failing_new)
         slowness, failing, worker_slowness = self.slowness, self.failing, self.worker_slowness
         shortest, longest = RENEWED_AFTER_S
         requests, pairs, busy = self.requests, self.pairs, self.busy
         slots_a_s = 1 / SLOT_S
         waited = [0.0] * (math.ceil(until) + 1)  # by virtual users, in iterations that ended in each second
-        next_look = 1
+        next_look = int(SETTLES_S) + LOOKS
 
         heapify(events)
         while events:
@@ -295,7 +298,7 @@ class _Simulation:
             if now >= until:
                 break
             if may_part and now >= next_look:
-                if not self.apart and waited[next_look - 1] > saturated_s:
+                if not self.apart and sum(waited[next_look - LOOKS : next_look]) > saturated_s:
                     self.apart = True
                     while idle[2]:
                         at_arm[idle[2][0]] = NEW
@@ -349,6 +352,9 @@ class _Simulation:
             free = free_at[arm]
             worker = connected[arm][vu] if pinned else free.index(min(free))
             takes *= worker_slowness[worker]
+            if some_cold and cold[arm][worker]:
+                takes += cold[arm][worker]
+                cold[arm][worker] = 0.0
             starts = free[worker]
             if starts < now:
                 starts = now

@@ -114,7 +114,14 @@ class TestWhatTheGateIsGiven:
         assert old == pytest.approx(1.2 * new, rel=0.05)
 
     @pytest.mark.parametrize(
-        "trouble", [{"gc_pause_s": 0.1}, {"slow_new": 0.02}, {"warm_new": 1.0, "warm_decay_s": 20.0}, {"shift": 0.5}]
+        "trouble",
+        [
+            {"gc_pause_s": 0.1},
+            {"slow_new": 0.02},
+            {"warm_new": 1.0, "warm_decay_s": 20.0},
+            {"shift": 0.5},
+            {"first_s": 3.0, "warmup_s": 0.0},
+        ],
     )
     def test_troubles_show(self, trouble: dict[str, Any]) -> None:
         """Each makes the mean of the new copy longer than it is without."""

@@ -20,6 +20,7 @@ from tests.reports.results import distribution, endpoint, metrics, result
 
 REGRESSION, IMPROVED, OK = GateVerdict.REGRESSION, GateVerdict.IMPROVED, GateVerdict.OK
 INCONCLUSIVE, MISSING = GateVerdict.INCONCLUSIVE, GateVerdict.MISSING
+UNSUSPICIOUS = GateVerdict.UNSUSPICIOUS
 TERMS = Terms()
 Number = Callable[[int], float]
 
@@ -32,6 +33,7 @@ def row(
     return BlockRow(
         arm=arm, name=name, method="GET" if name else "", avg=list(p50s), p50=list(p50s),
         p95=[None if each is None else 2 * each for each in p50s],
+        p99=[None if each is None else 3 * each for each in p50s],
         requests=[requests] * size if isinstance(requests, int) else list(requests),
         failed=[failed] * size if isinstance(failed, int) else list(failed),
         checks_passed=[checks[0]] * size if checks else [], checks_failed=[checks[1]] * size if checks else [],
@@ -81,7 +83,7 @@ class TestVerdicts:
         comparison = compared(run(*pair()))
 
         assert (comparison.verdict, comparison.blocks, comparison.against) == (OK, 20, "http://old.test")
-        assert [each.metric for each in comparison.metrics] == ["p50", "p95", "failed requests"]
+        assert [each.metric for each in comparison.metrics] == ["p50", "mean", "p95", "p99", "failed requests"]
 
     def test_a_slower_target_is_a_regression(self) -> None:
         """A fifth more is found on that machine, and the values shown agree with the change."""
@@ -104,7 +106,9 @@ class TestVerdicts:
         """Targets with much noise of their own leave it open, with the remedy."""
         p50 = metric(compared(run(*pair(own=0.5))), "p50")
 
-        assert p50.verdict is INCONCLUSIVE
+        assert p50.verdict is UNSUSPICIOUS
+        assert p50.detectable is not None
+        assert p50.detectable > 0.3
         assert p50.reason.endswith("a longer or faster run, or reruns (--confirm), would find smaller changes")
 
     def test_blocks_without_any_spread_are_known_to_the_resolution_of_the_clock(self) -> None:
@@ -167,14 +171,19 @@ class TestBlocks:
         assert metric(comparison, "p50").verdict is REGRESSION
 
     def test_too_few_requests_say_how_many_are_needed(self) -> None:
-        """20 blocks of 15 requests are too few for p95, and enough for p50."""
+        """20 blocks of 15 requests are too few for p95 and enough for p50, which then decides."""
         comparison = compared(run(*pair(requests=15)))
 
         assert metric(comparison, "p50").verdict is OK
         assert metric(comparison, "p95").reason == (
             "300 requests a side; p95 needs 400, 40 in each of 10 blocks: a longer or faster run"
         )
-        assert comparison.verdict is INCONCLUSIVE
+        assert not metric(comparison, "p95").decides
+        assert comparison.verdict is OK
+
+    def test_without_any_middle_nothing_is_judged(self) -> None:
+        """A target that answers three requests a second leaves everything open, whatever its failures say."""
+        assert compared(run(*pair(requests=3))).verdict is INCONCLUSIVE
 
     @pytest.mark.parametrize("count", [1, 2, 9])
     def test_ten_blocks_are_needed(self, count: int) -> None:

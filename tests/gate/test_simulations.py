@@ -238,9 +238,9 @@ class TestSideBySide:
         """A machine that both targets share raises no alarms, however its speed drifts."""
         assert percent(alarms(pair(drifting(np.random.default_rng(blocks), blocks)))) < 1.0
 
-    @pytest.mark.parametrize(("slower", "power"), [(0.05, 26), (0.10, 86), (0.20, 100)])
+    @pytest.mark.parametrize(("slower", "power"), [(0.05, 26), (0.10, 84), (0.20, 100)])
     def test_power_of_ten_blocks(self, slower: float, power: float) -> None:
-        """Ten blocks on the drifting machine find a rise by 10% in 86% of jobs."""
+        """Ten blocks on the drifting machine find a rise by 10% in 84% of jobs."""
         blocks = drifting(np.random.default_rng(2), 10) + np.log1p(slower)
 
         assert percent(alarms(pair(blocks))) == pytest.approx(power, abs=1)
