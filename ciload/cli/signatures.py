@@ -141,8 +141,9 @@ def accept(
 ) -> None:
     """Accept that the service has become slower or faster.
 
-    The runs that raised the latest alarms become a new level, which later
-    runs are compared with. Without --run, those of every kind in the file.
+    The runs since the level most likely moved become a new one, which later
+    runs are compared with; alarms that are no part of it are left out, and
+    named. Without --run, of every kind in the file that ends with alarms.
 
     Exit codes: 0 accepted, 2 nothing to accept, 97 a broken baseline.
     """
@@ -174,7 +175,8 @@ def prune(
 ) -> None:
     """Remove the oldest runs of each kind.
 
-    Saving a run does this by itself, with 30 runs.
+    Saving a run does this by itself, with 30 runs. The first ten of a level
+    stay as well, to measure slow drift from; with less than 10 they go too.
 
     Exit codes: 0 done, 2 no such file, 97 a broken baseline.
     """
@@ -243,9 +245,10 @@ def calibrate(
 ) -> None:
     """Show what a gate can see in this baseline, and how often it would have raised a false alarm.
 
-    Every accepted run is judged by the others, as if it were new: whatever
-    alarms is a false alarm. Then: how much runs differ, the smallest change
-    that is found 8 times in 10, and how many runs the tolerance would need.
+    Every run that counts is judged by the others, as if it were new, also
+    those whose alarm ended by itself: whatever alarms is a false alarm. Then:
+    how much runs differ, the smallest change that is found 8 times in 10, and
+    which tolerance, how many runs and which gate to use.
 
     Exit codes:
       0  done      2  wrong usage      97  the baseline cannot be used

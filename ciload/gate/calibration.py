@@ -11,7 +11,7 @@ from ciload.gate.counts import dispersion_of, noise_of_counts
 from ciload.gate.document import WINDOW, Baseline
 from ciload.gate.history_findings import History, as_measured, counts, find, prior_of_endpoints
 from ciload.gate.levels import Level, ended_alarms, kinds, levels
-from ciload.gate.metrics import P50, P95, TYPICAL_P50, Reading, Readings, Subject, Unit, readings, share_at
+from ciload.gate.metrics import P50, P95, TYPICAL_P50, Measure, Reading, Readings, Subject, Unit, readings, share_at
 from ciload.gate.parts import share_of
 from ciload.gate.statistics import (
     LEAST_RUNS,
@@ -22,7 +22,7 @@ from ciload.gate.statistics import (
     estimate,
     skewness,
 )
-from ciload.gate.two_levels import on_two_levels
+from ciload.gate.two_levels import are_told_apart, on_two_levels
 from ciload.gate.verdicts import POWER, GateFinding, Terms, judge
 from ciload.result.comparison import GateVerdict
 from ciload.result.document import Fingerprint
@@ -121,7 +121,8 @@ def _kind(fingerprint: Fingerprint, found: Sequence[Level], ended: Replay, terms
     rolling = [_with_estimates(find(old, [run])) for old, run in _rolling(history)]
     latest = [each.subject for each in left_out[-1]] if left_out else []
     told, _ = on_two_levels(history, history[-1])
-    spreads = _Spreads(told, latest, terms)
+    apart = [measure for measure in (P50, P95) if are_told_apart(measure, history[-1], history[-1])]
+    spreads = _Spreads(told, latest, terms, {each: _prior(each, told, latest) for each in apart})
     return KindCalibration(
         fingerprint,
         runs=sum(map(len, history)),
@@ -166,22 +167,23 @@ class _Spreads:
     levels: Sequence[Runs]  # with what endpoints share taken out
     subjects: Sequence[Subject]
     terms: Terms
+    priors: Mapping[Measure, Prior | None]  # of endpoints
 
-    def known(self, subject: Subject) -> list[list[Reading]]:
-        """Readings by level; none of these is empty."""
-        found = (
-            [reading for run in level if isinstance(reading := run.get(subject), Reading)] for level in self.levels
-        )
-        return [each for each in found if each]
 
-    def prior(self, subject: Subject) -> Prior | None:
-        return prior_of_endpoints(subject.measure, {each: self.known(each) for each in self.subjects})
+def _known(subject: Subject, levels: Sequence[Runs]) -> list[list[Reading]]:
+    """Readings by level; none of these is empty."""
+    found = ([reading for run in level if isinstance(reading := run.get(subject), Reading)] for level in levels)
+    return [each for each in found if each]
+
+
+def _prior(measure: Measure, levels: Sequence[Runs], subjects: Sequence[Subject]) -> Prior | None:
+    return prior_of_endpoints(measure, {each: _known(each, levels) for each in subjects})
 
 
 def _metric(subject: Subject, spreads: _Spreads, left_out: Sequence[Sequence[GateFinding]]) -> MetricCalibration:
     terms = spreads.terms
-    has_prior = subject.endpoint and subject.measure in (P50, P95)
-    noise = _noise(subject, spreads.known(subject), spreads.prior(subject) if has_prior else None)
+    prior = spreads.priors.get(subject.measure) if subject.endpoint else None
+    noise = _noise(subject, _known(subject, spreads.levels), prior)
     alone = [[each] for run in left_out for each in run if each.subject == subject]
     alpha, latest = terms.false_alarm * share_of(subject, spreads.subjects), len(noise.last)
     enough = latest >= LEAST_RUNS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from scipy import special
@@ -12,6 +13,31 @@ from ciload.gate.statistics import FEW_RUNS, KNOWN, LEAST_RUNS, Estimate, Spread
 
 BURSTS = 2.0  # failures at once: one hiccup of a target fails what several virtual users wait for
 CLEAR = 0.1  # from this p value on, the exact test says little about the width of the noise
+
+
+@dataclass(frozen=True, slots=True)
+class CountNoise(Spread):
+    """Noise of log odds that knows from which share it starts: the more there are, the better they are counted.
+
+    Attributes:
+        share: of failures in earlier runs.
+        whole: requests of a run.
+        width: the standard error on the arcsine scale, where counts vary by the same at any share.
+
+    Source: Freeman and Tukey, Transformations Related to the Angular and the Square Root, Ann. Math. Statist. 21(4),
+    1950.
+    """
+
+    share: float = 0.0
+    whole: float = 1.0
+    width: float = 0.0
+
+    def detectable(self, alpha: float, power: float) -> float:
+        """The smallest true rise of the log odds that a test at this level finds with this power, about."""
+        critical = special.stdtrit(self.df, 1 - alpha)
+        angle = math.asin(math.sqrt((self.share * self.whole + 3 / 8) / (self.whole + 3 / 4)))
+        found = math.sin(min(angle + float(special.nctdtrinc(self.df, 1 - power, critical)) * self.width, math.pi / 2))
+        return logit(found**2 * self.whole, self.whole) - logit(self.share * self.whole, self.whole)
 
 
 class Dispersion(NamedTuple):
@@ -62,10 +88,11 @@ def counts_against_history(levels: Sequence[Sequence[Count]], fresh: Sequence[Co
     elif not new.part:
         effect = min(effect, 0.0)
     more, less = (new, old) if effect > 0 else (old, new)
+    noise = noise_of_counts(levels[-1], dispersion, len(levels[-1]), len(fresh))
     p_value = _chance(more, less, dispersion)
     if p_value < CLEAR and effect:
-        return Estimate(effect, Spread(abs(effect) / -float(special.stdtrit(dispersion.df, p_value)), dispersion.df))
-    return Estimate(effect, noise_of_counts(levels[-1], dispersion, len(levels[-1])))
+        noise = replace(noise, se=abs(effect) / -float(special.stdtrit(dispersion.df, p_value)))
+    return Estimate(effect, noise)
 
 
 def log_odds(level: Sequence[Count]) -> float:
@@ -74,11 +101,14 @@ def log_odds(level: Sequence[Count]) -> float:
     return logit(part / len(level), whole / len(level))
 
 
-def noise_of_counts(level: Sequence[Count], dispersion: Dispersion, runs: int, fresh: int = 1) -> Spread:
+def noise_of_counts(level: Sequence[Count], dispersion: Dispersion, runs: int, fresh: int = 1) -> CountNoise:
     """About the noise of the log odds of so many runs like these against so many earlier ones."""
     part, whole = _sum(level)
-    each = counting_noise(part / len(level), whole / len(level))
-    return Spread(each * math.sqrt(dispersion.factor * (1 / fresh + 1 / runs)), dispersion.df)
+    requests, more = whole / len(level), math.sqrt(dispersion.factor * (1 / fresh + 1 / runs))
+    return CountNoise(
+        counting_noise(part / len(level), requests) * more, dispersion.df,
+        share=part / whole, whole=requests, width=more / (2 * math.sqrt(requests)),
+    )  # fmt: skip
 
 
 def dispersion_of(levels: Sequence[Sequence[Count]]) -> Dispersion:

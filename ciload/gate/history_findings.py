@@ -12,7 +12,7 @@ from ciload.gate.document import MOST_ENDPOINTS
 from ciload.gate.metrics import CPU_PER_REQUEST, P50, P95, Measure, Reading, Readings, Subject, latency_level
 from ciload.gate.parts import part_of
 from ciload.gate.statistics import LEAST_RUNS, Prior, TooFewRunsError, against_history, prior_of
-from ciload.gate.two_levels import TYPICAL, Level, on_two_levels
+from ciload.gate.two_levels import TYPICAL, Level, are_told_apart, on_two_levels
 from ciload.gate.verdicts import GateFinding
 
 NOT_BEFORE = "not in the baseline"
@@ -42,7 +42,9 @@ def find(history: History, fresh: Level) -> list[GateFinding]:
     subjects = dict.fromkeys(chain(now[0], *old[-1]))
     kept = {subject: _kept(subject, told) for subject in subjects}
     known = {subject: each.levels for subject, each in kept.items()}
-    priors = {measure: prior_of_endpoints(measure, known) for measure in (P50, P95)}
+    # Without the common shift taken out, spreads of endpoints are alike because they are the same one.
+    apart = [measure for measure in (P50, P95) if are_told_apart(measure, history.levels[-1], fresh)]
+    priors = {measure: prior_of_endpoints(measure, known) for measure in apart}
     found = [each for subject in subjects if (each := _find(subject, told, kept[subject], now, priors)) is not None]
     judged = {each.subject for each in found if each.estimate is not None}
     return [replace(each, weight=part_of(each.subject, judged)) if each.estimate else each for each in found]
@@ -113,8 +115,7 @@ def _find(
         reason = f"too few data in the baseline: {_first_text(subject, old[-1])}"
         return GateFinding(subject, reason, new=first.value, decides=decides)
     now = [reading for run in fresh if isinstance(reading := run.get(subject), Reading)]
-    # Without the common shift taken out, spreads of endpoints are alike because they are the same one.
-    prior = priors.get(subject.measure) if subject.endpoint and TYPICAL in fresh[0] else None
+    prior = priors.get(subject.measure) if subject.endpoint else None
     return _compare_readings(subject, kept, now, prior)
 
 

@@ -37,9 +37,18 @@ def on_two_levels(old: Sequence[Level], fresh: Level) -> tuple[list[Level], Leve
     return list(old), fresh
 
 
+def are_told_apart(measure: Measure, last: Level, fresh: Level) -> bool:
+    """Whether there are enough endpoints that have this measure in the last level and in a run to judge."""
+    return len(_in_both(_means(measure, last), fresh)) >= LEAST_ENDPOINTS
+
+
+def _in_both(means: Mapping[Subject, float], fresh: Level) -> list[Subject]:
+    return [each for each in means if any(isinstance(run.get(each), Reading) for run in fresh)]
+
+
 def _separate(measure: Measure, old: Sequence[Level], fresh: Level) -> tuple[Sequence[Level], Level]:
     means = [_means(measure, level) for level in old]
-    shared = [each for each in means[-1] if any(isinstance(run.get(each), Reading) for run in fresh)]
+    shared = _in_both(means[-1], fresh)
     if len(shared) < LEAST_ENDPOINTS:
         return old, fresh
     parts = [{each: mean[each] for each in shared if each in mean} for mean in means]

@@ -71,6 +71,22 @@ def test_without_any_failure_one_hiccup_is_allowed_for() -> None:
     assert counts_against_history(none, level([6], 1_000)).rise < 0.01
 
 
+@pytest.mark.parametrize(("share", "whole"), [(0.002, 2_000), (0.01, 2_000), (0.2, 500)])
+def test_what_is_detectable_is_found(share: float, whole: int) -> None:
+    """A rise to the share that is told to be found 8 times in 10 is found about that often."""
+    rng = np.random.default_rng(5)
+    histories = [level([int(each) for each in rng.binomial(whole, share, 10)], whole) for _ in range(RUNS)]
+    unchanged = level([round(share * whole)], whole)
+    told = float(np.mean([counts_against_history([each], unchanged).detectable(0.01) for each in histories]))
+    odds = share / (1 - share) * math.exp(told)
+    after = odds / (1 + odds)
+    worse = level([int(each) for each in rng.binomial(whole, after, RUNS)], whole)
+    pairs = zip(histories, worse, strict=True)
+    found = sum(counts_against_history([earlier], [new]).rise <= 0.01 for earlier, new in pairs)
+
+    assert 0.65 < found / RUNS < 0.92
+
+
 def test_fewer_failures_are_a_fall() -> None:
     """The same test, the other way round."""
     found = counts_against_history([level([50] * 10)], level([10]))
