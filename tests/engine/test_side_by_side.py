@@ -164,6 +164,62 @@ def test_the_warm_up_counts_at_neither(run_virtually: Callable[..., VirtualRun])
     assert run.total("iterations") == run.outcome.old.select("iterations").total == 5  # type: ignore[union-attr]
 
 
+class TestApart:
+    """Virtual users who do nothing but wait, at a new target that takes three times as long as the old one."""
+
+    SLOW_S, FAST_S = 0.3, 0.1
+
+    async def visit(self, vu: VU) -> None:
+        seconds = self.SLOW_S if target(vu) == NEW else self.FAST_S
+        self.log.visits.append((vu.id, vu.iteration_in_test, target(vu)))
+        self.at[target(vu)].append(trio.current_time())
+        await sleep(seconds)
+        assert vu.session.exchanges is not None
+        vu.session.exchanges.append((("/", "GET", 200, "", ()), seconds))
+
+    @pytest.fixture(autouse=True)
+    def _log(self) -> None:
+        self.log = Log()
+        self.at: dict[str, list[float]] = {NEW: [], OLD: []}
+
+    def rates(self, after_s: float, until_s: float) -> tuple[float, float]:
+        """Iterations a second at the new target and at the old one."""
+        begins = min(self.at[NEW] + self.at[OLD])
+        counts = [sum(after_s <= at - begins < until_s for at in self.at[url]) for url in (NEW, OLD)]
+        return counts[0] / (until_s - after_s), counts[1] / (until_s - after_s)
+
+    def test_each_target_has_all_virtual_users_to_itself(self, run_virtually: Callable[..., VirtualRun]) -> None:
+        """Together, both do what the slower one can; after some seconds, each does what it can by itself."""
+        run = run_virtually(self.visit, vus=4, duration="20s", **BOTH)
+
+        assert self.rates(0, 4) == pytest.approx((4 / 0.4, 4 / 0.4), rel=0.1)
+        assert self.rates(6, 19) == pytest.approx((4 / 0.3, 4 / 0.1), rel=0.1)
+        assert run.outcome.snapshot.series["vus"][()].largest == 4  # type: ignore[union-attr]
+        assert not run.outcome.interrupted
+
+    def test_open_model_keeps_both_schedules(self, run_virtually: Callable[..., VirtualRun]) -> None:
+        """Ten starts a second at each target: the old one gets them all, whatever the new one makes of its own."""
+        run = run_virtually(self.visit, vus=2, rate="10/s", duration="20s", **BOTH)
+
+        new, old = self.rates(7, 19)
+        assert old == pytest.approx(10, abs=0.5)
+        assert new == pytest.approx(2 / 0.3, rel=0.1)
+        assert run.total("dropped_iterations") > 30
+
+    @pytest.mark.parametrize("executor", ["shared-iterations", "per-vu-iterations"])
+    def test_a_number_of_iterations_is_done_at_each(
+        self, executor: str, run_virtually: Callable[..., VirtualRun]
+    ) -> None:
+        """400 in all at both, also when the old target is through before."""
+        iterations = 400 if executor == "shared-iterations" else 100
+        scenarios = {"only": {"executor": executor, "vus": 4, "iterations": iterations}}
+        run = run_virtually(self.visit, scenarios=scenarios, **BOTH)
+
+        assert len(self.at[NEW]) == len(self.at[OLD]) == 400
+        assert run.total("iterations") == 400
+        assert max(self.at[OLD]) < max(self.at[NEW]) - 10
+
+
 def test_without_an_old_target_nothing_is_done_twice(run_virtually: Callable[..., VirtualRun]) -> None:
     """A plain run has one arm, and no tag for it."""
     log = Log()
