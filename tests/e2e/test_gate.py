@@ -191,17 +191,21 @@ def test_a_lost_baseline_is_not_overlooked(ciload: Ciload, shop_url: str) -> Non
 
 
 def test_side_by_side_finds_the_slower_one(tmp_path: Path, shop: Shop, shop_url: str) -> None:
-    """The new target is judged, with workers too; a copy that is the same raises no alarm."""
+    """The new target is judged, with workers too, and no longer than it takes; one that is the same raises no alarm."""
     slower = Shop()
-    slower.seconds = 0.007
+    slower.seconds = 0.008
+    script = SCRIPT.replace("import check, http", "import check, http, sleep") + "    await sleep(0.02)\n"
     with serving(slower.handler()) as slower_url, ThreadPoolExecutor() as pool:
 
         def run(name: str, new: str, *more: str) -> Finished:
             (tmp_path / name).mkdir()
-            arguments = ("-u", "3", "-d", "11s", "--base-url", new, "--compare-url", shop_url, *more)
-            return Ciload(tmp_path / name).run(SCRIPT, *arguments)
+            arguments = ("-u", "3", "--warmup", "1s", "--base-url", new, "--compare-url", shop_url, *more)
+            return Ciload(tmp_path / name).run(script, *arguments)
 
-        started = [pool.submit(run, "slow", slower_url, "--workers", "2"), pool.submit(run, "same", other(shop_url))]
+        started = [
+            pool.submit(run, "slow", slower_url, "-d", "61s", "--until-clear", "--workers", "2", "--tolerance", "0"),
+            pool.submit(run, "same", other(shop_url), "-d", "13s"),
+        ]
         slow, same = (each.result() for each in started)
     assert slow.code == 96, slow.stdout
     assert slow.reasons[0].startswith("regression (side by side, ")
@@ -209,10 +213,18 @@ def test_side_by_side_finds_the_slower_one(tmp_path: Path, shop: Shop, shop_url:
     found = comparison(slow)
     assert (found["gate"], found["verdict"]) == ("side by side", "regression")
     p50 = next(each for each in found["metrics"] if each["metric"] == "p50" and each["endpoint"] == "")
-    assert p50["low"] < 0.75 < p50["high"] or 0.4 < p50["change"] < 0.9
+    assert p50["low"] < 1.0 < p50["high"] or 0.5 < p50["change"] < 1.3
     result = slow.result
-    assert abs(result["old_arm"]["iterations"] - result["load"]["iterations"]) <= 3
+    arm = result["old_arm"]
+    assert abs(arm["iterations"] - result["load"]["iterations"]) <= 3
+    assert (arm["limit_s"], arm["clear_after_s"] in (10.0, 20.0, 40.0)) == (60.0, True)
+    assert result["load"]["load_s"] < arm["clear_after_s"] + 3
+    assert not result["load"]["iterations_interrupted"]
     assert {row["arm"] for row in result["blocks"]["rows"]} == {"new", "old"}
+    [row] = [each for each in result["blocks"]["rows"] if (each["arm"], each["name"]) == ("new", "/users")]
+    assert sum(row["pairs_new_first"]) + sum(row["pairs_old_first"]) == sum(row["requests"])
+    # Connections were renewed all the time, and nobody has waited for that.
+    assert result["metrics"]["http_req_connecting"]["trend"]["p99"] == 0
 
 
 def test_full_urls_are_no_comparison(ciload: Ciload, shop_url: str) -> None:
