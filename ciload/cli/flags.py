@@ -79,8 +79,8 @@ FLAGS = (
     Flag("save_baseline", GATE, "Add this run to that file, for later ones to be compared with.", "FILE"),
     Flag(
         "compare_url", GATE,
-        "An older version of the target: each iteration runs at it and at --base-url, in random order. What is judged "
-        "is --base-url.",
+        "An older version of the target: each iteration runs at it and at --base-url, in random order, so it takes "
+        "twice the requests. What is judged is --base-url.",
         "URL",
     ),
     Flag(
@@ -96,11 +96,11 @@ FLAGS = (
         "is the limit. The false-alarm rate holds for all looks together.",
         kind="switch",
     ),
-    Flag("confirm", GATE, "If a run looks like a regression, run it N more times and judge the mean (default 0).", "N"),
+    Flag("confirm", GATE, "If a run looks like a regression, run it N more times and judge the mean of all (default 0); one run in ten does.", "N"),
     Flag("false_alarm", GATE, "Chance of an alarm in a run that has not changed (default 1%).", "SHARE"),
     Flag("tolerance", GATE, "Changes for the worse below this are no regression (default 10%).", "SHARE"),
     Flag("on_missing_baseline", GATE, "fail is exit code 97 (default warn).", "fail|warn|pass"),
-    Flag("on_inconclusive", GATE, "When the gate cannot tell: fail is exit code 97 (default warn).", "fail|warn|pass"),
+    Flag("on_inconclusive", GATE, "When the gate finds something suspicious or cannot judge: fail is exit code 97 (default warn).", "fail|warn|pass"),
     Flag("name", GATE, "Of this test: compares its runs even when the script has changed.", "TEXT"),
     Flag("target", GATE, "What is tested, such as staging (default: the host of --base-url).", "TEXT"),
     Flag("tags", OUTPUT, "Tag of every sample; may be repeated.", "NAME=VALUE", ("--tag",), "list"),

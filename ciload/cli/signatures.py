@@ -74,8 +74,8 @@ def run(asked: Asked) -> None:
     Exit codes:
       0  passed                          101  teardown timed out
      96  a regression                    104  invalid options
-     97  no baseline, or inconclusive,   105  interrupted by a signal
-         if asked to fail on that        107  the script raised
+     97  no baseline, or no clear        105  interrupted by a signal
+         answer, if asked to fail        107  the script raised
      98  the target was never ready      108  the script called abort()
      99  a threshold failed, or no data  110  the script called fail_test()
     100  setup timed out                   1  a bug in ciload
