@@ -96,11 +96,20 @@ FLAGS = (
         "is the limit. The false-alarm rate holds for all looks together.",
         kind="switch",
     ),
-    Flag("confirm", GATE, "If a run looks like a regression, run it N more times and judge the mean of all (default 0); one run in ten does.", "N"),
+    Flag(
+        "confirm", GATE,
+        "If a run looks like a regression, as one in ten does, run it N more times and judge the mean of all (default "
+        "0).",
+        "N",
+    ),
     Flag("false_alarm", GATE, "Chance of an alarm in a run that has not changed (default 1%).", "SHARE"),
     Flag("tolerance", GATE, "Changes for the worse below this are no regression (default 10%).", "SHARE"),
     Flag("on_missing_baseline", GATE, "fail is exit code 97 (default warn).", "fail|warn|pass"),
-    Flag("on_inconclusive", GATE, "When the gate finds something suspicious or cannot judge: fail is exit code 97 (default warn).", "fail|warn|pass"),
+    Flag(
+        "on_inconclusive", GATE,
+        "When the gate finds something suspicious, or cannot judge: fail is exit code 97 (default warn).",
+        "fail|warn|pass",
+    ),
     Flag("name", GATE, "Of this test: compares its runs even when the script has changed.", "TEXT"),
     Flag("target", GATE, "What is tested, such as staging (default: the host of --base-url).", "TEXT"),
     Flag("tags", OUTPUT, "Tag of every sample; may be repeated.", "NAME=VALUE", ("--tag",), "list"),

@@ -101,7 +101,9 @@ class Options(BaseModel):
         0.1, description="changes for the worse below this are no regression"
     )
     on_missing_baseline: Reaction = Field("warn", description="when there is nothing to compare with: fail, warn, pass")
-    on_inconclusive: Reaction = Field("warn", description="when the gate finds something suspicious or cannot judge: fail, warn, pass")
+    on_inconclusive: Reaction = Field(
+        "warn", description="when the gate finds something suspicious, or cannot judge: fail, warn, pass"
+    )
     name: str = Field("", max_length=200, description="of the test: its runs are compared even if the script changes")
     target: str = Field("", max_length=200, description="what is tested, such as staging; runs elsewhere are not used")
     wait_for: WebAddress = Field("", description="URL that must answer with a status below 400 before the run starts")
