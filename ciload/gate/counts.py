@@ -89,7 +89,7 @@ def counts_against_history(levels: Sequence[Sequence[Count]], fresh: Sequence[Co
         effect = min(effect, 0.0)
     more, less = (new, old) if effect > 0 else (old, new)
     noise = noise_of_counts(levels[-1], dispersion, len(levels[-1]), len(fresh))
-    p_value = _chance(more, less, dispersion)
+    p_value = chance_of(more, less, dispersion)
     if p_value < CLEAR and effect:
         noise = replace(noise, se=abs(effect) / -float(special.stdtrit(dispersion.df, p_value)))
     return Estimate(effect, noise)
@@ -117,13 +117,13 @@ def dispersion_of(levels: Sequence[Sequence[Count]]) -> Dispersion:
     Runs that are few, or have hardly a failure, do not show how failures cluster: there it is `BURSTS` at least.
     """
     df = sum(len(level) - 1 for level in levels)
-    seen = math.fsum(_chi_squared(level) for level in levels) / df
+    seen = math.fsum(chi_squared(level) for level in levels) / df
     is_known = df + 1 >= FEW_RUNS and _sum(levels[-1]).part >= len(levels[-1])
     least = 1.0 if is_known else BURSTS
     return Dispersion(seen, df) if seen > least else Dispersion(least, KNOWN)
 
 
-def _chance(more: Count, less: Count, dispersion: Dispersion) -> float:
+def chance_of(more: Count, less: Count, dispersion: Dispersion) -> float:
     """Chance of so large a share of all failures on one side."""
     clustered = float(special.stdtr(dispersion.df, special.ndtri(_binomial(more, less, dispersion.factor))))
     return max(clustered, _binomial(more, less, 1.0))
@@ -137,7 +137,7 @@ def _binomial(more: Count, less: Count, dispersion: float) -> float:
     return max(chance, 1e-300)  # for quantiles
 
 
-def _chi_squared(level: Sequence[Count]) -> float:
+def chi_squared(level: Sequence[Count]) -> float:
     """Pearson's: squared deviations from the share of all, by their variance; 0 if nothing or everything failed."""
     part, whole = _sum(level)
     share = part / whole
