@@ -8,7 +8,7 @@ cache that both share makes the second one faster.
 worker process or replica behind the address, and the few connections of a run would be one draw of these for all of it.
 
 *Saturation*: where virtual users spend nearly all their time waiting for answers, they pile up at the slower target,
-and a small difference looks like a huge one. From then on each target gets the load for itself.
+and a small difference looks like a huge one. From then on each target gets the load for itself, as long as they do.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 RENEWED_AFTER_S = (0.25, 1.0)  # at random in between
 BUSY = 0.75  # share of their time that virtual users wait for answers: from here on the targets set the pace
+AT_EASE = 0.5  # below, they no longer do
 SETTLES_S = 2.0  # of the load: cold workers make everybody wait at first, and that says nothing about the load
 HALF_A_LOOK_S = 0.5  # seconds do not begin on time to the last millisecond
 LOOKS = 3  # seconds in a row that are judged together
@@ -67,9 +68,15 @@ class Ratios:
 class Pacing:
     """What the virtual users of a scenario spend their time with, and whether targets are to be loaded apart."""
 
-    __slots__ = ("_busy_s", "_seconds", "apart")
+    __slots__ = ("_busy_s", "_seconds", "apart", "may_rejoin")
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_rejoin: bool = True) -> None:
+        """
+        Args:
+            may_rejoin: targets that are loaded apart may be loaded together again. Not so when each has a schedule, or
+                a number of iterations, of its own by then.
+        """
+        self.may_rejoin = may_rejoin
         self._busy_s = 0.0
         self._seconds: deque[tuple[float, float]] = deque(maxlen=LOOKS)  # spent waiting, of how much time
         self.apart = False  # each target has the load for itself
@@ -87,11 +94,21 @@ class Pacing:
             at_s: seconds since the load's start.
         """
         busy_s, self._busy_s = self._busy_s, 0.0
+        if self.apart:
+            virtual_users *= 2  # each is at work at both targets at once
         if at_s - span_s < SETTLES_S - HALF_A_LOOK_S:
             return
         self._seconds.append((busy_s, virtual_users * span_s))
         waited_s, had_s = map(sum, zip(*self._seconds, strict=True))
-        self.apart |= len(self._seconds) == LOOKS and virtual_users > 1 and waited_s > BUSY * had_s
+        if len(self._seconds) < LOOKS:
+            return
+        before = self.apart
+        if not self.apart:
+            self.apart = virtual_users > 1 and waited_s > BUSY * had_s
+        elif self.may_rejoin:
+            self.apart = waited_s >= AT_EASE * had_s
+        if self.apart != before:
+            self._seconds.clear()
 
 
 class Pairing:

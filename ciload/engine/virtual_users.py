@@ -26,7 +26,7 @@ from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Registry, Scope
 from ciload.metrics.series import Tags
 from ciload.metrics.sinks import CounterSink, TrendSink
-from ciload.options.scenarios import Scenario
+from ciload.options.scenarios import ConstantVUs, RampingVUs, Scenario
 from ciload.script.calling import Ended, call, settle
 from ciload.script.failures import record_script_error
 from ciload.script.loader import Function, Script
@@ -185,7 +185,7 @@ class ScenarioVUs:
         self.interrupted = 0
         self.not_started = 0  # virtual users whose vu_start() raised
         self.unanswered = Unanswered()
-        self.pacing = Pacing()
+        self.pacing = Pacing(may_rejoin=isinstance(scenario, ConstantVUs | RampingVUs))
         self.scope: anyio.CancelScope | None = None  # around all of its work; cancelled when the graceful stop is over
         self.ended_early = False  # before its plan was done, although nobody had asked for it
         self.env = ChainMap(scenario.env, cast(dict[str, str], os.environ))
@@ -277,14 +277,17 @@ class ScenarioVUs:
     async def _work_at_both(self, virtual_user: VirtualUser, starts: Starts) -> None:
         """Every iteration at both targets, until these are to be loaded apart; then each has its own iterations."""
 
-        def next_start() -> float | None:
-            return None if self.pacing.apart else starts.next()
-
-        await self._work(virtual_user.targets, replace(starts, next=next_start))
-        if self.pacing.apart:
-            async with anyio.create_task_group() as apart:
+        together = replace(starts, next=lambda: None if self.pacing.apart else starts.next())
+        apart = replace(starts, next=lambda: starts.next() if self.pacing.apart else None)
+        while True:
+            await self._work(virtual_user.targets, together)
+            if not self.pacing.apart:
+                return
+            async with anyio.create_task_group() as halves:
                 for each in virtual_user.targets:
-                    apart.start_soon(self._work, (each,), starts.apart(each) if starts.apart else starts)
+                    halves.start_soon(self._work, (each,), starts.apart(each) if starts.apart else apart)
+            if self.pacing.apart:
+                return
 
     async def _work(  # noqa: C901  # one piece, since a further call or frame here is 1 to 3% of a small request
         self, targets: tuple[VUAtTarget, ...], starts: Starts
@@ -361,7 +364,7 @@ class ScenarioVUs:
 
     def look_at_pacing(self, span_s: float, at_s: float) -> None:
         """Side by side: see whether the virtual users of the last seconds waited for answers nearly all the time."""
-        if len(self.sinks) > 1 and not self.pacing.apart:
+        if len(self.sinks) > 1:
             self.pacing.look(self.most if self.drop_missed is not None else self.active, span_s, at_s)
 
     def _come(self, now: bool) -> None:

@@ -61,7 +61,10 @@ class ShareEstimate:
         expected = self.new.whole / (self.new.whole + self.old.whole)
         low = special.betaincinv(new, old + 1, 1 - one_sided) if new else 0.0
         high = special.betaincinv(new + 1, old, one_sided) if old else 1.0
-        return _odds(low, expected), _odds(high, expected)
+        # Where nothing failed at the old target, any ratio may be true; the share at the new one is known all the same.
+        most = special.betaincinv(self.new.part + 1, self.new.whole - self.new.part, one_sided)
+        within = logit(most * self.new.whole, self.new.whole) - logit(*self.old)
+        return _odds(low, expected), max(self.effect, min(_odds(high, expected), within))
 
     def detectable(self, alpha: float, power: float = 0.80, tolerated: float = 0.0) -> float:
         """The smallest true effect that is found with this power.

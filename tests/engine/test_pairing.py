@@ -62,6 +62,16 @@ class TestPacing:
         """Three seconds of waiting for workers that start, and then hardly any."""
         assert not any(self.look([1.0, 1.0, 1.0, 0.3, 0.3, 0.3, 0.3]))
 
+    def test_users_who_are_at_ease_again_rejoin_them(self) -> None:
+        """A target that stood still for some seconds costs the pairs of these only; elsewhere it is for good."""
+        busy, calm = [1.0] * 5, [0.4] * 2 * LOOKS
+        assert self.look([*busy, *calm])[-1] is False
+        pacing = Pacing(may_rejoin=False)
+        for second, share in enumerate([*busy, *calm], 1):
+            pacing.spent([exchange("/", share * 4)])
+            pacing.look(4, 1.0, float(second))
+        assert pacing.apart
+
     @pytest.mark.parametrize("share", [0.3, 0.7])
     def test_pauses_leave_them_together(self, share: float) -> None:
         assert not any(self.look([share] * 20))

@@ -197,6 +197,27 @@ class TestApart:
         assert run.outcome.snapshot.series["vus"][()].largest == 4  # type: ignore[union-attr]
         assert not run.outcome.interrupted
 
+    def test_they_are_together_again_when_users_have_time(self, run_virtually: Callable[..., VirtualRun]) -> None:
+        """Both targets are slow for 8 s, as with cold workers; afterwards iterations are done at both, in pairs."""
+
+        async def visit(vu: VU) -> None:
+            begins = self.at[NEW][0] if self.at[NEW] else trio.current_time()
+            self.at[target(vu)].append(trio.current_time())
+            self.log.visits.append((vu.id, vu.iteration_in_test, target(vu)))
+            seconds = 0.2 if trio.current_time() - begins < 8 else 0.02
+            await sleep(seconds)
+            assert vu.session.exchanges is not None
+            vu.session.exchanges.append((("/", "GET", 200, "", ()), seconds))
+            await sleep(0.1 if seconds == 0.02 else 0)
+
+        run = run_virtually(visit, vus=4, duration="20s", **BOTH)
+
+        assert len({number for *_, number in self.log.visits[:20]}) == 2
+        last = self.log.visits[-60:-10]
+        pairs = Counter((vu, number) for vu, number, _ in last)
+        assert sum(count == 2 for count in pairs.values()) >= 20
+        assert not run.outcome.ended_early
+
     def test_open_model_keeps_both_schedules(self, run_virtually: Callable[..., VirtualRun]) -> None:
         """Ten starts a second at each target: the old one gets them all, whatever the new one makes of its own."""
         run = run_virtually(self.visit, vus=2, rate="10/s", duration="20s", **BOTH)
