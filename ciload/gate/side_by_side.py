@@ -115,9 +115,13 @@ def judge_steady(runs: Sequence[Loaded], terms: Terms, more: Iterable[GateFindin
     """The same of steady parts, and of findings from elsewhere."""
     metrics = judge([*_findings(runs), *more], terms, REMEDY)
     if reason := runs[0].unsteady:
-        open_ = {"verdict": GateVerdict.INCONCLUSIVE, "reason": reason}
+        left_open = {"verdict": GateVerdict.INCONCLUSIVE, "reason": reason}
+        # Queues make requests wait, and do not make them work more.
+        steady = {"share"} if runs[0].warm_up.unfinished else {"share", CPU_PER_REQUEST.metric}
         metrics = [
-            each.model_copy(update=open_) if each.unit == "ms" or each.verdict is GateVerdict.INCONCLUSIVE else each
+            each
+            if steady & {each.unit, each.metric} and each.verdict is not GateVerdict.INCONCLUSIVE
+            else each.model_copy(update=left_open)
             for each in metrics
         ]
     return metrics
