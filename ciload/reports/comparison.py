@@ -166,7 +166,7 @@ def finding(comparison: Comparison) -> str:
         GateVerdict.INCONCLUSIVE: comparison.undecided,
         GateVerdict.SUSPICIOUS: f"{counts[GateVerdict.SUSPICIOUS]} {of_total} may have got worse, and one run alone "
         "cannot tell it from noise",
-        GateVerdict.UNSUSPICIOUS: f"no sign {of_total} got worse" + _seen(comparison),
+        GateVerdict.UNSUSPICIOUS: f"no sign that any {of_total} got worse{_seen(comparison)}",
         GateVerdict.IMPROVED: f"{better} {of_total} got better, and no regression was found",
         GateVerdict.OK: f"none {of_total} got worse by {_percent(comparison.tolerance)} or more" if total else "",
         GateVerdict.MISSING: "" if comparison.reason else "nothing was compared",

@@ -32,7 +32,7 @@ MOST_ERRORS = 10
 # Nothing was judged, because the script or the way to the target broke: an <error>, everything else is a <failure>.
 BROKEN = {ExitCode.TARGET_NOT_READY, ExitCode.SETUP_TIMEOUT, ExitCode.TEARDOWN_TIMEOUT, ExitCode.SCRIPT_ERROR}
 
-UNDECIDED = {GateVerdict.INCONCLUSIVE, GateVerdict.MISSING}
+UNDECIDED = {GateVerdict.INCONCLUSIVE, GateVerdict.MISSING, GateVerdict.SUSPICIOUS}
 
 
 def junit_xml(result: RunResult) -> str:

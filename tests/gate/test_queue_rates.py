@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.queue_rates import TROUBLES, WITHOUT_TOLERANCE, count
 from ciload.gate.side_by_side import compare_blocks
+from ciload.result.comparison import GateVerdict
 from tests.gate.queue_model import Arrivals, QueueModel
 
 
@@ -40,6 +41,18 @@ def test_connections_that_are_kept_are_one_draw_a_run() -> None:
     assert alarms(renewed, 40) <= 1
 
 
+def test_confirmation_keeps_the_rate_with_several_workers() -> None:
+    """A run that is suspicious and two more of it: what was 5 to 17% with connections that were kept."""
+    model = QueueModel(workers=2, load=0.6)
+    found = 0
+    for seed in range(30):
+        first, *reruns = (model.run(100 * seed + each).blocks for each in range(3))
+        suspicious = any((each.p_value or 0) < 0.1 for each in compare_blocks([first], WITHOUT_TOLERANCE))
+        metrics = compare_blocks([first, *reruns], WITHOUT_TOLERANCE) if suspicious else []
+        found += any(each.verdict is GateVerdict.REGRESSION for each in metrics)
+    assert found <= 1
+
+
 @pytest.mark.parametrize("workers", [1, 2, 4, 8])
 def test_ten_percent_are_found(workers: int) -> None:
     """In 20 s with 200 iterations a second, however many workers share the load."""
@@ -52,17 +65,20 @@ def test_saturated_copies_tell_the_size(workers: int) -> None:
     # The warm-up is long enough for virtual users to part in it: blocks from before tell what they tell together.
     saturated = QueueModel(workers=workers, load=1.0, shift=0.10, warmup_s=6.0)
     apart, together = (
-        median(p50_change(replace(saturated, apart=each), seed) for seed in range(10)) for each in (True, False)
-    )
+        [
+            change for seed in range(10) if (change := p50_change(replace(saturated, apart=each), seed)) is not None
+        ]
+        for each in (True, False)
+    )  # fmt: skip
 
-    assert apart == pytest.approx(0.10, abs=0.025)
-    assert together > 0.5
+    assert len(apart) >= 8
+    assert median(apart) == pytest.approx(0.10, abs=0.025)
+    assert median(together) > 0.5
 
 
-def p50_change(model: QueueModel, seed: int) -> float:
-    """What the gate tells of the median."""
+def p50_change(model: QueueModel, seed: int) -> float | None:
+    """What the gate tells of the median; None where too few seconds are steady."""
     (change,) = [
         each.change for each in compare_blocks([model.run(seed).blocks], WITHOUT_TOLERANCE) if each.metric == "p50"
     ]
-    assert change is not None
     return change

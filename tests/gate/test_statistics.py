@@ -54,6 +54,22 @@ class TestEstimate:
         assert estimate.fall == pytest.approx(probability, abs=5e-5)
         assert estimate.interval(2 * probability - 1) == pytest.approx((0, 2 * t), abs=1e-3)
 
+    @pytest.mark.parametrize("sd", [0.001, 0.02, 0.05])
+    def test_what_is_detectable_is_found_that_often(self, sd: float) -> None:
+        """8 times in 10, where an estimate must reach a tolerance of 10% as well, however quiet the runs are."""
+        rng = np.random.default_rng(4)
+        history, fresh = rng.normal(0, sd, (4_000, 10)), rng.normal(0, sd, 4_000)
+        seen: Any = against_history([history], fresh[:, None])  # type: ignore[list-item, arg-type]
+        tolerated = math.log1p(0.10)
+        typical = against_history([rng.normal(0, sd, 10_000).tolist()], [0.0])
+        noise = Spread(typical.se * math.sqrt(1.1), 9)
+        detectable = Estimate(0.0, noise).detectable(0.01, 0.8, tolerated)
+        shifted: Any = against_history([history], fresh[:, None] + detectable)  # type: ignore[list-item, arg-type]
+        found = (np.asarray(shifted.rise) <= 0.01) & (np.asarray(shifted.effect) >= tolerated)
+
+        assert np.mean(np.asarray(seen.rise) <= 0.01) < 0.015
+        assert 0.76 < np.mean(found) < 0.84
+
     @pytest.mark.parametrize(("df", "delta"), [(4, 4.875), (9, 3.748), (19, 3.415)])
     def test_detectable_effect_is_noncentral(self, df: int, delta: float) -> None:
         """At 1% and a power of 80% the detectable effect is so many standard errors."""

@@ -27,6 +27,7 @@ from tests.reports.results import (
     verdict,
 )
 
+SUSPICIOUS, UNSUSPICIOUS = GateVerdict.SUSPICIOUS, GateVerdict.UNSUSPICIOUS
 REGRESSION, OK, INCONCLUSIVE, IMPROVED, MISSING = (
     GateVerdict.REGRESSION, GateVerdict.OK, GateVerdict.INCONCLUSIVE, GateVerdict.IMPROVED, GateVerdict.MISSING
 )  # fmt: skip
@@ -161,6 +162,14 @@ def test_reruns_are_told(found: GateVerdict, fresh: int, text: str) -> None:
         (comparison(INCONCLUSIVE, reason="only 2 runs"), "only 2 runs"),
         (comparison(IMPROVED, gated(IMPROVED)), "1 of 1 metrics got better, and no regression was found"),
         (comparison(OK, gated()), "none of 1 metrics got worse by 10% or more"),
+        (
+            comparison(SUSPICIOUS, gated(SUSPICIOUS), gated(), gated()),
+            "1 of 3 metrics may have got worse, and one run alone cannot tell it from noise",
+        ),
+        (
+            comparison(UNSUSPICIOUS, gated(UNSUSPICIOUS, detectable=0.22), gated()),
+            "no sign that any of 2 metrics got worse (could have seen +22% of GET /v3/users p95)",
+        ),
         (comparison(MISSING, runs=[], reason="no such file"), "no such file"),
         (comparison(MISSING, runs=[]), "nothing was compared"),
     ],
