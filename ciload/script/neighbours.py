@@ -11,7 +11,7 @@ from types import FrameType, ModuleType
 # What ciload itself imports, some of it late: a file of that name beside the script must not take its place.
 OURS = frozenset({
     "anyio", "ciload", "filelock", "hdrh", "httptools", "httpx", "junit_xml", "numpy", "pydantic", "pydantic_core",
-    "rich", "scipy", "typer", "uvloop", "yaml",
+    "psutil", "rich", "scipy", "typer", "uvloop", "yaml",
 })  # fmt: skip
 
 
