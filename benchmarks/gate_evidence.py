@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ciload.gate.statistics import Estimate, against_history, side_by_side
+from ciload.gate.block_statistics import side_by_side
+from ciload.gate.statistics import Estimate, against_history
 
 Floats = NDArray[np.float64]
 

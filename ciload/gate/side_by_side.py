@@ -12,6 +12,7 @@ from itertools import chain
 from statistics import median
 
 from ciload.gate.attribution import attribute, combine, times_of_arms
+from ciload.gate.block_statistics import Lasting, robust_side_by_side, side_by_side, steady_rise
 from ciload.gate.cpu_blocks import cpu_blocks, too_little_cpu, without_cpu
 from ciload.gate.metrics import (
     CPU_PER_REQUEST,
@@ -24,11 +25,11 @@ from ciload.gate.metrics import (
     Measure,
     Subject,
 )
-from ciload.gate.paired_blocks import LEAST_BLOCKS, LEAST_REQUESTS, Pair, latency_blocks, pairs_of
+from ciload.gate.paired_blocks import LEAST_BLOCKS, LEAST_REQUESTS, Block, Pair, latency_blocks, pairs_of
 from ciload.gate.parts import SIDE_BY_SIDE
 from ciload.gate.sequential import at_look
 from ciload.gate.share_blocks import LEAST_WHOLE, share_estimate, total
-from ciload.gate.statistics import logit, robust_side_by_side, side_by_side, steady_rise
+from ciload.gate.statistics import Estimate, logit
 from ciload.gate.steadiness import Steadiness, steadiness
 from ciload.gate.stored_run import FELL_BEHIND, STARTS_DROPPED, taints
 from ciload.gate.verdicts import GateFinding, Terms, judge, overall, why_open, withhold
@@ -44,6 +45,8 @@ UNSTEADY = (
 )
 QUEUED = 3.0  # times what the fastest take
 QUEUES_LAST = 10  # times as long as the warm-up that made them
+LIKELY_WARM_UP = 0.05  # chance of taking a steady run for one that warmed up, where little depends on it
+FIRST_BLOCKS = 1 / 3  # of a run: what may fade is there in these
 NOT_OLD = "not requested from the old target"
 NOT_NEW = "not requested from the new target"
 
@@ -57,6 +60,7 @@ class Loaded:
     span_s: float  # of a block
     steadiness: Steadiness = "steady"
     queues: bool = False  # requests wait for each other
+    may_fade: bool = False  # what is seen may be what is left of a warm-up or of a queue
 
     @property
     def blocks(self) -> int:
@@ -86,15 +90,16 @@ def steady_part(blocks: Blocks | None, until_s: float | None = None) -> Loaded:
     typical = list(latency_blocks(P50, pairs[0]))
     warm_up = WarmUp()
     steady: Steadiness = "steady"
-    queues = pairs[0].apart or _queueing(pairs[0])
+    queues = may_fade = pairs[0].apart or _queueing(pairs[0])
     if 0 < len(typical) == len(pairs[0].new.requests):  # each block has enough to be looked at by itself
         new, old, difference = zip(*((each.new, each.old, each.difference) for each in typical), strict=True)
         warm_up = find_warm_up(new, old, difference)
         if warm_up.blocks and queues and len(difference) < (1 + QUEUES_LAST) * warm_up.blocks:
             warm_up = replace(warm_up, unfinished=True)
         steady = steadiness(old[warm_up.blocks :], difference[warm_up.blocks :])
+        may_fade = queues or bool(find_warm_up(new, old, difference, LIKELY_WARM_UP).blocks)
     kept = range(warm_up.blocks, len(pairs[0].new.requests))
-    return Loaded([each.only(kept) for each in pairs], warm_up, span_s, steady, queues)
+    return Loaded([each.only(kept) for each in pairs], warm_up, span_s, steady, queues, may_fade)
 
 
 def _queueing(pair: Pair) -> bool:
@@ -221,8 +226,21 @@ def _without_size(metric: GatedMetric, reason: str) -> GatedMetric:
     return metric.model_copy(update={"change": None, "low": None, "high": None, "detectable": None, "reason": said})
 
 
+@dataclass(frozen=True, slots=True)
+class _Conditions:
+    """What is known of the run that blocks are judged in; see `Loaded`."""
+
+    queues: bool
+    falls_behind: bool
+    may_fade: bool
+
+
 def _findings(runs: Sequence[Loaded]) -> Iterator[GateFinding]:
-    queues, behind = any(run.queues for run in runs), all(run.steadiness == "falls behind" for run in runs)
+    conditions = _Conditions(
+        queues=any(run.queues for run in runs),
+        falls_behind=all(run.steadiness == "falls behind" for run in runs),
+        may_fade=any(run.may_fade for run in runs),
+    )
     by_key = [{(pair.new.name, pair.new.method): pair for pair in run.pairs} for run in runs]
     endpoints = max(1, len(by_key[0]) - 1)
     for key in by_key[0]:
@@ -235,7 +253,7 @@ def _findings(runs: Sequence[Loaded]) -> Iterator[GateFinding]:
             part = 1 / endpoints if any(key) else 1.0
             for measure in _measures(pairs[0]):
                 weight = part * SIDE_BY_SIDE[measure.metric]
-                yield _finding(Subject(*key, measure), pairs, weight, queues=queues, falls_behind=behind)
+                yield _finding(Subject(*key, measure), pairs, weight, conditions)
 
 
 def _measures(pair: Pair) -> Iterable[Measure]:
@@ -246,9 +264,7 @@ def _measures(pair: Pair) -> Iterable[Measure]:
         yield CPU_PER_REQUEST
 
 
-def _finding(
-    subject: Subject, pairs: Sequence[Pair], weight: float, *, queues: bool, falls_behind: bool
-) -> GateFinding:
+def _finding(subject: Subject, pairs: Sequence[Pair], weight: float, conditions: _Conditions) -> GateFinding:
     measure = subject.measure
     if len(pairs[0].new.requests) < LEAST_BLOCKS:
         return GateFinding(subject, _too_short(pairs[0]))
@@ -260,22 +276,27 @@ def _finding(
         # What lacks data is said, but only the lack of the very first metric, or of one asked for, leaves all open.
         wanted = measure in (P50, CPU_PER_REQUEST)
         return GateFinding(subject, _too_few(measure, pairs[0]), decides=wanted and not subject.endpoint)
-    floor = math.sqrt(sum(block.noise**2 for block in blocks) / len(blocks))
-    runs = [run for run in runs if run]
-    differences = [[block.difference for block in run] for run in runs]
-    if falls_behind and measure.unit == "ms":
-        estimate = steady_rise(differences, floor=floor)
-    elif (
-        measure is MEAN
-    ):  # what is slow too seldom to move a percentile is just what must not be taken for a wild second
-        estimate = side_by_side(differences, floor=floor, queues=queues)
-    else:
-        weights = [[block.weight for block in run] for run in runs] if all(block.weight for block in blocks) else []
-        estimate = robust_side_by_side(differences, weights, floor=floor, queues=queues)
+    whole = _estimate(measure, runs, conditions)
+    later = [run[round(FIRST_BLOCKS * len(run)) :] for run in runs]
+    estimate = Lasting(whole, _estimate(measure, later, conditions)) if conditions.may_fade else whole
     old = math.exp(sum(block.old for block in blocks) / len(blocks))
     return GateFinding(
         subject, "", estimate, effect=estimate.effect, old=old, new=old * math.exp(estimate.effect), weight=weight
     )
+
+
+def _estimate(measure: Measure, runs: Iterable[Sequence[Block]], conditions: _Conditions) -> Estimate:
+    runs = [run for run in runs if run]
+    blocks = list(chain.from_iterable(runs))
+    floor = math.sqrt(sum(block.noise**2 for block in blocks) / len(blocks))
+    differences = [[block.difference for block in run] for run in runs]
+    if conditions.falls_behind and measure.unit == "ms":
+        return steady_rise(differences, floor=floor)
+    if measure is MEAN:
+        # What is slow too seldom to move a percentile is just what must not be taken for a wild second.
+        return side_by_side(differences, floor=floor, queues=conditions.queues)
+    weights = [[block.weight for block in run] for run in runs] if all(block.weight for block in blocks) else []
+    return robust_side_by_side(differences, weights, floor=floor, queues=conditions.queues)
 
 
 def _share_finding(subject: Subject, pairs: Sequence[Pair], weight: float) -> GateFinding:

@@ -20,13 +20,7 @@ PRIOR_SD = 0.10
 PRIOR_DF = 3
 KNOWN = 1e6  # degrees of freedom of a spread that need not be estimated
 RERUN_CREDIT = 0.7  # share of the spread between reruns that is credited: so few reruns overstate it too often
-MOST_CORRELATION = 0.9
-LIKELY = 0.5  # standard errors of a correlation that may be more than it looks
-HUBER = 1.345  # standard deviations; 95% of the mean's efficiency where the noise is normal
 MAD_TO_SD = 1.4826
-MOST_WEIGHT = 2.0  # of a block, in those of the middle one
-MOST_STEPS = 50
-TINY = 1e-12
 MOST_COUNTING_VARIANCE = 0.52  # of ln(count + 1/2), at a mean of 1.3
 
 
@@ -63,20 +57,20 @@ class Spread:
     def highest(self, probability: float) -> float:
         """What the noise stays below with this probability."""
         q = self.lowest(probability)
-        return _number(q + np.maximum(q, 0) ** 2 / 2) if self.tail else q
+        return plain_number(q + np.maximum(q, 0) ** 2 / 2) if self.tail else q
 
     def lowest(self, probability: float) -> float:
         """How far below zero the noise stays above with this probability."""
-        return _number(special.stdtrit(self.df, probability) * self.se)
+        return plain_number(special.stdtrit(self.df, probability) * self.se)
 
     def detectable(self, alpha: float, power: float) -> float:
         """The smallest true rise that a test at this level finds with this power: t is noncentral then."""
         critical = special.stdtrit(self.df, 1 - alpha)
         beyond = special.nctdtrinc(self.df, 1 - power, critical) - critical
-        return _number(self.highest(1 - alpha) + beyond * self.se)
+        return plain_number(self.highest(1 - alpha) + beyond * self.se)
 
     def _straight(self, effect: float) -> float:
-        return _number(np.minimum(effect, np.sqrt(1 + 2 * np.maximum(effect, 0)) - 1)) if self.tail else effect
+        return plain_number(np.minimum(effect, np.sqrt(1 + 2 * np.maximum(effect, 0)) - 1)) if self.tail else effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +175,7 @@ def against_history(
     if df + 1 < LEAST_RUNS or not accepted[-1].shape[-1]:
         raise TooFewRunsError(f"{max(df + 1, 0)} runs say too little about the noise: {LEAST_RUNS} are needed")
     effect = latest.mean(axis=-1) - accepted[-1].mean(axis=-1)
-    squares = sum(_squares(level) for level in accepted)
+    squares = sum(sum_of_squares(level) for level in accepted)
     if prior is not None:
         squares, df = squares + prior.df * prior.variance, df + prior.df
     reruns = _between_reruns(latest, within) if same_job else np.inf
@@ -213,11 +207,11 @@ def estimate(
     """
 
     def spread(variance: Any, known: float) -> Spread:
-        return Spread(_number(np.sqrt(of_effect(variance))), known, tail)
+        return Spread(plain_number(np.sqrt(of_effect(variance))), known, tail)
 
     with_prior = (PRIOR_DF * PRIOR_SD**2 + squares) / (PRIOR_DF + df)
     return Estimate(
-        _number(effect),
+        plain_number(effect),
         spread(squares / df, df),
         also=(spread(floor**2, KNOWN),) if floor else (),
         widening=(spread(with_prior, PRIOR_DF + df),) if df + 1 < FEW_RUNS else (),
@@ -301,128 +295,6 @@ def binomial_interval(count: int, total: int, confidence: float = 0.90) -> tuple
     return low, high
 
 
-def side_by_side(runs: Sequence[Sequence[float]], *, floor: float = 0.0, queues: bool = False) -> Estimate:
-    """The shift between two targets loaded side by side: a paired t test on blocks, wider when neighbours are alike.
-
-    At a nominal 1%, independent blocks alarm falsely in 0.7 to 0.9% of runs. Neighbours that correlate by 0.2 raise
-    that to 2.0, 1.7, 1.5% with 10, 20, 40 blocks; by 0.3 to 2.7, 2.1, 1.7%; by 0.5 to 5.2, 3.1, 2.0%. The plain test
-    has 2.6, 4.1 and 8.6% there. A stricter guard would cost ten blocks the power they are worth having for: prefer 20.
-    Outliers to one side alone are a shift of the mean, and 40 blocks begin to find it.
-
-    Args:
-        runs: per run, ln(new) - ln(old) of its blocks in time order. 10 to 40 blocks a run were studied. Reruns
-            add blocks, and a difference between runs counts as likeness of neighbours.
-        floor: the blocks' standard deviation is at least this.
-        queues: requests wait for each other at the targets, so that neighbouring blocks must be alike.
-
-    Raises:
-        TooFewRunsError: under 3 blocks.
-
-    Source: Student 1908; for the wider error Zwiers and von Storch, Taking Serial Correlation into Account in Tests of
-    the Mean, J. Climate 8(2), 1995; for the bias of the estimated correlation Marriott and Pope, Bias in the Estimation
-    of Autocorrelations, Biometrika 41(3/4), 1954.
-    """
-    series = [np.asarray(run, dtype=float) for run in runs]
-    blocks = np.concatenate(series, axis=-1) if series else np.empty(0)
-    n = blocks.shape[-1]
-    if n < LEAST_RUNS:
-        raise TooFewRunsError(f"{n} blocks say too little about the noise: {LEAST_RUNS} are needed")
-    mean = blocks.mean(axis=-1)
-    squares = _squares(blocks)
-    centred = [run - mean[..., None] for run in series]
-    neighbours = sum((run[..., 1:] * run[..., :-1]).sum(axis=-1) for run in centred)
-    variance = np.maximum(squares / (n - 1), floor**2) / n
-    allowance = _allowance(_ratio(neighbours, squares), n, queues=queues)
-    se = np.sqrt(variance * allowance)
-    return Estimate(_number(mean), Spread(_number(se), _left_df(allowance, n)))
-
-
-def robust_side_by_side(
-    runs: Sequence[Sequence[float]],
-    weights: Sequence[Sequence[float]] = (),
-    *,
-    floor: float = 0.0,
-    queues: bool = False,
-) -> Estimate:
-    """The shift between two targets loaded side by side, which a few wild seconds hardly move.
-
-    Blocks count by how well they are known, and beyond 1.345 standard deviations by their direction alone. In recorded
-    runs of a minute, on a machine that others used as well, that finds 5% in nine of ten, the mean of blocks in six.
-
-    Args:
-        runs: per run, the differences of its blocks, as for `side_by_side`.
-        weights: inverse variances of these as far as each block's own requests tell; all the same unless given. No
-            block has more than twice the weight of the middle one, since blocks have noise in common, too.
-        floor: the blocks' standard deviation is at least this.
-        queues: as for `side_by_side`.
-
-    Raises:
-        TooFewRunsError: under 3 blocks.
-
-    Source: Huber, Robust Estimation of a Location Parameter, Ann. Math. Statist. 35(1), 1964; its standard error with
-    the correction for small samples, Huber, The 1972 Wald Lecture, Ann. Statist. 1(5), 1973; weights, Cochran, Problems
-    Arising in the Analysis of a Series of Similar Experiments, Suppl. J. R. Statist. Soc. 4(1), 1937.
-    """
-    values = np.concatenate([np.asarray(run, dtype=float) for run in runs]) if runs else np.empty(0)
-    n = len(values)
-    if n < LEAST_RUNS:
-        raise TooFewRunsError(f"{n} blocks say too little about the noise: {LEAST_RUNS} are needed")
-    known = np.concatenate([np.asarray(each, dtype=float) for each in weights]) if len(weights) else np.ones(n)
-    weight = np.minimum(known / np.median(known), MOST_WEIGHT)
-    root = np.sqrt(weight)
-    centre = float(np.median(values))
-    scale = MAD_TO_SD * float(np.median(np.abs(values - centre) * root))
-    scale = max(scale, floor * float(root.mean()), TINY)
-    for _ in range(MOST_STEPS):
-        share = np.minimum(1.0, HUBER / np.maximum(np.abs(values - centre) * root / scale, TINY)) * weight
-        before, centre = centre, float((share * values).sum() / share.sum())
-        if abs(centre - before) < TINY:
-            break
-    z = (values - centre) * root / scale
-    scores, inside = np.clip(z, -HUBER, HUBER) * root, np.abs(z) <= HUBER
-    squares, part = float((scores**2).sum()), float(inside.mean())
-    neighbours, start = 0.0, 0
-    for run in runs:
-        own = scores[start : start + len(run)]
-        neighbours, start = neighbours + float((own[1:] * own[:-1]).sum()), start + len(run)
-    allowed = _allowance(neighbours / squares if squares > 0 else 0.0, n, queues=queues)
-    correction = 1 + (1 - part) / (part * n)
-    slope = max(float(weight[inside].sum()), TINY)
-    se = scale * math.sqrt(squares * n / (n - 1)) / slope * correction
-    return Estimate(centre, Spread(max(se, floor / math.sqrt(n)) * math.sqrt(allowed), _left_df(allowed, n)))
-
-
-def steady_rise(runs: Sequence[Sequence[float]], *, floor: float = 0.0) -> Estimate:
-    """The mean of differences that rise all the time: their noise is how much neighbours differ, whatever the rise.
-
-    Args:
-        runs: as for `side_by_side`.
-        floor: likewise.
-
-    Source: von Neumann et al., The Mean Square Successive Difference, Ann. Math. Statist. 12(2), 1941.
-    """
-    values = np.concatenate([np.asarray(run, dtype=float) for run in runs])
-    steps = np.concatenate([np.diff(np.asarray(run, dtype=float)) for run in runs])
-    noise = max(math.sqrt(float((steps**2).mean()) / 2) if len(steps) else 0.0, floor)
-    return Estimate(float(values.mean()), Spread(noise / math.sqrt(len(values)), max(1, len(steps) - 1)))
-
-
-def _allowance(likeness: Any, n: int, *, queues: bool) -> Any:
-    """By how much the variance of a mean is larger since neighbouring blocks are alike.
-
-    Some of the likeness is made up: the fewer blocks, the more of it, and inflating for that would cost ten blocks a
-    tenth of their power. Where requests queue, neighbours are alike for certain, and it may be more than it looks.
-    """
-    chance = LIKELY / math.sqrt(n) if queues else -((5.5 / n) ** 2)
-    correlation = np.clip(likeness + (1 + 3 * likeness) / n + chance, 0, MOST_CORRELATION)
-    return (1 + correlation) / (1 - correlation)
-
-
-def _left_df(allowance: Any, n: int) -> Any:
-    """Degrees of freedom of so many blocks: those that are alike tell less about the noise as well."""
-    return _number(np.clip(n / allowance - 1, 1, n - 1))
-
-
 def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> list[float]:
     """Adjusted p values, in the order given: claiming those under alpha keeps the chance of any false claim at alpha.
 
@@ -449,7 +321,7 @@ def logit(failures: float, total: float) -> float:
     Source: Haldane, The Estimation and Significance of the Logarithm of a Ratio of Frequencies, Ann. Hum. Genet. 20,
     1956.
     """
-    return _number(np.log((failures + 0.5) / (total - failures + 0.5)))
+    return plain_number(np.log((failures + 0.5) / (total - failures + 0.5)))
 
 
 def counting_noise(failures: float, total: float) -> float:
@@ -484,7 +356,23 @@ def skewness(values: Sequence[float]) -> float:
     if n < LEAST_RUNS:
         raise TooFewRunsError(f"{n} values say nothing about skewness: {LEAST_RUNS} are needed")
     cubes = ((sample - sample.mean(axis=-1, keepdims=True)) ** 3).sum(axis=-1)
-    return _number(_ratio(cubes, (_squares(sample) / (n - 1)) ** 1.5) * n / ((n - 1) * (n - 2)))
+    return plain_number(quotient(cubes, (sum_of_squares(sample) / (n - 1)) ** 1.5) * n / ((n - 1) * (n - 2)))
+
+
+def sum_of_squares(values: Any) -> Any:
+    """Of the deviations from the mean, along the last axis."""
+    return ((values - values.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
+
+
+def quotient(above: Any, below: Any) -> Any:
+    """0/0 is 0: values without any spread lean to neither side."""
+    return np.divide(above, below, out=np.zeros(np.shape(above)), where=below > 0)
+
+
+def plain_number(value: Any) -> float:
+    """A plain float of what numpy made of floats."""
+    number: float = float(value) if np.ndim(value) == 0 else value
+    return number
 
 
 def _rare(count: float) -> float:
@@ -494,30 +382,15 @@ def _rare(count: float) -> float:
 
 def _between_reruns(fresh: Any, within: float | None) -> Any:
     """The variance that reruns in one job do not share."""
-    seen = _squares(fresh) / (fresh.shape[-1] - 1) if fresh.shape[-1] > 1 else 0.0
+    seen = sum_of_squares(fresh) / (fresh.shape[-1] - 1) if fresh.shape[-1] > 1 else 0.0
     return RERUN_CREDIT * np.maximum(seen, (within or 0.0) ** 2)
-
-
-def _squares(values: Any) -> Any:
-    return ((values - values.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
-
-
-def _ratio(above: Any, below: Any) -> Any:
-    """0/0 is 0: values without any spread lean to neither side."""
-    return np.divide(above, below, out=np.zeros(np.shape(above)), where=below > 0)
 
 
 def _chance_above(effect: Any, se: Any, df: float) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.divide(effect, se)
-    return _number(special.stdtr(df, -np.where(np.isnan(t), 0.0, t)))
+    return plain_number(special.stdtr(df, -np.where(np.isnan(t), 0.0, t)))
 
 
 def _largest(values: Iterable[float]) -> float:
-    return _number(np.max(list(values), axis=0))
-
-
-def _number(value: Any) -> float:
-    """A plain float of what numpy made of floats."""
-    number: float = float(value) if np.ndim(value) == 0 else value
-    return number
+    return plain_number(np.max(list(values), axis=0))

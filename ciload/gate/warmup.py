@@ -20,7 +20,7 @@ from ciload.gate.metrics import RESOLUTION
 Floats = NDArray[np.float64]
 
 LEAST_AFTER = 5  # blocks that a beginning is compared with
-CERTAIN = 0.001  # chance of taking a part of a steady run for its warm-up
+CERTAIN = 0.001
 LEAST_DRIFT = 0.05  # of the logarithm of the ratio of both, from the beginning to the end
 LEAST_FALL = 0.25  # of the logarithm of a target's latency
 
@@ -38,13 +38,16 @@ class WarmUp:
     unfinished: bool = False
 
 
-def find_warm_up(new: Sequence[float], old: Sequence[float], difference: Sequence[float]) -> WarmUp:
+def find_warm_up(
+    new: Sequence[float], old: Sequence[float], difference: Sequence[float], certain: float = CERTAIN
+) -> WarmUp:
     """Look for the warm-up of either target.
 
     Args:
         new: logarithm of a typical latency of each block, at the new target.
         old: likewise.
         difference: new against old, of the same blocks.
+        certain: chance of taking a part of a steady run for its warm-up.
 
     Source: the split with the largest standardised difference of means (Hinkley, Inference about the Change-Point in a
     Sequence of Random Variables, Biometrika 57(1), 1970), tested with an error that allows for neighbours being alike.
@@ -52,7 +55,7 @@ def find_warm_up(new: Sequence[float], old: Sequence[float], difference: Sequenc
     series = [np.asarray(each, dtype=float) for each in (new, old, difference)]
     count, cut, apart = len(difference), 0, 0
     while count - cut >= 2 * LEAST_AFTER:
-        new_falls, old_falls, falls = (_Falls(each[cut:]) for each in series)
+        new_falls, old_falls, falls = (_Falls(each[cut:], certain) for each in series)
         # The difference shows a target that comes down even while the machine draws both up and down.
         found = max(
             falls.beginning((falls.heights > 0) & (new_falls.heights > 0)),
@@ -60,7 +63,7 @@ def find_warm_up(new: Sequence[float], old: Sequence[float], difference: Sequenc
         )
         of_new, of_old, between = (each[cut:] for each in series)
         # One target comes down towards the other, by its own doing: what a split leaves of a curve.
-        if not found and ((_falls_on(between) and _falls_on(of_new)) or (_falls_on(-between) and _falls_on(of_old))):
+        if not found and (_both_fall(between, of_new, certain) or _both_fall(-between, of_old, certain)):
             found = 1
         apart += found
         if not found:
@@ -74,7 +77,11 @@ def find_warm_up(new: Sequence[float], old: Sequence[float], difference: Sequenc
     return WarmUp(min(cut + apart, count), unfinished=2 * cut + apart > count)
 
 
-def _falls_on(values: Floats) -> bool:
+def _both_fall(difference: Floats, target: Floats, certain: float) -> bool:
+    return _falls_on(difference, certain) and _falls_on(target, certain)
+
+
+def _falls_on(values: Floats, certain: float) -> bool:
     """Whether a series comes down from its beginning to its end, all the time and by more than chance explains."""
     n = len(values)
     if n < 2 * LEAST_AFTER:
@@ -87,7 +94,7 @@ def _falls_on(values: Floats) -> bool:
     kept, squares = _kept(rest), float((rest**2).sum())
     df = max((n - 2) * kept, 1.0)
     error = float(np.sqrt(squares / df / (at**2).sum()))
-    return error == 0 or float(special.stdtr(df, slope / error * np.sqrt(kept))) < CERTAIN
+    return error == 0 or float(special.stdtr(df, slope / error * np.sqrt(kept))) < certain
 
 
 def _kept(rest: Floats) -> float:
@@ -100,8 +107,9 @@ def _kept(rest: Floats) -> float:
 class _Falls:
     """How far the first values of a series lie above the others, for every number of first values."""
 
-    def __init__(self, values: Floats) -> None:
+    def __init__(self, values: Floats, certain: float) -> None:
         self._values = values
+        self._certain = certain
         self._sizes = np.arange(1, len(values) - LEAST_AFTER + 1)
         before = np.cumsum(values)[self._sizes - 1]
         self.heights = before / self._sizes - (values.sum() - before) / (len(values) - self._sizes)
@@ -121,4 +129,4 @@ class _Falls:
         error = float(np.sqrt(squares / max(df, 1.0)))
         t = float(standardised[at]) / error if error > 0 else float(np.inf if standardised[at] > RESOLUTION else 0)
         chance = special.stdtr(max(df, 1.0), -t * np.sqrt(kept)) * len(sizes)
-        return size if chance < CERTAIN else 0
+        return size if chance < self._certain else 0

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ciload.gate.statistics import Estimate, against_history, counting_noise, holm, logit, side_by_side
+from ciload.gate.block_statistics import side_by_side
+from ciload.gate.statistics import Estimate, against_history, counting_noise, holm, logit
 
 Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Floats]

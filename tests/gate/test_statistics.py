@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ciload.gate.block_statistics import side_by_side
 from ciload.gate.statistics import (
     Estimate,
     Spread,
@@ -21,7 +22,6 @@ from ciload.gate.statistics import (
     logit,
     noise_of_neighbours,
     prior_of,
-    side_by_side,
     skewness,
 )
 
