@@ -24,7 +24,7 @@ from ciload.gate.statistics import (
 )
 
 MOST_CORRELATION = 0.9
-LIKELY = 0.75  # standard errors of a correlation that may be more than it looks
+LIKELY = 0.5  # standard errors of a correlation that may be more than it looks
 MADE_UP = 0.3  # of the correlation that ten blocks show
 HUBER = 1.345  # standard deviations; 95% of the mean's efficiency where the noise is normal
 MOST_WEIGHT = 2.0  # of a block, in those of the middle one

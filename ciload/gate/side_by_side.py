@@ -103,12 +103,12 @@ def steady_part(blocks: Blocks | None, until_s: float | None = None) -> Loaded:
 
 
 def _queueing(pair: Pair) -> bool:
-    """Whether requests take so long since others are before them: most of them several times as long as the fastest."""
-    waits = [
-        middle / fast for row in (pair.new, pair.old) for middle, fast in zip(row.p50, row.p5, strict=False)
-        if middle and fast
-    ]  # fmt: skip
-    return bool(waits) and median(waits) > QUEUED
+    """Whether most requests take several times as long as the fastest of the run: there are others before them."""
+    for row in (pair.new, pair.old):
+        middles, fastest = [each for each in row.p50 if each], [each for each in row.p5 if each]
+        if middles and fastest and median(middles) > QUEUED * min(fastest):
+            return True
+    return False
 
 
 def compare_blocks(runs: Sequence[Blocks], terms: Terms) -> list[GatedMetric]:
