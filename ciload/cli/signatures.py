@@ -199,6 +199,49 @@ def merge(
     raise typer.Exit(merge_command(file, others))
 
 
+@app.command()
+def trends(
+    places: Annotated[
+        list[str], typer.Argument(metavar="FILE|URL...", help="Baseline files, or their URLs.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where index.html is written.")
+    ] = Path("ciload-trends"),
+    repository: Annotated[
+        str,
+        typer.Option(
+            metavar="URL", help="Where commits can be looked at. Default: as the URLs of the CI's runs tell.",
+            show_default=False,
+        ),
+    ] = "",
+) -> None:  # fmt: skip
+    """Write a page of every metric over all runs of a baseline.
+
+    One file, FOLDER/index.html, that loads nothing: open it, keep it with a
+    job's artifacts, or publish it as GitHub or GitLab Pages. For all requests
+    and each endpoint it shows p50, p95 and the rest, with what the gate found
+    marked: levels and who accepted them, alarms that are open, ended or stay
+    out, slow drift, and where the level most likely moved. Kinds of runs that
+    cannot be compared, such as those of two machines, are kept apart.
+
+    A baseline keeps the last 30 runs and more of each kind. For a longer
+    history, name older copies of the file as well: each run is shown once.
+
+        ciload trends ciload-baseline.json -o site
+        ciload trends old/2026-*.json ciload-baseline.json -o site
+
+    With --repository https://host/owner/name, commits are links; GitLab's
+    form is .../-/commit, which can be said if the host does not tell.
+
+    Exit codes:
+      0  written                          97  a broken baseline
+      2  no such file, or the page cannot be written
+    """
+    from ciload.cli.trends import trends_command
+
+    raise typer.Exit(trends_command(places, output, repository))
+
+
 FALSE_ALARM = typer.Option(metavar="SHARE", help="Chance of an alarm in a run that has not changed.")
 TOLERANCE = typer.Option(metavar="SHARE", help="Changes for the worse below this are no regression.")
 ON_MISSING = typer.Option(metavar="fail|warn|pass", help="When there is nothing to compare with.")
