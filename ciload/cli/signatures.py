@@ -152,7 +152,7 @@ def accept(
     raise typer.Exit(accept_command(file, reason, by, run))
 
 
-baseline = typer.Typer(no_args_is_help=True, help="Show, prune or merge baseline files.")
+baseline = typer.Typer(no_args_is_help=True, help="Show, prune, merge or export baseline files.")
 app.add_typer(baseline, name="baseline")
 BaselineFile = Annotated[str, typer.Argument(metavar="FILE", help="The baseline file.")]
 
@@ -240,6 +240,31 @@ def trends(
     from ciload.cli.trends import trends_command
 
     raise typer.Exit(trends_command(places, output, repository))
+
+
+@baseline.command()
+def export(
+    file: Annotated[str, typer.Argument(metavar="FILE|URL", help="The baseline file, or its URL.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Default: print it.", show_default=False)
+    ] = "",
+    kind: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Default: that of the newest run.", show_default=False)
+    ] = None,
+) -> None:
+    """Write the runs of one kind as CSV, for a spreadsheet or Apache Otava.
+
+    A row for each run, oldest first, and a column for each metric: ms, shares
+    (0.01 is 1%) and rates; empty where a run has none. Runs that are no
+    measure are left out. Of several kinds of runs, such as those of two
+    machines, one is written, since they are no series together; which there
+    are is said, and --kind chooses.
+
+    Exit codes: 0 written, 2 no such file or kind, 97 a broken baseline.
+    """
+    from ciload.cli.export import export_command
+
+    raise typer.Exit(export_command(file, output, kind))
 
 
 FALSE_ALARM = typer.Option(metavar="SHARE", help="Chance of an alarm in a run that has not changed.")
