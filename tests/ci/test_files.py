@@ -17,7 +17,7 @@ RECIPES = ROOT / "examples" / "ci"
 SCHEMAS = {
     "vendor.github-actions": [ROOT / "action.yml", ROOT / "docker" / "action.yml"],
     "vendor.github-workflows": [*(ROOT / ".github" / "workflows").glob("*.yml"), *RECIPES.glob("github-*.yml")],
-    "vendor.gitlab-ci": [RECIPES / "gitlab-ci.yml"],
+    "vendor.gitlab-ci": [*RECIPES.glob("gitlab-*.yml")],
     "vendor.circle-ci": [RECIPES / "circleci.yml"],
     "vendor.azure-pipelines": [RECIPES / "azure-pipelines.yml"],
     "vendor.buildkite": [RECIPES / "buildkite.yml"],
