@@ -14,6 +14,7 @@ from ciload.gate.trends import trends
 from ciload.gate.verdicts import Terms
 from ciload.reports.csv_trends import trends_csv
 from ciload.result.trends import TrendKind
+from ciload.secrets import without_secrets
 from ciload.text import one_line
 
 
@@ -23,7 +24,7 @@ def export_command(place: str, output: str, number: int | None) -> int:
     def act() -> int:
         kinds = _kinds(existing_baseline(place))
         if not kinds:
-            raise UsageError(f"{one_line(place)} holds no runs")
+            raise UsageError(f"{one_line(without_secrets(place))} holds no runs")
         chosen = number or len(kinds)
         if chosen > len(kinds):
             raise UsageError(f"--kind {chosen}: there are {len(kinds)}, as `ciload baseline show` lists them")

@@ -61,7 +61,7 @@ def _kind(baseline: Baseline, kind: Fingerprint, terms: Terms) -> TrendKind:
         series=list(_series(runs, levels, old)),
         moved=number[taken[0].run_id] if taken else None,
         shifted=len(recent_alarms(baseline, kind)) >= SHIFT,
-        drifts=[_drift(each, baseline, runs[-1], number) for each in newest.drift],
+        drifts=list(_drifts(newest.drift, baseline, runs[-1], number)),
     )
 
 
@@ -97,13 +97,19 @@ def _level(position: int, level: Level, number: Mapping[str, int]) -> TrendLevel
     )  # fmt: skip
 
 
-def _drift(found: Drift, baseline: Baseline, newest: StoredRun, number: Mapping[str, int]) -> TrendDrift:
-    """Where it is: the first runs of the level without the newest one, and the last ones with it."""
+def _drifts(
+    found: Sequence[Drift], baseline: Baseline, newest: StoredRun, number: Mapping[str, int]
+) -> Iterator[TrendDrift]:
+    """Where they are: the first runs of the level without the newest one, and the last ones with it.
+
+    The first run of another script is compared with the level of the one before, which drifts somewhere else.
+    """
     others = baseline.model_copy(update={"runs": [run for run in baseline.runs if run.run_id != newest.run_id]})
-    subject = Subject("", "", MEASURES[found.metric])
     level = latest_level(others, newest.fingerprint)
-    having = [number[run.run_id] for run in level if isinstance(readings(run).get(subject), Reading)]
-    return TrendDrift(found, having[:ANCHOR], [*having, number[newest.run_id]][-LATEST:])
+    for each in found if level else ():
+        subject = Subject("", "", MEASURES[each.metric])
+        having = [number[run.run_id] for run in level if isinstance(readings(run).get(subject), Reading)]
+        yield TrendDrift(each, having[:ANCHOR], [*having, number[newest.run_id]][-LATEST:])
 
 
 # --- numbers

@@ -92,6 +92,16 @@ def test_drift_and_old_values_are_those_of_the_gate() -> None:
     assert series(kind, "p99").old is None
 
 
+def test_drift_of_another_script_is_not_shown() -> None:
+    """The first run of a new version is compared with the runs of the old one, which have a page of their own."""
+    runs = stored_runs([10 * 1.012**number for number in range(40)])
+    runs[-1] = runs[-1].model_copy(update={"fingerprint": fingerprint(scenario="sha256:b0b0")})
+    newest, _ = trends(Baseline(runs=runs), Terms())
+
+    assert compare_with_history(runs[-1], [], Baseline(runs=runs), "", Terms()).drift
+    assert newest.drifts == []
+
+
 def test_all_runs_are_shown() -> None:
     """Also those that the gate no longer compares with, and numbers of too few requests to judge."""
     kind = only(Baseline(runs=stored_runs([10.0] * 100, requests=50)))

@@ -97,14 +97,21 @@ const ciloadCharts = (() => {
     ctx.restore();
   }
 
+  /* With the hour where ticks are less than a day apart. */
+  function moment(second, by) {
+    const text = new Date(second * 1e3).toISOString();
+    return by < 86400 ? text.slice(5, 16).replace("T", " ") : text.slice(0, 10);
+  }
+
   function axes(spec) {
     const common = {
       stroke: () => color("--muted"), font: "11px system-ui, sans-serif",
       grid: { stroke: () => color("--grid"), width: 1 }, ticks: { stroke: () => color("--grid"), width: 1, size: 4 },
     };
     const byRun = { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], values: (u, at) => at.map(spec.tick) };
+    const byTime = { values: (u, at, axis, space, by) => at.map((second) => moment(second, by)) };
     return [
-      { ...common, space: 90, size: 26, ...(spec.byTime ? {} : byRun) },
+      { ...common, space: 90, size: 26, ...(spec.byTime ? byTime : byRun) },
       { ...common, space: 28, size: 62, values: (u, at) => at.map(spec.format) },
     ];
   }
@@ -133,6 +140,7 @@ const ciloadCharts = (() => {
     place.setAttribute("role", "group");
     place.setAttribute("aria-label", spec.label);
     let pinned = false;
+    let pressed = 0; // where the mouse was, along the axis
     let at = null;
 
     function tell(u) {
@@ -166,26 +174,31 @@ const ciloadCharts = (() => {
 
     function step(event) {
       const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (event.key === "Escape") { pinned = false; tip.hidden = true; return; }
+      if (event.key === "Escape") { unpin(); tip.hidden = true; return; }
       if (!by || event.target !== place) return;
       event.preventDefault();
-      pinned = false;
+      unpin();
       const { values } = spec;
       let next = at == null ? (by > 0 ? -1 : values.length) : at;
       do next += by; while (next >= 0 && next < values.length && values[next] == null);
       if (next < 0 || next >= values.length) return;
       chart.setCursor({ left: chart.valToPos(spec.x[next], "x"), top: 10 });
     }
+    function unpin() {
+      pinned = false;
+      tip.classList.remove("pinned");
+    }
     function pin(event) {
-      if (event.target.closest(".tip")) return;
-      pinned = !pinned && at != null;
+      const dragged = Math.abs(event.clientX - pressed) > 4;
+      if (dragged || event.target.closest(".tip")) return;
+      pinned = !pinned && !tip.hidden;
       tip.classList.toggle("pinned", pinned);
       if (!pinned) tell(chart);
     }
+    const press = (event) => { pressed = event.clientX; };
     const leave = () => { if (!pinned) tip.hidden = true; };
-    place.addEventListener("keydown", step);
-    place.addEventListener("click", pin);
-    place.addEventListener("mouseleave", leave);
+    const listeners = { keydown: step, mousedown: press, click: pin, mouseleave: leave };
+    for (const [name, what] of Object.entries(listeners)) place.addEventListener(name, what);
     const resized = new ResizeObserver(() => {
       if (place.clientWidth && place.clientWidth !== chart.width) {
         chart.setSize({ width: place.clientWidth, height: chart.height });
@@ -198,9 +211,7 @@ const ciloadCharts = (() => {
     return () => {
       resized.disconnect();
       theme.removeEventListener("change", redraw);
-      for (const [name, what] of [["keydown", step], ["click", pin], ["mouseleave", leave]]) {
-        place.removeEventListener(name, what);
-      }
+      for (const [name, what] of Object.entries(listeners)) place.removeEventListener(name, what);
       chart.destroy();
     };
   }

@@ -84,7 +84,8 @@
         : level.by ? `accepted by ${level.by}: ${level.reason}` : "accepted";
       say(level.byItself ? "better" : "accepted", ...where, moved ? ` (${moved}): ` : ": ", how);
     }
-    return items.length ? items : [make("li", {}, "No open alarm, no drift, one level.")];
+    const nothing = kind.levels.length ? "No open alarm, no drift, one level." : "No run is a measure yet.";
+    return items.length ? items : [make("li", {}, nothing)];
   }
   function shift(kind, metric, level) {
     const series = kind.series.find((each) => each.endpoint === "" && each.metric === metric);
