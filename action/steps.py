@@ -270,7 +270,8 @@ def plan(environment: Environment) -> int:
     inputs = read_inputs(environment)
     options(inputs, environment)
     script_variables(inputs, environment)
-    switch(inputs, "doctor", "false")
+    for name in ("doctor", "trends"):
+        switch(inputs, name, "false")
     kept, chosen = baseline(inputs, environment)
     folder = inputs.get("working_directory", ".")
     name = identity(inputs, environment)
@@ -322,12 +323,28 @@ def run(environment: Environment, *, here: bool = False) -> int:
         if code:
             say("warning", f"ciload doctor left with {code}: its last line says how far to rely on this runner")
     code = start([*command, "run"], {**environment, **passed})
+    if switch(inputs, "trends", "false") and code not in CANCELLED:
+        write_trends(command, {**environment, **passed})
     verdict = step_code(code, read(document), wanted)
     saved = "true" if digest(kept) not in (None, before) else "false"
     write_outputs(environment, {"exit-code": str(code), "saved": saved})
     if code != verdict:
         say("notice", f"ciload left with {code}, which is not among what `fail-on` names")
     return verdict
+
+
+def write_trends(command: list[str], environment: Environment) -> None:
+    """A page of the runs in the baseline, among the reports. Without one the step is as good as with it."""
+    place = environment.get("CILOAD_SAVE_BASELINE") or environment.get("CILOAD_BASELINE", "")
+    if not (Path(place).is_file() or re.match(r"https?:", place)):
+        say("notice", "no page of trends: there is no baseline here that could be shown")
+        return
+    words = [place, "--output", str(Path(environment["CILOAD_OUT_DIR"], "trends"))]
+    server, repository = environment.get("GITHUB_SERVER_URL"), environment.get("GITHUB_REPOSITORY")
+    if server and repository:
+        words += ["--repository", f"{server}/{repository}"]
+    if start([*command, "trends", *words], environment):
+        say("warning", "the page of trends could not be written; the log says why")
 
 
 def switch(inputs: Mapping[str, str], name: str, default: str) -> bool:

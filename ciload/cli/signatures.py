@@ -152,7 +152,7 @@ def accept(
     raise typer.Exit(accept_command(file, reason, by, run))
 
 
-baseline = typer.Typer(no_args_is_help=True, help="Show, prune or merge baseline files.")
+baseline = typer.Typer(no_args_is_help=True, help="Show, prune, merge or export baseline files.")
 app.add_typer(baseline, name="baseline")
 BaselineFile = Annotated[str, typer.Argument(metavar="FILE", help="The baseline file.")]
 
@@ -197,6 +197,74 @@ def merge(
     from ciload.cli.baseline import merge_command
 
     raise typer.Exit(merge_command(file, others))
+
+
+@app.command()
+def trends(
+    places: Annotated[
+        list[str], typer.Argument(metavar="FILE|URL...", help="Baseline files, or their URLs.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where index.html is written.")
+    ] = Path("ciload-trends"),
+    repository: Annotated[
+        str,
+        typer.Option(
+            metavar="URL", help="Where commits can be looked at. Default: as the URLs of the CI's runs tell.",
+            show_default=False,
+        ),
+    ] = "",
+) -> None:  # fmt: skip
+    """Write a page of every metric over all runs of a baseline.
+
+    One file, FOLDER/index.html, that loads nothing: open it, keep it with a
+    job's artifacts, or publish it as GitHub or GitLab Pages. For all requests
+    and each endpoint it shows p50, p95 and the rest, with what the gate found
+    marked: levels and who accepted them, alarms that are open, ended or stay
+    out, slow drift, and where the level most likely moved. Kinds of runs that
+    cannot be compared, such as those of two machines, are kept apart.
+
+    A baseline keeps the last 30 runs and more of each kind. For a longer
+    history, name older copies of the file as well: each run is shown once.
+
+        ciload trends ciload-baseline.json -o site
+        ciload trends old/2026-*.json ciload-baseline.json -o site
+
+    With --repository https://host/owner/name, commits are links; GitLab's
+    form is .../-/commit, which can be said if the host does not tell.
+
+    Exit codes:
+      0  written                          97  a broken baseline
+      2  no such file, or the page cannot be written
+    """
+    from ciload.cli.trends import trends_command
+
+    raise typer.Exit(trends_command(places, output, repository))
+
+
+@baseline.command()
+def export(
+    file: Annotated[str, typer.Argument(metavar="FILE|URL", help="The baseline file, or its URL.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Default: print it.", show_default=False)
+    ] = "",
+    kind: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Default: that of the newest run.", show_default=False)
+    ] = None,
+) -> None:
+    """Write the runs of one kind as CSV, for a spreadsheet or Apache Otava.
+
+    A row for each run, oldest first, and a column for each metric: ms, shares
+    (0.01 is 1%) and rates; empty where a run has none. Runs that are no
+    measure are left out. Of several kinds of runs, such as those of two
+    machines, one is written, since they are no series together; which there
+    are is said, and --kind chooses.
+
+    Exit codes: 0 written, 2 no such file or kind, 97 a broken baseline.
+    """
+    from ciload.cli.export import export_command
+
+    raise typer.Exit(export_command(file, output, kind))
 
 
 FALSE_ALARM = typer.Option(metavar="SHARE", help="Chance of an alarm in a run that has not changed.")

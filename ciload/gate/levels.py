@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ class Level:
 
     runs: list[StoredRun]
     by_itself: bool = False  # it began because runs were better, not because somebody accepted it
+    acceptance: Acceptance | None = None  # with which it began
 
 
 class Accepted(NamedTuple):
@@ -49,12 +50,17 @@ def levels(baseline: Baseline, fingerprint: Fingerprint) -> list[Level]:
     that ended by themselves were false ones. They count: without them, the spread of the others is too small, and
     there are more false alarms with every one.
     """
-    return _newest(_walk(baseline, fingerprint).levels, WINDOW)
+    return _newest(all_levels(baseline, fingerprint), WINDOW)
+
+
+def all_levels(baseline: Baseline, fingerprint: Fingerprint) -> list[Level]:
+    """As `levels`, with all runs that are kept."""
+    return _walk(baseline, fingerprint).levels
 
 
 def latest_level(baseline: Baseline, fingerprint: Fingerprint) -> list[StoredRun]:
     """All that is kept of the level that a run of this kind is compared with, its first `ANCHOR` runs included."""
-    found = _walk(baseline, fingerprint).levels
+    found = all_levels(baseline, fingerprint)
     return found[-1].runs if found else []
 
 
@@ -64,6 +70,12 @@ def recent_alarms(baseline: Baseline, fingerprint: Fingerprint) -> list[StoredRu
     `SHIFT` or more of them that are worse: it is the level that has moved, not one run that was unlucky.
     """
     return _walk(baseline, fingerprint).alarms
+
+
+def undecided_alarms(baseline: Baseline, fingerprint: Fingerprint) -> list[StoredRun]:
+    """All alarms since the last run that was at the level, oldest first: any of them may yet turn out to be false."""
+    walk = _walk(baseline, fingerprint)
+    return [*walk.unended, *walk.alarms]
 
 
 def ended_alarms(baseline: Baseline, fingerprint: Fingerprint) -> list[StoredRun]:
@@ -86,8 +98,8 @@ class _Walk:
         elif run.alarm:
             self._alarm(run)
 
-    def begin_level(self) -> None:
-        self.levels.append(Level([]))
+    def begin_level(self, acceptance: Acceptance | None = None) -> None:
+        self.levels.append(Level([], acceptance=acceptance))
         self.unended, self.alarms = [], []
 
     def _at_level(self, run: StoredRun) -> None:
@@ -110,16 +122,16 @@ class _Walk:
 
 
 def _walk(baseline: Baseline, fingerprint: Fingerprint) -> _Walk:
-    kind = _of_kind(baseline, fingerprint)
+    kind = of_kind(baseline, fingerprint)
     # A level begins with the first run that was named, even if that one was found to be tainted later.
-    named = (set(acceptance.run_ids) for acceptance in baseline.acceptances)
-    firsts = (next((run for run in kind if run.run_id in run_ids), None) for run_ids in named)
-    starts = {_age(first) for first in firsts if first}
+    named = ((acceptance, set(acceptance.run_ids)) for acceptance in baseline.acceptances)
+    firsts = ((acceptance, next((run for run in kind if run.run_id in ids), None)) for acceptance, ids in named)
+    starts = {first.run_id: acceptance for acceptance, first in firsts if first}
     walk = _Walk()
     walk.begin_level()
     for run in kind:
-        if _age(run) in starts:
-            walk.begin_level()
+        if run.run_id in starts:
+            walk.begin_level(starts[run.run_id])
         if not run.tainted:
             walk.add(run)
     walk.levels = [level for level in walk.levels if level.runs]
@@ -132,7 +144,7 @@ def _newest(found: Sequence[Level], most: int) -> list[Level]:
         runs = level.runs[-most:] if most > 0 else []
         most -= len(runs)
         if runs:
-            newest.insert(0, Level(runs, level.by_itself))
+            newest.insert(0, replace(level, runs=runs))
     return newest
 
 
@@ -168,6 +180,11 @@ def accept(baseline: Baseline, *, by: str, reason: str, at: datetime, run_id: st
     return Accepted(changed, sorted(accepted.values(), key=_age), left_out)
 
 
+def moved(baseline: Baseline, kind: Fingerprint) -> list[StoredRun]:
+    """The runs since the level of this kind most likely moved, which `accept` would take; without alarms none."""
+    return _since_the_split(baseline, kind).runs if recent_alarms(baseline, kind) else []
+
+
 class _Group(NamedTuple):
     """Runs of one kind that are the new level, and the alarms that are not part of it."""
 
@@ -181,7 +198,7 @@ def _since_the_split(baseline: Baseline, kind: Fingerprint) -> _Group:
     # Whatever is newer than the first run of the level, alarms of any kind included; only what is no measure is not.
     since = [
         run
-        for run in _of_kind(baseline, kind)
+        for run in of_kind(baseline, kind)
         if not run.tainted and (run.accepted or run.alarm) and (not level or _age(run) >= _age(level[0]))
     ]
     measured = [_measured(run) for run in since]
@@ -214,13 +231,17 @@ def _measured(run: StoredRun) -> dict[tuple[str, str, str], float]:
 
 def merge(a: Baseline, b: Baseline) -> Baseline:
     """Everything that either knows, pruned: in any order, and as often as you like, the same comes out."""
+    return prune(unite(a, b))
+
+
+def unite(a: Baseline, b: Baseline) -> Baseline:
+    """Everything that either knows; it may be more than a file holds."""
     runs: dict[str, StoredRun] = {}
     for run in (*a.runs, *b.runs):
         known = runs.get(run.run_id)
         runs[run.run_id] = run if known is None else max(known, run, key=_weight)
     acceptances = {each.model_dump_json(): each for each in (*a.acceptances, *b.acceptances)}
-    united = {"runs": list(runs.values()), "acceptances": list(acceptances.values())}
-    return prune(a.model_copy(update=united))
+    return a.model_copy(update={"runs": list(runs.values()), "acceptances": list(acceptances.values())})
 
 
 def prune(baseline: Baseline, *, keep: int = WINDOW) -> Baseline:
@@ -231,7 +252,7 @@ def prune(baseline: Baseline, *, keep: int = WINDOW) -> Baseline:
     """
     kept: list[StoredRun] = []
     for kind in reversed(kinds(baseline)):
-        runs = _of_kind(baseline, kind)
+        runs = of_kind(baseline, kind)
         some = [run for run in runs if _counts(run)][-keep:] + [run for run in runs if not _counts(run)][-keep:]
         if keep >= ANCHOR:
             newest = {run.run_id for run in some}
@@ -273,14 +294,15 @@ def _from(baseline: Baseline, run_id: str) -> list[StoredRun]:
         raise UsageError(f"--run {run_id}: a tainted run is no measure for others; name a later one")
     if first.accepted:
         raise UsageError(f"--run {run_id}: is accepted already; name the first run that is not")
-    later = [run for run in _of_kind(baseline, first.fingerprint) if _age(run) >= _age(first) and not run.tainted]
+    later = [run for run in of_kind(baseline, first.fingerprint) if _age(run) >= _age(first) and not run.tainted]
     back = next((run for run in later if run.accepted), None)
     if back is not None:
         raise UsageError(f"--run {run_id}: a later run, {back.run_id}, was at the old level; name one after that")
     return [run for run in later if run.alarm == first.alarm]
 
 
-def _of_kind(baseline: Baseline, fingerprint: Fingerprint) -> list[StoredRun]:
+def of_kind(baseline: Baseline, fingerprint: Fingerprint) -> list[StoredRun]:
+    """All runs of a kind, oldest first."""
     return sorted((run for run in baseline.runs if run.fingerprint == fingerprint), key=_age)
 
 

@@ -108,8 +108,7 @@ def readings(run: StoredRun) -> Readings:
     if checks:
         found[Subject("", "", FAILED_CHECKS)] = share(run.checks_failed, checks)
     if run.open_model and run.requests_per_s > 0:
-        rate = run.requests_per_s
-        found[Subject("", "", REQUESTS_PER_S)] = Reading(rate, -math.log(rate))
+        found[Subject("", "", REQUESTS_PER_S)] = rate(run.requests_per_s)
     if run.target_cpu is not None:
         found[Subject("", "", CPU_PER_REQUEST)] = _cpu(run.target_cpu, run.total.requests)
     return found
@@ -131,6 +130,10 @@ def cpu_noise(cpu_s: float) -> float:
 
 def share(part: float, whole: float) -> Reading:
     return Reading(part / whole, logit(part, whole), part, whole)
+
+
+def rate(per_s: float) -> Reading:
+    return Reading(per_s, -math.log(per_s))
 
 
 def share_at(log_odds: float) -> float:

@@ -36,7 +36,7 @@ jobs:
       contents: read
       pull-requests: write # for the comment; without it, the job summary says the same
     steps:
-      - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2
+      - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1
         with:
           persist-credentials: false
 $start
@@ -47,7 +47,7 @@ $start
           base-url: $base_url
 $wait          confirm: 2
           comment: true
-$secrets""")
+$secrets$stop""")
 GITLAB = Template("""\
 $made_by: merge requests are compared with the target branch's runs.
 # Put the owner of your copy of ciload in place of OWNER.
@@ -94,6 +94,8 @@ $secrets    }
     stages {
         stage('Load test') {
             steps {
+                // What an earlier build left here is not this one's.
+                dir('ciload-results') { deleteDir() }
 $start                // Of the last build, also of a failed one: an alarm belongs to the history.
                 copyArtifacts(
                     projectName: "$${env.JOB_NAME.substring(0, env.JOB_NAME.lastIndexOf('/'))}/main",
@@ -111,11 +113,11 @@ $start                // Of the last build, also of a failed one: an alarm belon
     }
     post {
         always {
-            junit 'ciload-results/junit.xml'
             archiveArtifacts artifacts: 'ciload-results/**, ciload-baseline.json', allowEmptyArchive: true
+            junit testResults: 'ciload-results/junit.xml', allowEmptyResults: true
             perfReport sourceDataFiles: 'ciload-results/final-status.xml', filterRegex: ''
-$stop        }
-    }
+        }
+$stop    }
 }
 """)
 
@@ -150,6 +152,7 @@ def github(gate: PipelineGate) -> str:
         "\n      # However your service starts.\n"
         "      - name: Start the service\n        run: docker compose up --detach\n"
     )
+    stop = "\n      - name: Stop the service\n        if: always()\n        run: docker compose down\n"
     pairs = "".join(f"          {each}: ${{{{ secrets.{each} }}}}\n" for each in gate.variables)
     names = "".join(f"            {each}\n" for each in gate.variables)
     return GITHUB.substitute(
@@ -159,6 +162,7 @@ def github(gate: PipelineGate) -> str:
         start=start if gate.is_local else "",
         wait=f"          wait-for: {_quoted(gate.wait_for)}\n" if gate.wait_for else "",
         secrets=f"          env: |\n{names}        env:\n{pairs}" if names else "",
+        stop=stop if gate.is_local else "",
     )
 
 
@@ -182,13 +186,14 @@ def gitlab(gate: PipelineGate) -> str:
 
 def jenkins(gate: PipelineGate) -> str:
     up = "                // However your service starts.\n                sh 'docker compose up --detach'\n"
+    down = "        // Whatever happens above.\n        cleanup {\n            sh 'docker compose down'\n        }\n"
     secrets = "".join(f"        {name} = credentials('{name.lower().replace('_', '-')}')\n" for name in gate.variables)
     passed = ["CILOAD_WAIT_FOR"] * bool(gate.wait_for) + list(gate.variables)
     return JENKINS.substitute(
         script=gate.script,
         base_url=gate.base_url,
         start=up if gate.is_local else "",
-        stop="            sh 'docker compose down'\n" if gate.is_local else "",
+        stop=down if gate.is_local else "",
         wait=f"        CILOAD_WAIT_FOR = '{gate.wait_for}'\n" if gate.wait_for else "",
         secrets=secrets,
         options="".join(f" --env {name}" for name in passed),

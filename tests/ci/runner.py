@@ -41,8 +41,9 @@ elif words[0] == "run":
     names = [words[at + 1] for at, word in enumerate(words) if word == "--env"]
     at = words.index("--workdir")
     os.chdir(words[at + 1])
+    arguments = words[words.index("--env", len(words) - 1 - words[::-1].index("--env")) + 3 :]
     names.append("PATH")
-    os.execve({ciload!r}, ["ciload", "run"], {{name: os.environ[name] for name in names}})
+    os.execve({ciload!r}, ["ciload", *arguments], {{name: os.environ[name] for name in names}})
 """
 # What `pip install` finds in the action's checkout: a package that brings this environment's libraries, offline.
 BACKEND = """\

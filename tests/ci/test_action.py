@@ -259,6 +259,7 @@ class TestInputs:
             ({"env": "A=b\nA B=c"}, "line 2 of the input `env` is neither"),
             ({"compare-url": "http://old", "until-clear": "1"}, "the input `until-clear` takes true or false"),
             ({"doctor": "quick"}, "the input `doctor` takes true or false"),
+            ({"trends": "yes"}, "the input `trends` takes true or false"),
             ({"mode": "docker", "target-process": "port"}, "the input `target-process` needs `mode: venv`"),
         ],
     )
@@ -478,6 +479,31 @@ class TestDoctor:
         assert action.run({"INPUT_SCRIPT": "load.py", "INPUT_DOCTOR": wish}, here=True) == code
         assert seen == calls
         assert ("::warning title=ciload::ciload doctor left with 97" in capsys.readouterr().out) == warns
+
+
+class TestTrends:
+    def test_a_page_is_among_the_reports(self, after_history: Runner, url: str) -> None:
+        """It shows the runs of the baseline, this one included, whether the step passes or not."""
+        job = after_history.job(asked(url, trends="true", thresholds="http_req_duration: p(95)<0.001"))
+        page = job.report("trends/index.html")
+
+        assert (job.status, job.outputs["exit-code"]) == ("failure", "99")
+        assert "trends/index.html: 4 runs, 1 kind of runs" in job.log
+        assert all(f'"id":"{run["run_id"][:11]}' in page for run in job_runs(after_history, job))
+
+    def test_without_a_baseline_there_is_none(self, runner: Runner, url: str) -> None:
+        """That is said, and fails nothing."""
+        job = runner.job(asked(url, trends="true", baseline="off"))
+
+        assert job.status == "success", job.log
+        assert "::notice title=ciload::no page of trends: there is no baseline" in job.log
+        assert not (job.folder / job.outputs["artifact"] / "trends").exists()
+
+
+def job_runs(runner: Runner, job: Job) -> list[dict[str, Any]]:
+    """What a job has saved."""
+    runs: list[dict[str, Any]] = json.loads((runner.workspace / job.outputs["baseline"]).read_text())["runs"]
+    return runs
 
 
 class TestContainerAction:

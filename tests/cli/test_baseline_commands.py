@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from typer.testing import CliRunner, Result
 from ciload.cli import app
 from ciload.gate.document import Baseline
 from ciload.gate.store import read_baseline
-from tests.gate.runs import fingerprint, stored_runs
+from tests.gate.runs import START, fingerprint, stored_runs
 
 
 def ciload(*args: object) -> Result:
@@ -143,3 +144,22 @@ def test_hostile_text_is_shown_harmlessly(tmp_path: Path) -> None:
     out = ciload("baseline", "show", path).stdout
     assert "[red]" in out
     assert not any(character in out for character in "\x1b\x9b\u202e")
+
+
+def test_export_writes_the_newest_kind(tmp_path: Path) -> None:
+    """Runs that cannot be compared are no series together: what is left out is said, and can be asked for."""
+    path = tmp_path / "baseline.json"
+    ours = stored_runs([10.0, 20.0])
+    others = [
+        run.model_copy(update={"fingerprint": fingerprint(runner="arm"), "run_id": f"arm-{run.run_id}"})
+        for run in stored_runs([50.0], at=START + timedelta(days=1))
+    ]
+    path.write_text(Baseline(runs=[*ours, *others]).to_json())
+    newest = ciload("baseline", "export", path)
+    older = ciload("baseline", "export", path, "--kind", "1", "-o", tmp_path / "out.csv")
+
+    assert [line.split(",")[3] for line in newest.stdout.splitlines()] == ["run", "arm-run-1"]
+    assert "left out: --kind 1, 2 runs of sha256:5a1e" in newest.stderr
+    assert (older.exit_code, older.stdout) == (0, "")
+    assert [line.split(",")[3] for line in (tmp_path / "out.csv").read_text().splitlines()] == ["run", "run-1", "run-2"]
+    assert ciload("baseline", "export", path, "--kind", "3").exit_code == 2

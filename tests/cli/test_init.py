@@ -395,11 +395,15 @@ def test_pipelines_are_what_ci_expects(target: str) -> None:
     document(API)
     write_start(target, "load.py", ["github", "gitlab", "jenkins"], force=False)
     workflow = yaml.safe_load(Path(".github/workflows/load.yml").read_text(encoding="utf-8"))
-    inputs = workflow["jobs"]["load"]["steps"][-1]["with"]
+    steps = workflow["jobs"]["load"]["steps"]
+    inputs = next(step for step in steps if step.get("uses", "").startswith("OWNER/"))["with"]
     job = yaml.safe_load(Path(".gitlab-ci.yml").read_text(encoding="utf-8"))["load"]
     jenkinsfile = Path("Jenkinsfile").read_text(encoding="utf-8")
     assert inputs["script"] == job["variables"]["CILOAD_SCRIPT"] == "load.py"
     assert f"CILOAD_BASE_URL = '{inputs['base-url']}'" in jenkinsfile
+    stops = [step["if"] for step in steps if step.get("run") == "docker compose down"]
+    assert bool(stops) == ("cleanup" in jenkinsfile) == ("docker compose up" in jenkinsfile)
+    assert stops in ([], ["always()"])
     assert ("services" in job) == ("docker compose up" in jenkinsfile) == (target != "https://shop.test/a?b=%7B")
     assert job["variables"]["CILOAD_BASE_URL"].startswith("https://shop" if target[:5] == "https" else "http://api:")
 
