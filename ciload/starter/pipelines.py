@@ -9,8 +9,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Template
+from urllib.parse import urlsplit
 
 from ciload.errors import UsageError
+from ciload.starter.service import Service
 
 HARMLESS = re.compile(r"[\w./-]+\.py", re.ASCII)
 HARMLESS_URL = re.compile(r"https?://[\w.:\[\]/%~?=&+-]*", re.ASCII)
@@ -47,7 +49,7 @@ $start
           base-url: $base_url
 $wait          confirm: 2
           comment: true
-$secrets""")
+$secrets$after""")
 GITLAB = Template("""\
 $made_by: merge requests are compared with the target branch's runs.
 # Put the owner of your copy of ciload in place of OWNER.
@@ -133,6 +135,7 @@ class PipelineGate:
     is_local: bool  # the pipeline starts the target
     wait_for: str = ""
     variables: Sequence[str] = ()  # that hold credentials
+    service: Service | None = None  # how the target starts, if that can be told
 
     def __post_init__(self) -> None:
         if not HARMLESS.fullmatch(self.script) or ".." in self.script or self.script.startswith(("/", "-")):
@@ -144,21 +147,44 @@ class PipelineGate:
             if not HARMLESS_URL.fullmatch(url):
                 raise UsageError(f"{url!r}: a pipeline needs an address without quotes, spaces and such; encode them")
 
+    @property
+    def port(self) -> int:
+        """Of the target."""
+        parts = urlsplit(self.base_url)
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
 
 def github(gate: PipelineGate) -> str:
-    start = (
-        "\n      # However your service starts.\n"
-        "      - name: Start the service\n        run: docker compose up --detach\n"
-    )
     pairs = "".join(f"          {each}: ${{{{ secrets.{each} }}}}\n" for each in gate.variables)
     names = "".join(f"            {each}\n" for each in gate.variables)
     return GITHUB.substitute(
         made_by=MADE_BY,
         script=gate.script,
         base_url=gate.base_url,
-        start=start if gate.is_local else "",
+        start=_github_start(gate) if gate.is_local else "",
         wait=f"          wait-for: {_quoted(gate.wait_for)}\n" if gate.wait_for else "",
         secrets=f"          env: |\n{names}        env:\n{pairs}" if names else "",
+        after=f"\n      - name: What the service said\n        if: failure()\n        run: {gate.service.logs}\n"
+        if gate.is_local and gate.service
+        else "",
+    )
+
+
+def _github_start(gate: PipelineGate) -> str:
+    """The step that starts the service; it waits for its port where no page is known that answers."""
+    service, port = gate.service, gate.port
+    if service is None:
+        return (
+            "\n      # However your service starts.\n"
+            "      - name: Start the service\n        run: docker compose up --detach\n"
+        )
+    lines = service.lines(port)
+    if not gate.wait_for:
+        lines.append(f"timeout 120 bash -c 'until (echo > /dev/tcp/localhost/{port}) 2> /dev/null; do sleep 1; done'")
+    run = "".join(f"          {each}\n" for each in lines)
+    return (
+        f"\n      # Guessed from {service.known_by}: see that your service starts so.\n"
+        f"      - name: Start the service\n        run: |\n{run}"
     )
 
 
@@ -181,14 +207,21 @@ def gitlab(gate: PipelineGate) -> str:
 
 
 def jenkins(gate: PipelineGate) -> str:
-    up = "                // However your service starts.\n                sh 'docker compose up --detach'\n"
+    service = gate.service if gate.service and gate.service.in_docker else None
+    about = (
+        f"Guessed from {service.known_by}: see that your service starts so"
+        if service
+        else "However your service starts"
+    )
+    lines = service.lines(gate.port) if service else ["docker compose up --detach"]
+    up = f"                // {about}.\n" + "".join(f"                sh '{each}'\n" for each in lines)
     secrets = "".join(f"        {name} = credentials('{name.lower().replace('_', '-')}')\n" for name in gate.variables)
     passed = ["CILOAD_WAIT_FOR"] * bool(gate.wait_for) + list(gate.variables)
     return JENKINS.substitute(
         script=gate.script,
         base_url=gate.base_url,
         start=up if gate.is_local else "",
-        stop="            sh 'docker compose down'\n" if gate.is_local else "",
+        stop=f"            sh '{service.stop if service else 'docker compose down'}'\n" if gate.is_local else "",
         wait=f"        CILOAD_WAIT_FOR = '{gate.wait_for}'\n" if gate.wait_for else "",
         secrets=secrets,
         options="".join(f" --env {name}" for name in passed),
