@@ -34,7 +34,7 @@ class Start:
 
     script: str
     base_url: str = ""  # that the script has
-    wait_for: str = ""
+    wait_path: str = ""  # a path that it answers
     variables: Sequence[str] = ()
     functions: dict[str, str] = field(default_factory=dict)  # of the script, by the request that they make
     reads: bool = True  # there is something to try without changing data
@@ -47,6 +47,12 @@ class Start:
         """That pipelines load."""
         port = self.service.port if self.service and self.service.port else 8000
         return self.base_url or f"http://localhost:{port}"
+
+    @property
+    def wait_for(self) -> str:
+        """A page of the server that is there when the service is; empty when none is known."""
+        path = self.wait_path or (self.service.wait_path if self.service else "")
+        return self.server + path if path else ""
 
 
 def init_command(
@@ -87,11 +93,8 @@ def write_start(
         api = read_api(read_document(target), choice)
         start = _from_api(api, f"ciload init {Path(target).name}", script.name)
     start.service = find_service(Path.cwd())
-    if not target and start.service and start.service.wait_path == "/openapi.json":
-        start.notes.append(
-            f"This is {start.service.known_by}: while it runs, `ciload init {start.server} --force` writes a script "
-            "that makes each of its requests."
-        )
+    if not target:
+        _without_target(start)
     files = {script: start.script}
     if wanted:
         made, notes = pipelines_for(output, start.server, start.wait_for, start.variables, start.service, wanted)
@@ -99,6 +102,17 @@ def write_start(
         start.notes += notes
     write_files(files, force=force)
     return start, files
+
+
+def _without_target(start: Start) -> None:
+    """The script requests `/`. Where a service has a document, there is more to be had."""
+    if start.service is None or not start.service.wait_path:
+        start.wait_path = "/"
+    else:
+        start.notes.append(
+            f"This is {start.service.known_by}: while it runs, `ciload init {start.server} --force` writes a script "
+            "that makes each of its requests."
+        )
 
 
 def _from_url(url: str, file: str, choice: Choice) -> Start:
@@ -118,8 +132,8 @@ def _from_url(url: str, file: str, choice: Choice) -> Start:
     start = _from_api(api, f"ciload init {shown}", file)
     start.notes.insert(0, f"The document at {where} describes {one_line(api.title)}.")
     start.may_try = api.base_url == origin(found.url)
-    if not start.wait_for and start.may_try:
-        start.wait_for = where  # the service that is loaded answers there
+    if not start.wait_path and start.may_try:
+        start.wait_path = urlsplit(found.url).path  # the service that is loaded answers there
     return start
 
 
@@ -131,7 +145,7 @@ def _from_page(url: str, shown: str, found: Found, file: str, choice: Choice) ->
     path = "/" + quote(parts.path, safe=SAFE_PATH).lstrip("/")
     if parts.query:
         path += "?" + quote(parts.query, safe=SAFE_QUERY)
-    start = Start(page_script(path, base_url, f"ciload init {shown}", file), base_url, base_url + path)
+    start = Start(page_script(path, base_url, f"ciload init {shown}", file), base_url, path)
     start.functions[f"GET {urlsplit(path).path}"] = "status"  # as its check begins
     if found.status is not None and parts.path in ("", "/"):
         start.notes.append("The service has no OpenAPI document where one would be; this page is requested.")
@@ -146,8 +160,7 @@ def _from_api(api: ApiDescription, made_by: str, file: str) -> Start:
             + (f"what is in it cannot be written:{why}" if why else "`paths` is empty, or has no methods")
         )
     base_url = api.base_url
-    wait_for = base_url + api.open_page if api.open_page and base_url else ""
-    start = Start(api_script(api, made_by, file), base_url, wait_for, variables(api))
+    start = Start(api_script(api, made_by, file), base_url, api.open_page, variables(api))
     start.functions = {each.name: each.function for each in api.operations}
     start.reads = any(each.reads for each in api.operations)
     writes = sum(not each.reads for each in api.operations)

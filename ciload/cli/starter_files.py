@@ -22,8 +22,6 @@ def pipelines_for(
     """
     _see_that_this_is_the_root()
     local = is_local(server)
-    if not wait_for and local and service and service.wait_path:
-        wait_for = server + service.wait_path
     wait_for = wait_for if pipelines.HARMLESS_URL.fullmatch(wait_for) else ""
     gate = pipelines.PipelineGate(output.removeprefix("./"), server, local, wait_for, variables, service)
     files: dict[Path, str] = {}

@@ -77,7 +77,8 @@ def describe_trial(result: RunResult, functions: Mapping[str, str], variables: S
     wrong = sum(not good for _, good in rows)
     if not wrong:
         return [*lines, "All answer as the script expects."] if rows else lines
-    return [*lines, f"{wrong} of {len(rows)} do not answer as the script expects:", *_advice(statuses, variables)]
+    do = "does" if wrong == 1 else "do"
+    return [*lines, f"{wrong} of {len(rows)} {do} not answer as the script expects:", *_advice(statuses, variables)]
 
 
 def _is_good(endpoint: Endpoint, functions: Mapping[str, str], failed: set[str]) -> bool:

@@ -113,9 +113,7 @@ def _open_page(operations: list[Operation]) -> str:
 
 def _operation(document: Document, described: Described, server: Server, missing: list[str]) -> Operation:
     method, node, item = described.method, described.node, described.item
-    words = node.get("operationId")
-    function = _identifier(words if isinstance(words, str) else "") or _identifier(described.name)
-    operation = Operation(function, method, described.name, "")
+    operation = Operation(_function_name(described), method, described.name, "")
     filled: dict[str, str] = {}
     fields: dict[str, Any] = {}
     files: dict[str, None] = {}
@@ -202,10 +200,18 @@ def _header(value: Any) -> str:
 # --- names of functions
 
 
-def _identifier(text: str) -> str:
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text[:200])
-    name = re.sub(r"[^0-9a-z]+", "_", words.lower()).strip("_")[:LONGEST_NAME].strip("_")
+def _function_name(described: Described) -> str:
+    said = described.node.get("operationId")
+    words, path = _words(said if isinstance(said, str) else ""), _words(described.path)
+    # FastAPI makes its ids of the function's name, the path and the method; the name alone says more.
+    name = words.removesuffix(f"_{path}_{described.method}") or words or _words(described.name)
+    name = name[:LONGEST_NAME].strip("_")
     return f"call_{name}" if name[:1].isdigit() else name
+
+
+def _words(text: str) -> str:
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text[:200])
+    return re.sub(r"[^0-9a-z]+", "_", spaced.lower()).strip("_")
 
 
 def _unique(name: str, taken: set[str]) -> str:

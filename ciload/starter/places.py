@@ -23,6 +23,7 @@ MOST_REDIRECTS = 5
 LOCAL = ("localhost", "127.0.0.1", "0.0.0.0", "::1", "host.docker.internal")  # noqa: S104  # nothing listens there
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 ACCEPT = "application/json, application/yaml;q=0.9, */*;q=0.8"
+ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 PORTS = {"http": 80, "https": 443}
 
 
@@ -140,6 +141,9 @@ def fetch(url: str, *, most_redirects: int = MOST_REDIRECTS) -> Answer:
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError) as error:
         # The text of others may quote the URL, and with it a password.
         reason = str(error) if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError) else ""
+        reason = ERRNO.sub("", reason)
+        if "CERTIFICATE_VERIFY_FAILED" in reason:
+            reason += "; SSL_CERT_FILE names other authorities"
         raise NotFollowedError(one_line(reason) or type(error).__name__) from None
 
 
