@@ -40,7 +40,7 @@ class _Loader(yaml.SafeLoader):
         self._left = MOST_NODES
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """`<<: [*a, *a, …]` copies what it names, level by level: nine lines make billions of keys."""
+        """`<<: [*a, *a, …]` looks at all of it again and again, and PyYAML before 6.0.4 copies it, level by level."""
         for key, value in node.value:
             if key.tag == MERGE:
                 for each in value.value if isinstance(value, yaml.SequenceNode) else [value]:
