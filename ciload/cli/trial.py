@@ -123,4 +123,5 @@ def _advice(statuses: set[int], variables: Sequence[str]) -> list[str]:
 def _environment(variables: Sequence[str]) -> dict[str, str]:
     kept = {name: os.environ[name] for name in (*KEPT, *variables) if name in os.environ}
     ours = str(Path(ciload.__file__).parents[1])
+    kept["PYTHONDONTWRITEBYTECODE"] = "1"  # the trial leaves nothing beside the script
     return kept | {"PYTHONPATH": os.pathsep.join(filter(None, (ours, kept.get("PYTHONPATH", ""))))}

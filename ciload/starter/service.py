@@ -98,7 +98,7 @@ def _dockerfile(folder: Path) -> Service | None:
 
 def _python(folder: Path) -> Service | None:
     for path, within in _python_files(folder):
-        found = APPLICATION.search(_text(folder / path))
+        found = APPLICATION.search(_text(folder / within / path))
         if not found:
             continue
         module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")

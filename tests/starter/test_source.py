@@ -67,9 +67,9 @@ documents = st.fixed_dictionaries({
 }, optional={"servers": st.lists(st.fixed_dictionaries({"url": texts}), max_size=1)})  # fmt: skip
 OURS = {
     "os", "base64", "ciload", "check", "http", "sleep", "options", "WRITES", "DELETES", "BEARER", "BASIC", "PAIR",
-    "FORM", "form", "parts", "lines", "name", "content", "file", "kind", "x", "reply", "succeeded", "r", "isinstance", "bytes",
-    "encode", "join", "environ", "get", "b64encode", "decode", "status_code", "is_success", "default", "head", "post",
-    "put", "patch", "delete", "params", "headers", "json", "data", "follow_redirects", "b",
+    "FORM", "form", "parts", "lines", "name", "content", "file", "kind", "x", "reply", "succeeded", "r", "isinstance",
+    "bytes", "encode", "join", "environ", "get", "b64encode", "decode", "status_code", "is_success", "default", "head",
+    "post", "put", "patch", "delete", "params", "headers", "json", "data", "follow_redirects", "b",
 }  # fmt: skip
 KEY = re.compile(r"KEY(_\d+)?(_NAME)?")
 FUNCTION = re.compile(r"[a-z][a-z0-9_]*")
