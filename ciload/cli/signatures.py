@@ -120,9 +120,9 @@ def init(
 ) -> None:
     """Write a first script, and pipelines that gate pull requests with it.
 
-        ciload init http://localhost:8000            a service
-        ciload init http://localhost:8000/health     one page of it
-        ciload init openapi.yaml --tag users --github
+    ciload init http://localhost:8000                of a service
+    ciload init http://localhost:8000/health         of one page
+    ciload init openapi.yaml --tag users --github    of a document, and CI
 
     From an OpenAPI 3 or Swagger 2 document, in a file or at a URL: a script
     that makes each of its requests with example data; what writes or deletes
