@@ -25,6 +25,7 @@ from ciload.script.loader import Script, load_script
 from ciload.starter.data import MISSING, Maker
 from ciload.starter.document import Document
 from ciload.starter.pipelines import PipelineGate, github, gitlab, jenkins
+from ciload.starter.service import find_service
 
 BIN = Path(sys.executable).parent
 HOSTILE = '"""\n\\"; import os; os.abort() # \' \x1b[31m\u202e{x} ${{ secrets.X }} $(id)'
@@ -409,7 +410,11 @@ def test_pipelines_fit_the_schemas() -> None:
     checker = BIN / "check-jsonschema"
     if not checker.exists():
         pytest.skip("check-jsonschema is not installed")
-    gate = PipelineGate("tests/load.py", "http://localhost:8000", True, "http://localhost:8000/health", ["API_TOKEN"])
+    Path("main.py").write_text("app = FastAPI()", encoding="utf-8")
+    service = find_service(Path())
+    gate = PipelineGate(
+        "tests/load.py", "http://localhost:8000", True, "http://localhost:8000/health", ["API_TOKEN"], service
+    )
     for schema, text in (("github-workflows", github(gate)), ("gitlab-ci", gitlab(gate))):
         Path("ci.yml").write_text(text, encoding="utf-8")
         command = [str(checker), "--regex-variant", "python", "--builtin-schema", f"vendor.{schema}", "ci.yml"]
