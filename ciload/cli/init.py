@@ -13,7 +13,7 @@ from ciload.cli.command import exit_code_of, say, show
 from ciload.cli.starter_files import pipelines_for, write_files
 from ciload.cli.trial import answers, describe_trial, try_script
 from ciload.errors import ExitCode, UsageError
-from ciload.secrets import without_secrets
+from ciload.secrets import credentials_in, without_secrets
 from ciload.starter.choice import Choice
 from ciload.starter.discovery import Found, look_at
 from ciload.starter.document import read_document
@@ -147,6 +147,8 @@ def _from_page(url: str, shown: str, found: Found, file: str, choice: Choice) ->
         path += "?" + quote(parts.query, safe=SAFE_QUERY)
     start = Start(page_script(path, base_url, f"ciload init {shown}", file), base_url, path)
     start.functions[f"GET {urlsplit(path).path}"] = "status"  # as its check begins
+    if credentials_in(url):
+        start.notes.append("What is secret in its query stands in the script now: have it read os.environ instead.")
     if found.status is not None and parts.path in ("", "/"):
         start.notes.append("The service has no OpenAPI document where one would be; this page is requested.")
     return start

@@ -109,7 +109,9 @@ def load(request: RunRequest, sources: list[Source], registry: Registry, control
     finally:
         if control.stop is not None:  # a signal's KeyboardInterrupt, whatever the script has made of it
             raise InterruptedRunError(control.stop.reason)
-    sources += [from_script(script.options, script.source, script.lines), file_source]
+    script_source = from_script(script.options, script.source, script.lines)
+    # What nobody has written gives way to what somebody has.
+    sources += [file_source, script_source] if script.page else [script_source, file_source]
     plan = make_plan(sources, registry.metrics, script.complaint_about)
     request.mask.add(secrets_in_plan(plan, request.environment, sources))
     return script, plan

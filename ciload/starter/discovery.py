@@ -16,7 +16,7 @@ from ciload.text import one_line
 USUAL = ("/openapi.json", "/v3/api-docs", "/swagger/v1/swagger.json", "/swagger.json", "/openapi.yaml", "/api/schema/")
 NAMED_SO = re.compile(r"(openapi|swagger|api-docs)[^/]*$|\.ya?ml$", re.IGNORECASE)
 SHOWS_ONE = re.compile(rb"swagger-ui|redoc|rapidoc|stoplight|scalar", re.IGNORECASE)  # pages made from a document
-LINK = re.compile(rb"""["'](/?[\w./:-]*(?:openapi|swagger|api-docs|schema)[\w./-]*)["']""", re.IGNORECASE)
+LINK = re.compile(rb"""["'](/?[\w./:-]{0,99}(?:openapi|swagger|api-docs|schema)[\w./-]{0,99})["']""", re.IGNORECASE)
 MOST_LINKS = 5
 
 

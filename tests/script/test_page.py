@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from ciload.engine.control import Control
 from ciload.errors import UsageError
 from ciload.metrics.registry import Registry
+from ciload.runner.prepare import RunRequest, load
 from ciload.script.loader import load_script
 from ciload.script.page import Page
 
@@ -38,6 +42,15 @@ def test_a_page_is_a_script() -> None:
     script = load_script(page := Page.at("http://host/x"), Registry())
     assert script.complaint_about("default") is None
     assert (script.source, set(script.options["thresholds"])) == (page, {"http_req_failed", "checks"})
+
+
+def test_its_options_are_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thresholds in the configuration file take their place."""
+    monkeypatch.chdir(tmp_path)
+    request = RunRequest(Page.at("http://host/x"), {"base_url": "http://host"}, {})
+    assert len(load(request, [], Registry(), Control())[1].thresholds) == 2
+    Path("ciload.yaml").write_text("thresholds: {http_req_duration: p(95)<300}\n", encoding="utf-8")
+    assert [each.metric for each in load(request, [], Registry(), Control())[1].thresholds] == ["http_req_duration"]
 
 
 @pytest.mark.parametrize("url", ["http://", "https://me:s3cretzqx@", "http://h:port/?token=s3cretzqx"])
