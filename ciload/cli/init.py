@@ -166,7 +166,10 @@ def _from_api(api: ApiDescription, made_by: str, file: str) -> Start:
     start.functions = {each.name: each.function for each in api.operations}
     start.reads = any(each.reads for each in api.operations)
     writes = sum(not each.reads for each in api.operations)
-    start.notes.append(f"{len(api.operations)} requests, {writes} of which change data.")
+    count = len(api.operations)
+    start.notes.append(
+        f"{count} request{'s' * (count != 1)}, {writes} of which {'change' if writes != 1 else 'changes'} data."
+    )
     if writes:
         start.notes.append("These are only sent with -e WRITES=1 (POST, PUT, PATCH) and -e DELETES=1.")
     if not start.reads:

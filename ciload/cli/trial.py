@@ -24,7 +24,8 @@ LOAD_S = 30
 PATIENCE_S = 30.0
 MOST_ROWS = 40
 # A trial has no options, and it is none of the CI's runs.
-KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "PYTHONPATH", "SYSTEMROOT", "SSL_CERT_FILE", "SSL_CERT_DIR")
+KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "PYTHONPATH", "SYSTEMROOT")
+AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def answers(url: str) -> bool:
@@ -76,7 +77,7 @@ def describe_trial(result: RunResult, functions: Mapping[str, str], variables: S
     statuses = {int(status) for each, good in rows if not good for status in each.statuses}
     wrong = sum(not good for _, good in rows)
     if not wrong:
-        return [*lines, "All answer as the script expects."] if rows else lines
+        return [*lines, "All answer as the script expects." if rows else "No request was made."]
     do = "does" if wrong == 1 else "do"
     return [*lines, f"{wrong} of {len(rows)} {do} not answer as the script expects:", *_advice(statuses, variables)]
 
@@ -115,7 +116,9 @@ def _advice(statuses: set[int], variables: Sequence[str]) -> list[str]:
         lines.append("  400, 422: the data is made from types: put some that the service takes.")
     if any(each >= 500 for each in statuses):
         lines.append("  500 and more: the service has failed; its log says why.")
-    if any(each < 400 for each in statuses):
+    if 0 in statuses:
+        lines.append("  -: there was no answer, for the reason beside it.")
+    if any(0 < each < 400 for each in statuses):
         lines.append("  Others: the answer is none that the document has; mend the check, or the document.")
     return lines
 
@@ -123,5 +126,6 @@ def _advice(statuses: set[int], variables: Sequence[str]) -> list[str]:
 def _environment(variables: Sequence[str]) -> dict[str, str]:
     kept = {name: os.environ[name] for name in (*KEPT, *variables) if name in os.environ}
     ours = str(Path(ciload.__file__).parents[1])
+    kept |= {name: str(Path(os.environ[name]).resolve()) for name in AUTHORITIES if os.environ.get(name)}
     kept["PYTHONDONTWRITEBYTECODE"] = "1"  # the trial leaves nothing beside the script
     return kept | {"PYTHONPATH": os.pathsep.join(filter(None, (ours, kept.get("PYTHONPATH", ""))))}
