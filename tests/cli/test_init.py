@@ -370,6 +370,16 @@ def test_without_a_target(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.endswith("ciload run 'new/my load.py' --base-url http://localhost:8000\n")
 
 
+def test_no_trial(server: tuple[str, list[tuple[str, str, str, bytes]]], capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nobody answers, and where nobody wants one: the URL is looked at, and that is all."""
+    url, seen = server
+    init_command("http://127.0.0.1:1/users", "load.py", [], force=False)
+    assert capsys.readouterr().out.startswith("wrote load.py\n\nNothing answers at http://127.0.0.1:1.")
+    init_command(f"{url}/users", "load.py", [], force=True, run=False)
+    assert [path for _, path, _, _ in seen] == ["/users"]
+    assert "trying" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [

@@ -145,13 +145,8 @@ def test_a_url_that_fails(ciload: Ciload, server: str) -> None:
 
 
 def test_a_trial_changes_nothing(ciload: Ciload, server: str) -> None:
-    """It leaves no reports and takes no options; where nobody answers, or nobody wants it, there is none."""
+    """It leaves no reports beside the script, and takes no options."""
     done = run(ciload.folder, "init", f"{server}/users", CILOAD_ITERATIONS="5", CILOAD_OUT_DIR=".")
     assert "200" in done.stdout
     assert "All answer as the script expects." in done.stdout
     assert [each.name for each in ciload.folder.iterdir()] == ["load.py"]
-    silent = run(ciload.folder, "init", f"{server}/users", "--force", "--no-run")
-    assert "trying" not in silent.stderr
-    assert "All answer" not in silent.stdout
-    nobody = run(ciload.folder, "init", "http://127.0.0.1:1/users", "--force")
-    assert nobody.stdout.startswith("wrote load.py\n\nNothing answers at http://127.0.0.1:1.")
