@@ -6,7 +6,6 @@ Values are text here: one place (options/) checks them, wherever they come from,
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,16 +126,18 @@ FLAGS = (
 )  # fmt: skip
 NOT_OPTIONS = frozenset({"env", "config"})  # these say what the script and the options are read from
 
-ADDRESS = re.compile(r"(?i)https?:/|[\w.-]+:\d+(/|$)")
 MORE_ARGUMENTS = {"allow_extra_args": True}  # settings of the command: those that nobody asked for are told here
-SCRIPT = typer.Argument(help="The scenario script.", envvar="CILOAD_SCRIPT", show_default=False)
+SCRIPT = typer.Argument(
+    metavar="SCRIPT|URL", help="The scenario script, or one page to request.", envvar="CILOAD_SCRIPT",
+    show_default=False,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the command line says. `options` has all that are flags, None or empty when they were not given."""
 
-    script: Path | None
+    script: str | None  # a path, or the URL of a page
     config: Path | None
     env: tuple[str, ...]
     options: Mapping[str, Any]
@@ -151,7 +152,7 @@ def with_flags(act: Callable[[Asked], None]) -> Callable[..., None]:
         if context.args:  # unquoted: it may be a variable for which -e is missing
             many = len(context.args)
             raise typer.BadParameter(f"{many} more than the one script; variables are -e KEY=VALUE each")
-        act(Asked(_script(script), None if config is None else Path(config), tuple(env or ()), options))
+        act(Asked(script, None if config is None else Path(config), tuple(env or ()), options))
 
     parameters = [
         inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
@@ -163,16 +164,6 @@ def with_flags(act: Callable[[Asked], None]) -> Callable[..., None]:
     made.__signature__ = inspect.Signature(parameters)
     made.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
-
-
-def _script(given: str | None) -> Path | None:
-    if given is not None and ADDRESS.match(given):
-        raise typer.BadParameter(
-            "this is the address of a target, not a script. Usage: ciload run SCRIPT --base-url URL; "
-            "`ciload init URL` writes a first script.",
-            param_hint="SCRIPT",
-        )
-    return None if given is None else Path(given)
 
 
 def _parameter(name: str, kind: object, typers: object) -> inspect.Parameter:

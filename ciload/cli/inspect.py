@@ -62,7 +62,7 @@ def describe_plan(script: Script, plan: Plan, places: Mapping[str, str]) -> Iter
     `places` says where each option that is not a default was set.
     """
     yield ""
-    yield line(f"  {script.path}", "bold")
+    yield line(f"  {script.source}", "bold")
     for section in (_scenarios(plan), _options(plan, places), _thresholds(plan), _totals(script, plan)):
         yield from section
 

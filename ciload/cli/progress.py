@@ -36,7 +36,9 @@ def progress_for(plan: Plan, script: Script) -> Iterator[Observer]:
     if plan.options.quiet:
         yield Silent()
         return
-    title = f"{script.path.name}: {'; '.join(describe(name, each) for name, each in plan.scenarios.items())}"
+    title = (
+        f"{script.page or script.path.name}: {'; '.join(describe(name, each) for name, each in plan.scenarios.items())}"
+    )
     title += ", each at both targets" if plan.options.compare_url else ""
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         from rich.console import Console

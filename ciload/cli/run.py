@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 
@@ -11,6 +12,7 @@ from ciload.cli.terminal import Terminal
 from ciload.cli.with_script import act_on_script
 from ciload.runner.prepare import RunRequest
 from ciload.runner.run import run
+from ciload.script.page import Page
 
 THREADS_S = 5.0  # for threads of the script's to end when everything else has
 
@@ -21,12 +23,20 @@ def run_command(asked: Asked) -> int:
     def act(request: RunRequest, bracket: Bracket) -> int:
         terminal = Terminal(bracket, request.mask)
         exit_code = run(request, terminal).exit_code
+        if isinstance(request.script, Page):
+            terminal.say(f"to keep this test as a script: ciload init {_for_shell(request.script)}")
         if not _threads_end():  # Python would wait for them without end
             terminal.say("a thread of the script's goes on; it is left behind", "warning")
             terminal.leave(exit_code)
         return exit_code
 
     return act_on_script("run", asked, act)
+
+
+def _for_shell(page: Page) -> str:
+    """Its URL, but for what may be secret."""
+    scheme, query = page.base_url.partition("://")[0], "?…" * ("?" in page.path)
+    return shlex.quote(f"{scheme}://{page}{query}")
 
 
 def _threads_end() -> bool:

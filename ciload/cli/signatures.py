@@ -59,6 +59,13 @@ def run(asked: Asked) -> None:
             check(reply, {"is up": lambda r: r.status_code == 200})
             await sleep(1)
 
+    In place of a script, a URL is requested as it is, over and over:
+
+        ciload run http://localhost:8000/health -u 5 -d 10s
+
+    It fails if more than 1% of the answers have a status of 400 or more.
+    `ciload init` writes scripts to begin with.
+
     Several loads at once, ramps and arrival rates are scenarios, in the script
     (`options = {"scenarios": {...}}`) or in YAML; `ciload inspect` shows the
     planned load.
@@ -89,8 +96,19 @@ def run(asked: Asked) -> None:
 @app.command()
 def init(
     target: Annotated[
-        str, typer.Argument(metavar="URL|FILE", help="A page to request, or an OpenAPI file.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="URL|FILE", help="Your service, an OpenAPI document, or a page to request.", show_default=False
+        ),
     ] = "",
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only operations with this tag; may be repeated.")
+    ] = None,
+    path: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Only paths like this, such as '/users*'; may be repeated."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="So many operations at most.")] = 100,
     github: Annotated[bool, typer.Option("--github", help="Also write .github/workflows/load.yml.")] = False,
     gitlab: Annotated[
         bool, typer.Option("--gitlab", help="Also write .gitlab-ci.yml, or .gitlab-ci.load.yml to include.")
@@ -98,20 +116,33 @@ def init(
     jenkins: Annotated[bool, typer.Option("--jenkins", help="Also write Jenkinsfile, or Jenkinsfile.load.")] = False,
     output: Annotated[str, typer.Option(metavar="FILE", help="The script.")] = "load.py",
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
+    no_run: Annotated[bool, typer.Option("--no-run", help="Do not try the script.")] = False,
 ) -> None:
     """Write a first script, and pipelines that gate pull requests with it.
 
-    From a URL: a script that requests that page. From an OpenAPI 3 or
-    Swagger 2 file: one that makes each of its requests with example data;
-    what writes or deletes only when asked to. It asks nothing, and
-    overwrites nothing without --force.
+    ciload init http://localhost:8000                of a service
+    ciload init http://localhost:8000/health         of one page
+    ciload init openapi.yaml --tag users --github    of a document, and CI
+
+    From an OpenAPI 3 or Swagger 2 document, in a file or at a URL: a script
+    that makes each of its requests with example data; what writes or deletes
+    only when asked to. A service such as FastAPI's is asked for its document.
+    From any other page: a script that requests it.
+
+    If the target answers, the script is tried once, with what only reads, and
+    you see what each request got. Nothing is overwritten without --force.
+
+    With --github, the workflow also starts your service, as far as the files
+    here tell how: a compose file, a Dockerfile, FastAPI, Flask, Django, npm.
 
     Exit codes: 0 written, 2 wrong usage, or a file is there already.
     """
     from ciload.cli.init import init_command
+    from ciload.starter.choice import Choice
 
     wanted = [name for name, asked in (("github", github), ("gitlab", gitlab), ("jenkins", jenkins)) if asked]
-    raise typer.Exit(init_command(target, output, wanted, force=force))
+    choice = Choice(tag or (), path or (), limit)
+    raise typer.Exit(init_command(target, output, wanted, force=force, choice=choice, run=not no_run))
 
 
 @app.command(context_settings=MORE_ARGUMENTS)

@@ -10,6 +10,7 @@ from ciload.engine.load import SegmentEnd, SegmentReport
 from ciload.engine.segment import Segment
 from ciload.errors import ExitCode
 from ciload.options.plan import Plan
+from ciload.script.page import Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Assignment:
     """What a worker has to do. `data` is what setup() returned by arm, pickled: its classes may be the script's."""
 
     plan: Plan
-    script: Path
+    script: Path | Page
     segment: Segment
     data: bytes
 

@@ -27,6 +27,7 @@ from ciload.engine.watchdog import Watchdog
 from ciload.errors import ExitCode
 from ciload.options.plan import Plan
 from ciload.script.failures import one_line
+from ciload.script.page import Page
 
 START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
@@ -90,7 +91,7 @@ class WorkerProcesses:
     def __init__(
         self,
         plan: Plan,
-        script: Path,
+        script: Path | Page,
         count: int,
         control: Control,
         watchdog: Watchdog,

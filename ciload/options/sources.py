@@ -68,12 +68,12 @@ def _is_option(variable: str) -> bool:
     return ours and variable not in NOT_OPTIONS
 
 
-def from_script(options: Mapping[str, Any], path: Path, lines: Lines) -> Source:
+def from_script(options: Mapping[str, Any], path: object, lines: Lines) -> Source:
     """The script's `options`; `lines` says where each of its keys is written."""
     return Source({snake_case(key): value for key, value in options.items()}, _finder(path, lines))
 
 
-def _finder(path: Path, lines: Lines) -> Callable[[tuple[str, ...]], str]:
+def _finder(path: object, lines: Lines) -> Callable[[tuple[str, ...]], str]:
     """Places of keys, however these are spelled."""
     spelled = {_spelled(keys): line for keys, line in lines.items()}
     return lambda keys: place(path, spelled, _spelled(keys))

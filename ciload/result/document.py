@@ -332,7 +332,7 @@ class Load(DocumentPart):
 class RunResult(DocumentPart):
     schema_: Annotated[Literal["ciload/result/1"], Field(alias="schema")] = "ciload/result/1"
     run_id: str
-    name: str = Field(description="the script's path as it was given")
+    name: str = Field(description="the script's path as it was given, or host and path of the page")
     script_sha256: str
     options: dict[str, object]
     scenarios: list[ScenarioResult]

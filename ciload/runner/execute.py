@@ -73,7 +73,7 @@ class Execution:
         with Unhandled(self._registry, script.path) as unhandled, ExitStack() as stack:
             workers = None
             if (count := processes(plan, usable_cores())) > 1:
-                workers = WorkerProcesses(plan, script.path, count, control, watchdog, self._report_block)
+                workers = WorkerProcesses(plan, script.source, count, control, watchdog, self._report_block)
             observer = stack.enter_context(self._interface.progress(plan, script))
             self._run = Run(
                 plan, script, self._registry, control, watchdog, observer, workers, cpu_sources=self._cpu_sources,

@@ -139,7 +139,7 @@ def facts_of_failure(identity: Identity, error: CiloadError) -> Facts:
 def _facts(identity: Identity, **rest: Any) -> Facts:
     return Facts(
         run_id=identity.run_id,
-        name=str(identity.script),
+        name=identity.script,
         script_sha256=identity.script_sha256,
         git=identity.git,
         ci=identity.ci,

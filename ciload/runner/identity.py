@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from ciload.ci.identity import fingerprint, identify_ci, identify_git
 from ciload.result.document import CI, Environment, Git
+from ciload.script.page import Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,25 +18,31 @@ class Identity:
     """One run of a script, on this machine, in this CI job, at this commit."""
 
     run_id: str
-    script: Path
+    script: str
     script_sha256: str
     git: Git
     ci: CI
     machine: Environment
 
 
-def identify(script: Path, environment: Mapping[str, str]) -> Identity:
+def identify(script: Path | Page, environment: Mapping[str, str]) -> Identity:
     """Asks git, which may take seconds."""
     return replace(identify_quickly(script, environment), git=identify_git(environment, Path.cwd()))
 
 
-def identify_quickly(script: Path, environment: Mapping[str, str]) -> Identity:
+def identify_quickly(script: Path | Page, environment: Mapping[str, str]) -> Identity:
     """Without the commit."""
     return Identity(
         run_id=uuid4().hex,
-        script=script,
-        script_sha256=sha256(script.read_bytes()).hexdigest() if script.is_file() else "",
+        script=str(script),
+        script_sha256=_digest(script),
         git=Git(commit=None, branch=None, dirty=None),
         ci=identify_ci(environment),
         machine=fingerprint(),
     )
+
+
+def _digest(script: Path | Page) -> str:
+    if isinstance(script, Page):
+        return script.digest
+    return sha256(script.read_bytes()).hexdigest() if script.is_file() else ""

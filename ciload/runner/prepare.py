@@ -25,6 +25,7 @@ from ciload.runner.ready import wait_until_ready
 from ciload.runner.report_files import claim_folder, remove_reports
 from ciload.runner.signals import InterruptedRunError
 from ciload.script.loader import Script, load_script
+from ciload.script.page import Page
 from ciload.secrets import Masker, without_secrets
 
 
@@ -36,7 +37,7 @@ class RunRequest:
     and learns of the secrets that the plan names.
     """
 
-    script: Path
+    script: Path | Page
     flags: Mapping[str, Any]
     environment: Mapping[str, str]
     config: Path | None = None
@@ -108,7 +109,9 @@ def load(request: RunRequest, sources: list[Source], registry: Registry, control
     finally:
         if control.stop is not None:  # a signal's KeyboardInterrupt, whatever the script has made of it
             raise InterruptedRunError(control.stop.reason)
-    sources += [from_script(script.options, script.path, script.lines), file_source]
+    script_source = from_script(script.options, script.source, script.lines)
+    # What nobody has written gives way to what somebody has.
+    sources += [file_source, script_source] if script.page else [script_source, file_source]
     plan = make_plan(sources, registry.metrics, script.complaint_about)
     request.mask.add(secrets_in_plan(plan, request.environment, sources))
     return script, plan

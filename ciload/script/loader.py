@@ -20,6 +20,7 @@ from ciload.metrics.registry import Registry, Scope
 from ciload.script.calling import call_plain
 from ciload.script.failures import script_traceback
 from ciload.script.neighbours import add_neighbours
+from ciload.script.page import OPTIONS, Page
 from ciload.text import closest
 
 MODULE = "ciload_script"
@@ -57,6 +58,12 @@ class Script:
     names: Mapping[str, Any]  # everything that its top level has defined
     options: Mapping[str, Any]
     lines: Mapping[tuple[str, ...], int]  # where each key of `options` is written
+    page: Page | None = None  # that it is about, when it is in no file
+
+    @property
+    def source(self) -> Path | Page:
+        """What it is loaded from; as text, what it is called."""
+        return self.page or self.path
 
     def complaint_about(self, name: str) -> Complaint | None:
         """Why a scenario cannot run the function of this name; None when it can."""
@@ -127,8 +134,8 @@ class TopLevel:
         raise NoVirtualUserError
 
 
-def load_script(path: Path, registry: Registry) -> Script:
-    """Run the script's top level; metrics that it defines are declared in `registry`.
+def load_script(path: Path | Page, registry: Registry) -> Script:
+    """Run the script's top level; metrics that it defines are declared in `registry`. A page has none.
 
     Raises:
         UsageError: there is no such file.
@@ -136,6 +143,8 @@ def load_script(path: Path, registry: Registry) -> Script:
         AbortedError: its top level calls `abort()`.
         OptionsError: a function of the lifecycle cannot be called as it would be.
     """
+    if isinstance(path, Page):
+        return Script(Path(str(path)), {"default": path.function()}, OPTIONS, {}, path)
     if not path.is_file():
         raise UsageError(f"{path}: no such script" + _nearby(path))
     names = vars(_run_top_level(path, registry))

@@ -110,6 +110,11 @@ class Maker:
         make: Callable[[Mapping[str, Any]], Any] = SCALARS.get(kind, _string)
         return make(schema)
 
+    def whole(self, node: object) -> Mapping[str, Any]:
+        """A schema with all of its parts put together."""
+        schema, references = self.document.resolve(node)
+        return self._whole(schema, frozenset(references))[0]
+
     def _whole(
         self, schema: Mapping[str, Any], above: frozenset[str], depth: int = 0
     ) -> tuple[Mapping[str, Any], frozenset[str]]:

@@ -1,75 +1,130 @@
-"""An OpenAPI 3 or Swagger 2 file as plain data. It may be anything: what is made of it has text keys and no cycles."""
+"""An OpenAPI 3 or Swagger 2 document as plain data, and the documents that it refers to.
+
+They may be anything: what is made of them has text keys, a bounded size and no cycles.
+"""
 
 from __future__ import annotations
 
-import json
-import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import yaml
-
 from ciload.errors import UsageError
-from ciload.files import read_file, reason_of
+from ciload.starter.places import Files, NotFollowedError, Places, Web, read_start
+from ciload.starter.plain import MOST_NODES, Reference, parse
 from ciload.text import one_line
 
-MOST_BYTES = 16 << 20
-MOST_NODES = 1_000_000  # aliases of YAML make a few bytes as large as one likes
-DEEPEST = 60
-MOST_REFERENCES = 20
-LARGEST = 2**63
-# What PyYAML makes of nonsense that is tagged as a number, a date or a key.
-BROKEN = (RecursionError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
-TIMESTAMP = "tag:yaml.org,2002:timestamp"
+MOST_BYTES = 64 << 20  # of all documents
+MOST_REFERENCES = 20  # one behind the other
+MOST_UNFOLLOWED = 100
+VERSION = re.compile(rb"""["']?(openapi|swagger)["']?\s*:""")
 
 
-class _Loader(yaml.SafeLoader):
-    """Dates stay text: they are examples of what is sent."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012  # as PyYAML has it
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != TIMESTAMP]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-@dataclass(frozen=True, slots=True)
 class Document:
-    """The whole file, and what its references point to."""
+    """The document that one starts with, and what references in it point to.
 
-    root: Mapping[str, Any]
+    `unfollowed` says which of them could not be followed, and why.
+    """
+
+    def __init__(self, root: Mapping[str, Any], place: str = "", places: Places | None = None) -> None:
+        self.root = root
+        self.unfollowed: dict[str, str] = {}
+        self._place = place
+        self._places = places
+        self._others: dict[str, Any] = {place: root}
+        self._broken: dict[str, str] = {}
+        self._bytes_left = MOST_BYTES
+        self._nodes_left = [MOST_NODES]
 
     @property
     def is_swagger(self) -> bool:
         return "swagger" in self.root
 
     def resolve(self, node: object) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-        """The mapping that this is or refers to, and the references on the way; empty when there is none."""
+        """The mapping that this is or refers to, and the references on the way; empty when there is none.
+
+        What stands beside a reference goes before what it refers to.
+        """
         passed: list[str] = []
+        beside: dict[str, Any] = {}
         while isinstance(node, Mapping) and isinstance(reference := node.get("$ref"), str):
-            if reference in passed or len(passed) >= MOST_REFERENCES:
-                return {}, tuple(passed)
-            passed.append(reference)
-            node = self._at(reference)
-        return node if isinstance(node, Mapping) else {}, tuple(passed)
+            beside = {**{key: each for key, each in node.items() if key != "$ref"}, **beside}
+            try:
+                place, pointer = self._target(reference)
+                whole = f"{place}#{pointer}"
+                if whole in passed or len(passed) >= MOST_REFERENCES:
+                    raise NotFollowedError("refers to itself")
+                passed.append(whole)
+                node = self._at(place, pointer)
+            except NotFollowedError as error:
+                self._note(reference, str(error))
+                return beside, tuple(passed)
+        if not isinstance(node, Mapping):
+            return beside, tuple(passed)
+        return {**node, **beside} if beside else node, tuple(passed)
 
     def mapping(self, node: object) -> Mapping[str, Any]:
         return self.resolve(node)[0]
 
-    def _at(self, reference: str) -> object:
-        if not reference.startswith("#/"):
-            return None
-        node: object = self.root
-        for part in unquote(reference[2:]).split("/"):
+    def _note(self, reference: str, why: str) -> None:
+        if len(self.unfollowed) < MOST_UNFOLLOWED:
+            shown = one_line(str(reference))
+            if isinstance(reference, Reference):
+                document = self._places.shown(reference.place) if self._places else ""
+                shown += f" (in {document}{one_line(reference.at)})"
+            self.unfollowed[shown] = why
+
+    def _target(self, reference: str) -> tuple[str, str]:
+        before, _, pointer = str(reference).partition("#")
+        home = reference.place if isinstance(reference, Reference) else self._place
+        if not before:
+            return home, pointer
+        if self._places is None:
+            raise NotFollowedError("is in another document")
+        return self._places.join(home, before), pointer
+
+    def _at(self, place: str, pointer: str) -> object:
+        node: object = self._read(place)
+        if not pointer:
+            return node
+        if not pointer.startswith("/"):
+            raise NotFollowedError("is no path in a document, which begins with #/")
+        for part in unquote(pointer[1:]).split("/"):
             key = part.replace("~1", "/").replace("~0", "~")
-            if isinstance(node, Mapping):
-                node = node.get(key)
-            elif isinstance(node, list) and key.isascii() and key.isdigit() and len(key) < 6:
-                node = node[int(key)] if int(key) < len(node) else None
+            if isinstance(node, Mapping) and key in node:
+                node = node[key]
+            elif isinstance(node, list) and key.isascii() and key.isdigit() and len(key) < 6 and int(key) < len(node):
+                node = node[int(key)]
             else:
-                return None
+                raise NotFollowedError("is not in the document")
         return node
+
+    def _read(self, place: str) -> object:
+        """Another document, read once."""
+        if place in self._others:
+            return self._others[place]
+        if place not in self._broken:
+            try:
+                self._others[place] = self._load(place)
+                return self._others[place]
+            except NotFollowedError as error:
+                self._broken[place] = str(error)
+        raise NotFollowedError(self._broken[place])
+
+    def _load(self, place: str) -> object:
+        assert self._places is not None
+        if len(self._others) > self._places.most_documents:
+            raise NotFollowedError(f"there are more than {self._places.most_documents:,} documents")
+        data = self._places.read(place)
+        self._bytes_left -= len(data)
+        if self._bytes_left < 0:
+            raise NotFollowedError(f"the documents are larger than {MOST_BYTES >> 20} MiB together")
+        try:
+            return parse(data, "", place, self._nodes_left)
+        except UsageError as error:
+            raise NotFollowedError(str(error).removeprefix(": ")) from None
 
 
 def read_document(place: str) -> Document:
@@ -78,72 +133,30 @@ def read_document(place: str) -> Document:
     Raises:
         UsageError: there is none, it cannot be read, or it is no OpenAPI document.
     """
-    shown = one_line(place)
-    try:
-        root = _plain(_parsed(_text(place)), DEEPEST, [MOST_NODES])
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = one_line(str(getattr(error, "problem", None) or "not valid"))
-        raise UsageError(f"{shown}{line}: neither YAML nor JSON: {problem}") from None
-    except BROKEN:
-        raise UsageError(
-            f"{shown}: cannot be read as YAML or JSON: it is nested too deeply, or has a broken value"
-        ) from None
+    where = str(Path(place).resolve())
+    return _document(parse(read_start(place), one_line(place), where), where, one_line(place), Files(place))
+
+
+def document_from(url: str, data: bytes) -> Document:
+    """The document that a server has sent.
+
+    Raises:
+        UsageError: it is none.
+    """
+    places = Web()
+    shown = places.shown(url)
+    return _document(parse(data, shown, url), url, shown, places)
+
+
+def may_be_document(data: bytes) -> bool:
+    """Whether it is worth parsing: a page is no document, whatever it is called."""
+    return data.lstrip()[:1] != b"<" and VERSION.search(data) is not None
+
+
+def _document(root: object, place: str, shown: str, places: Places) -> Document:
     if not isinstance(root, dict) or not ("openapi" in root or "swagger" in root):
         raise UsageError(
             f"{shown}: is no OpenAPI document, which begins with `openapi: 3` or `swagger: '2.0'`; "
             "without one, give the URL of a page to begin with: ciload init http://localhost:8000/"
         )
-    return Document(root)
-
-
-def _parsed(text: str) -> object:
-    if text.lstrip().startswith("{"):
-        try:
-            return json.loads(text)  # some hundred times faster
-        except json.JSONDecodeError:
-            pass
-    return yaml.load(text, Loader=_Loader)  # noqa: S506  # a safe one
-
-
-def _text(place: str) -> str:
-    shown = one_line(place)
-    try:
-        data = read_file(place, MOST_BYTES)
-    except FileNotFoundError:
-        raise UsageError(f"{shown}: there is no such file; a URL begins with http:// or https://") from None
-    except OSError as error:
-        raise UsageError(f"{shown}: {reason_of(error)}; give an OpenAPI file or a URL") from None
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UsageError(f"{shown}: is not UTF-8; an OpenAPI file is") from None
-
-
-def _plain(value: object, depth: int, left: list[int]) -> Any:
-    """A copy that is what JSON can say, without aliases to itself."""
-    left[0] -= 1
-    if left[0] < 0:
-        raise ValueError
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return value if abs(value) < LARGEST else LARGEST - 1
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {_key(key): _plain(each, depth - 1, left) for key, each in value.items()} if depth else {}
-    if isinstance(value, list | tuple | set):
-        return [_plain(each, depth - 1, left) for each in value] if depth else []
-    return _text_of(value)
-
-
-def _text_of(value: object) -> str:
-    return str(value).encode("utf-8", "replace").decode()  # half a surrogate pair cannot be sent
-
-
-def _key(key: object) -> str:
-    if isinstance(key, bool):
-        return str(key).lower()
-    return _text_of(key) if not isinstance(key, int) or abs(key) < LARGEST else "0"
+    return Document(root, place, places)

@@ -5,24 +5,24 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from ciload.starter.bodies import NO_BODY, Body, body_of, flat, form_body, primitive
+from ciload.starter.choice import READS, Choice, Described, choose
 from ciload.starter.data import MISSING, given, value_of
 from ciload.starter.document import Document
-from ciload.text import SAFE_PATH, SAFE_QUERY, one_line
+from ciload.starter.places import is_local
+from ciload.starter.security import TOKEN, Scheme, schemes_of
+from ciload.starter.servers import Server, server_of, url_path
+from ciload.text import one_line
 
-READS = ("get", "head", "options")
-METHODS = (*READS, "post", "put", "patch", "delete")
-MOST_OPERATIONS = 500  # ciload itself keeps 1,000 series apart
 MOST_PARAMETERS = 100
 MOST_STATUSES = 8
 LONGEST_NAME = 40  # of a function: lines with it stay short
-LOCAL = ("localhost", "127.0.0.1", "0.0.0.0", "::1", "host.docker.internal")  # noqa: S104  # nothing listens there
-TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-VARIABLE = re.compile(r"\{([^{}]*)\}")
+HEALTH = re.compile(r"health|ready|live|ping|status", re.IGNORECASE)
 NOT_OURS = (
     "accept",
     "content-type",
@@ -30,19 +30,12 @@ NOT_OURS = (
     "content-length",
     "transfer-encoding",
     "host",
-)  # OpenAPI: ignored
+    "cookie",
+)  # OpenAPI: ignored, or has a place of its own
 TAKEN = {
     *keyword.kwlist, *keyword.softkwlist, *dir(builtins), "os", "base64", "ciload", "check", "http", "sleep", "options",
-    "default", "setup", "teardown", "vu_start", "vu_stop", "handle_summary",
+    "default", "setup", "teardown", "vu_start", "vu_stop", "handle_summary", "data_file", "form",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Scheme:
-    """One way to authenticate: `kind` is bearer, basic, header, query or cookie; `name` that of the key."""
-
-    kind: str
-    name: str = ""
 
 
 @dataclass(slots=True)
@@ -55,11 +48,14 @@ class Operation:
     url: str
     params: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
-    json: Any = None
-    form: dict[str, Any] | None = None
-    unmade: str = ""  # media type of a body that is not made here
+    cookies: list[str] = field(default_factory=list)
+    body: Body = NO_BODY
     statuses: tuple[int, ...] = ()  # that are a success; none when the document does not say
     schemes: tuple[Scheme, ...] = ()
+
+    @property
+    def reads(self) -> bool:
+        return self.method in READS
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,58 +64,75 @@ class ApiDescription:
 
     title: str
     operations: tuple[Operation, ...]
-    left_out: int
-    server: str  # origin, if the document names one
-    is_local: bool
-    open_page: str  # an URL path that answers without data and authentication
+    base_url: str  # the origin that may be loaded: a local one, or that of the document
+    server: str  # the origin that the document names, if it does
+    open_page: str  # an URL path that answers without data and without signing in
+    missing: tuple[str, ...]  # what is not written, and why
+    others: int  # operations that were not asked for
+    left_out: int  # beyond the limit
+    beyond: Mapping[str, int]  # these by tag
 
 
-def read_api(document: Document) -> ApiDescription:
-    """Everything that the document can be asked for."""
-    server, prefix = _server(document)
-    taken = set(TAKEN)
+def read_api(document: Document, choice: Choice | None = None, home: str = "") -> ApiDescription:
+    """What the document can be asked for; `home` is the origin that it came from.
+
+    Raises:
+        UsageError: nothing is like what was asked for.
+    """
+    server = server_of(document, home)
+    may_load = is_local(server.origin) or (bool(home) and server.origin in ("", home))
+    base_url = (server.origin or home) if may_load else home if is_local(home) else ""
+    chosen = choose(document, choice or Choice())
+    missing, taken = chosen.missing, set(TAKEN)
     operations: list[Operation] = []
-    left_out, page = 0, ""
-    for method, path, node, item in _all(document):
-        if len(operations) >= MOST_OPERATIONS:
-            left_out += 1
+    for each in chosen.operations:
+        here = server_of(document, home, each.node, each.item)
+        absolute = here.origin if here.origin not in ("", server.origin, base_url) else ""
+        if absolute and not is_local(absolute):
+            missing.append(f"{each.name}: is served by {absolute}, which is not loaded")
             continue
-        operation = _operation(document, method, path, node, item, prefix)
+        operation = _operation(document, each, Server(absolute, here.prefix), missing)
         operation.function = _unique(operation.function, taken)
         operations.append(operation)
-        if not page and method == "get" and "{" not in path and not operation.schemes and not operation.params:
-            page = operation.url
-    info = document.mapping(document.root.get("info"))
-    title = one_line(str(info.get("title") or "an API"), 80)
-    is_local = bool(server) and urlsplit(server).hostname in LOCAL
-    return ApiDescription(title, tuple(operations), left_out, server, is_local, page)
+    missing += (f"{what}: {why}" for what, why in document.unfollowed.items())
+    title = one_line(str(document.mapping(document.root.get("info")).get("title") or "an API"), 80)
+    return ApiDescription(
+        title, tuple(operations), base_url, server.origin, _open_page(operations), tuple(missing), chosen.others,
+        chosen.left_out, chosen.beyond,
+    )  # fmt: skip
 
 
-def _all(document: Document) -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]:
-    for path, node in document.mapping(document.root.get("paths")).items():
-        item = document.mapping(node)
-        if path.startswith("/"):
-            yield from (
-                (method, path, item[method], item) for method in METHODS if isinstance(item.get(method), Mapping)
-            )
+def _open_page(operations: list[Operation]) -> str:
+    pages = [
+        each.url
+        for each in operations
+        if each.method == "get" and "{" not in each.name and not (each.schemes or each.params) and each.url[0] == "/"
+    ]
+    return next((each for each in pages if HEALTH.search(each)), pages[0] if pages else "")
 
 
-def _operation(
-    document: Document, method: str, path: str, node: Mapping[str, Any], item: Mapping[str, Any], prefix: str
-) -> Operation:
-    words = node.get("operationId")
-    name = f"{method.upper()} {one_line(path, 150)}"
-    operation = Operation(_identifier(words if isinstance(words, str) else "") or _identifier(name), method, name, "")
+def _operation(document: Document, described: Described, server: Server, missing: list[str]) -> Operation:
+    method, node, item = described.method, described.node, described.item
+    operation = Operation(_function_name(described), method, described.name, "")
     filled: dict[str, str] = {}
-    form: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
+    files: dict[str, None] = {}
     for parameter in _parameters(document, item, node):
-        _add_parameter(document, parameter, operation, filled, form)
-    operation.url = _url(prefix + path, filled)
-    if form:
-        operation.form = form
-    _add_body(document, node, operation)
+        if parameter["in"] == "formData" and parameter.get("type") == "file":
+            files[parameter["name"]] = None
+        else:
+            _add_parameter(document, parameter, operation, filled, fields)
+    operation.url = server.origin + url_path(server.prefix + described.path, filled)
+    if fields or files:
+        operation.body = form_body(fields, files, node.get("consumes", document.root.get("consumes")))
+    if "requestBody" in node:
+        operation.body = body_of(document, node)
+    if operation.body.unmade:
+        missing.append(f"the body of {described.name}: no data for {operation.body.unmade}; add content=")
     operation.statuses = _statuses(document, node)
-    operation.schemes = _schemes(document, node)
+    operation.schemes, why = schemes_of(document, node)
+    if why:
+        missing.append(f"{described.name}: {why}")
     return operation
 
 
@@ -144,14 +157,11 @@ def _add_parameter(
     if value is MISSING:
         value = "example"
     if place == "path":
-        filled[name] = _flat(value)
+        filled[name] = flat(value)
     elif place == "body":
-        operation.json = value
+        operation.body = Body(json=value)
     elif place == "formData":
-        if parameter.get("type") == "file":
-            operation.unmade = "multipart/form-data"
-        else:
-            form[name] = _primitive(value)
+        form[name] = primitive(value)
     elif not required and given(document, parameter) is MISSING:
         return
     elif place == "query":
@@ -159,8 +169,7 @@ def _add_parameter(
     elif place == "header" and TOKEN.fullmatch(name) and name.lower() not in NOT_OURS:
         operation.headers[name] = _header(value)
     elif place == "cookie" and TOKEN.fullmatch(name):
-        cookies = [each for each in (operation.headers.get("Cookie"),) if each]
-        operation.headers["Cookie"] = "; ".join([*cookies, f"{name}={quote(_flat(value))}"])
+        operation.cookies.append(f"{name}={quote(flat(value), errors='replace')}")
 
 
 def _with_media(document: Document, parameter: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -169,105 +178,10 @@ def _with_media(document: Document, parameter: Mapping[str, Any]) -> Mapping[str
     return document.mapping(next(iter(content.values()))) if isinstance(content, Mapping) and content else parameter
 
 
-def _add_body(document: Document, node: Mapping[str, Any], operation: Operation) -> None:
-    content = document.mapping(node.get("requestBody")).get("content")
-    if not isinstance(content, Mapping) or not content:
-        return
-    for media, each in content.items():
-        kind = media.partition(";")[0].strip().lower()
-        value = value_of(document, document.mapping(each))
-        if value is MISSING:
-            value = {}
-        if kind.endswith(("/json", "+json")) or kind == "*/*":
-            operation.json = value
-            if kind.endswith("+json") and TOKEN.fullmatch(kind.replace("/", "-")):
-                operation.headers["Content-Type"] = kind
-            return
-        if kind == "application/x-www-form-urlencoded" and isinstance(value, Mapping):
-            operation.form = {key: _primitive(one) for key, one in value.items()}
-            return
-    operation.unmade = one_line(next(iter(content)), 60)
-
-
 def _statuses(document: Document, node: Mapping[str, Any]) -> tuple[int, ...]:
     """Those below 300 that are documented, else those below 400."""
     codes = [int(code) for code in document.mapping(node.get("responses")) if re.fullmatch(r"[23]\d\d", code, re.ASCII)]
     return tuple(sorted({code for code in codes if code < 300} or set(codes))[:MOST_STATUSES])
-
-
-def _schemes(document: Document, node: Mapping[str, Any]) -> tuple[Scheme, ...]:
-    """What the first of the alternatives takes."""
-    alternatives = node.get("security", document.root.get("security"))
-    if not isinstance(alternatives, list) or not alternatives or not isinstance(alternatives[0], Mapping):
-        return ()
-    components = document.mapping(document.root.get("components"))
-    known = document.mapping(components.get("securitySchemes", document.root.get("securityDefinitions")))
-    found = (_scheme(document.mapping(known.get(name))) for name in alternatives[0])
-    return tuple(dict.fromkeys(each for each in found if each))
-
-
-def _scheme(node: Mapping[str, Any]) -> Scheme | None:
-    kind, scheme = node.get("type"), str(node.get("scheme", "")).lower()
-    if kind in ("oauth2", "openIdConnect") or (kind == "http" and scheme == "bearer"):
-        return Scheme("bearer")
-    if kind == "basic" or (kind == "http" and scheme == "basic"):
-        return Scheme("basic")
-    place, name = node.get("in"), node.get("name")
-    if kind == "apiKey" and isinstance(name, str) and isinstance(place, str) and place in ("header", "query", "cookie"):
-        return Scheme(place, name) if place == "query" or TOKEN.fullmatch(name) else None
-    return None
-
-
-# --- URLs
-
-
-def _server(document: Document) -> tuple[str, str]:
-    """Origin and path of the first server; either may be empty."""
-    root = document.root
-    if document.is_swagger:
-        schemes = root.get("schemes")
-        scheme = schemes[0] if isinstance(schemes, list) and schemes else "http"
-        host, url = root.get("host"), str(root.get("basePath") or "")
-        url = f"{scheme}://{host}/{url.lstrip('/')}" if isinstance(host, str) and host else url
-    else:
-        servers = root.get("servers")
-        server = document.mapping(servers[0]) if isinstance(servers, list) and servers else {}
-        variables = document.mapping(server.get("variables"))
-        url = VARIABLE.sub(
-            lambda hit: str(document.mapping(variables.get(hit[1])).get("default", "")), str(server.get("url", ""))
-        )
-    try:
-        parts = urlsplit(url.strip())
-    except ValueError:
-        return "", ""
-    path = "/" + parts.path.strip("/") if parts.path.strip("/") else ""
-    return origin(url), quote(path, safe=SAFE_PATH)
-
-
-def origin(url: str) -> str:
-    """`http://host:port`, of characters that mean nothing to any shell or CI; empty when it is none such."""
-    try:
-        parts = urlsplit(url.strip())
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return ""
-    if parts.scheme not in ("http", "https") or not re.fullmatch(r"[0-9a-z.-]+|[0-9a-f:]+", host):
-        return ""
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
-
-
-def _url(path: str, filled: Mapping[str, str]) -> str:
-    """The path with data in it. Two slashes at its start would name another server."""
-    parts, last = [], 0
-    path = path.partition("#")[0]
-    for hit in VARIABLE.finditer(path):
-        parts += [quote(path[last : hit.start()], safe=SAFE_QUERY, errors="replace")]
-        value = filled.get(hit[1], "")
-        parts += [quote(value if value.strip(".") else "1", safe="", errors="replace")]
-        last = hit.end()
-    parts += [quote(path[last:], safe=SAFE_QUERY, errors="replace")]
-    return "/" + "".join(parts).lstrip("/")
 
 
 # --- values
@@ -275,38 +189,29 @@ def _url(path: str, filled: Mapping[str, str]) -> str:
 
 def _query(name: str, value: Any, deep: bool) -> dict[str, Any]:
     if isinstance(value, Mapping):
-        return {f"{name}[{key}]" if deep else key: _primitive(each) for key, each in value.items()}
-    return {name: _primitive(value)}
-
-
-def _primitive(value: Any) -> Any:
-    """What a query or a form can hold: text, numbers, and lists of these."""
-    if isinstance(value, list):
-        return [_flat(each) if isinstance(each, list | Mapping) else each for each in value]
-    return _flat(value) if isinstance(value, Mapping) else value
-
-
-def _flat(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return ",".join(_flat(each) for each in value)
-    if isinstance(value, Mapping):
-        return ",".join(f"{key},{_flat(each)}" for key, each in value.items())
-    return "" if value is None else str(value)
+        return {f"{name}[{key}]" if deep else key: primitive(each) for key, each in value.items()}
+    return {name: primitive(value)}
 
 
 def _header(value: Any) -> str:
-    return "".join(each for each in _flat(value) if " " <= each <= "~").strip()
+    return "".join(each for each in flat(value) if " " <= each <= "~").strip()
 
 
 # --- names of functions
 
 
-def _identifier(text: str) -> str:
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text[:200])
-    name = re.sub(r"[^0-9a-z]+", "_", words.lower()).strip("_")[:LONGEST_NAME].strip("_")
+def _function_name(described: Described) -> str:
+    said = described.node.get("operationId")
+    words, path = _words(said if isinstance(said, str) else ""), _words(described.path)
+    # FastAPI makes its ids of the function's name, the path and the method; the name alone says more.
+    name = words.removesuffix(f"_{path}_{described.method}") or words or _words(described.name)
+    name = name[:LONGEST_NAME].strip("_")
     return f"call_{name}" if name[:1].isdigit() else name
+
+
+def _words(text: str) -> str:
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text[:200])
+    return re.sub(r"[^0-9a-z]+", "_", spaced.lower()).strip("_")
 
 
 def _unique(name: str, taken: set[str]) -> str:

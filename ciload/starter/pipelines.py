@@ -9,8 +9,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Template
+from urllib.parse import urlsplit
 
 from ciload.errors import UsageError
+from ciload.starter.service import Service
 
 HARMLESS = re.compile(r"[\w./-]+\.py", re.ASCII)
 HARMLESS_URL = re.compile(r"https?://[\w.:\[\]/%~?=&+-]*", re.ASCII)
@@ -47,7 +49,7 @@ $start
           base-url: $base_url
 $wait          confirm: 2
           comment: true
-$secrets$stop""")
+$secrets$after""")
 GITLAB = Template("""\
 $made_by: merge requests are compared with the target branch's runs.
 # Put the owner of your copy of ciload in place of OWNER.
@@ -135,6 +137,7 @@ class PipelineGate:
     is_local: bool  # the pipeline starts the target
     wait_for: str = ""
     variables: Sequence[str] = ()  # that hold credentials
+    service: Service | None = None  # how the target starts, if that can be told
 
     def __post_init__(self) -> None:
         if not HARMLESS.fullmatch(self.script) or ".." in self.script or self.script.startswith(("/", "-")):
@@ -146,23 +149,52 @@ class PipelineGate:
             if not HARMLESS_URL.fullmatch(url):
                 raise UsageError(f"{url!r}: a pipeline needs an address without quotes, spaces and such; encode them")
 
+    @property
+    def port(self) -> int:
+        """Of the target."""
+        parts = urlsplit(self.base_url)
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
 
 def github(gate: PipelineGate) -> str:
-    start = (
-        "\n      # However your service starts.\n"
-        "      - name: Start the service\n        run: docker compose up --detach\n"
-    )
-    stop = "\n      - name: Stop the service\n        if: always()\n        run: docker compose down\n"
     pairs = "".join(f"          {each}: ${{{{ secrets.{each} }}}}\n" for each in gate.variables)
     names = "".join(f"            {each}\n" for each in gate.variables)
     return GITHUB.substitute(
         made_by=MADE_BY,
         script=gate.script,
         base_url=gate.base_url,
-        start=start if gate.is_local else "",
+        start=_github_start(gate) if gate.is_local else "",
         wait=f"          wait-for: {_quoted(gate.wait_for)}\n" if gate.wait_for else "",
         secrets=f"          env: |\n{names}        env:\n{pairs}" if names else "",
-        stop=stop if gate.is_local else "",
+        after=_github_after(gate.service) if gate.is_local else "",
+    )
+
+
+def _github_after(service: Service | None) -> str:
+    """What comes after the load, whatever happened before."""
+    steps = []
+    if service:
+        steps.append(f"\n      - name: What the service said\n        if: failure()\n        run: {service.logs}\n")
+    if stop := service.stop if service else "docker compose down":
+        steps.append(f"\n      - name: Stop the service\n        if: always()\n        run: {stop}\n")
+    return "".join(steps)
+
+
+def _github_start(gate: PipelineGate) -> str:
+    """The step that starts the service; it waits for its port where no page is known that answers."""
+    service, port = gate.service, gate.port
+    if service is None:
+        return (
+            "\n      # However your service starts.\n"
+            "      - name: Start the service\n        run: docker compose up --detach\n"
+        )
+    lines = service.lines(port)
+    if not gate.wait_for:
+        lines.append(f"timeout 120 bash -c 'until (echo > /dev/tcp/localhost/{port}) 2> /dev/null; do sleep 1; done'")
+    run = "".join(f"          {each}\n" for each in lines)
+    return (
+        f"\n      # Guessed from {service.known_by}: see that your service starts so.\n"
+        f"      - name: Start the service\n        run: |\n{run}"
     )
 
 
@@ -185,8 +217,16 @@ def gitlab(gate: PipelineGate) -> str:
 
 
 def jenkins(gate: PipelineGate) -> str:
-    up = "                // However your service starts.\n                sh 'docker compose up --detach'\n"
-    down = "        // Whatever happens above.\n        cleanup {\n            sh 'docker compose down'\n        }\n"
+    service = gate.service if gate.service and gate.service.in_docker else None
+    about = (
+        f"Guessed from {service.known_by}: see that your service starts so"
+        if service
+        else "However your service starts"
+    )
+    lines = service.lines(gate.port) if service else ["docker compose up --detach"]
+    up = f"                // {about}.\n" + "".join(f"                sh '{each}'\n" for each in lines)
+    stop = service.stop if service else "docker compose down"
+    down = f"        // Whatever happens above.\n        cleanup {{\n            sh '{stop}'\n        }}\n"
     secrets = "".join(f"        {name} = credentials('{name.lower().replace('_', '-')}')\n" for name in gate.variables)
     passed = ["CILOAD_WAIT_FOR"] * bool(gate.wait_for) + list(gate.variables)
     return JENKINS.substitute(

@@ -1,19 +1,20 @@
-"""Python source of a starter script. Whatever text goes into it is a literal, or on one line of a docstring."""
+"""Python source of a starter script. Text in it is a literal, or on one line of a docstring or a comment."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from ciload.starter.operations import READS, ApiDescription, Operation, Scheme
+from ciload.starter.bodies import Body, Part
+from ciload.starter.data import MISSING
+from ciload.starter.literals import INDENT, WIDTH, literal, text_literal
+from ciload.starter.operations import ApiDescription, Operation
+from ciload.starter.security import Scheme
 from ciload.text import one_line
 
-WIDTH = 88  # what formatters take unless told otherwise
-INDENT = "    "
 LONGEST_NAME = 200
+MOST_MISSING = 50
 BEARER = Scheme("bearer")
 BASIC = Scheme("basic")
-ESCAPED = {'"': '\\"', "'": "\\'"}
 OPTIONS = """
     # Runs are compared with earlier ones of this name, also when the script has changed.
     "name": {name},
@@ -25,6 +26,7 @@ OPTIONS = """
         # and let --baseline baseline.json find what has become slower.
         "http_req_duration": ["p(95)<500"],
         "http_req_failed": ["rate<0.01"],
+        "checks": ["rate>0.99"],
     }},
 """
 DATA = "Look at the data below: where the document has no example, it is made from types."
@@ -32,11 +34,29 @@ WRITES = """
 # A load test sends everything thousands of times, and what it creates, changes or
 # deletes stays so. Mean it: -e WRITES=1 sends POST, PUT and PATCH, -e DELETES=1 DELETE.
 """
+FORM = '''
+FORM = {"Content-Type": "multipart/form-data; boundary=ciload-form"}
+
+
+def form(*parts):
+    """The body of a form. A part is a name and content; a file has its name and type, too.
+
+    The content of a file of yours is `data_file("photo.jpg").read_bytes()`, of ciload.
+    """
+    lines = []
+    for name, content, file, kind in parts:
+        lines += ["--ciload-form", f'Content-Disposition: form-data; name="{name}"']
+        lines[-1] += f'; filename="{file}"' if file else ""
+        lines += [f"Content-Type: {kind}"] if kind else []
+        lines += ["", content]
+    lines += ["--ciload-form--", ""]
+    return b"\\r\\n".join(x if isinstance(x, bytes) else x.encode() for x in lines)
+'''
 
 
 def page_script(path: str, base_url: str, made_by: str, file: str) -> str:
     """A script that requests one page."""
-    call = _call("get", [_literal(path, 2)], 1, "reply = await ")
+    call = _call("get", [literal(path, 2)], 1, "reply = await ")
     return "\n".join(
         [
             *_top("A first load test", made_by, _run(file, base_url)),
@@ -55,24 +75,24 @@ def page_script(path: str, base_url: str, made_by: str, file: str) -> str:
 
 def api_script(api: ApiDescription, made_by: str, file: str) -> str:
     """A script with a function for each operation."""
-    base_url = api.server if api.is_local else ""
     schemes = list(dict.fromkeys(scheme for each in api.operations for scheme in each.schemes))
-    writes = [each for each in api.operations if each.method not in READS and each.method != "delete"]
+    writes = [each for each in api.operations if not each.reads and each.method != "delete"]
     deletes = [each for each in api.operations if each.method == "delete"]
-    lines = _top(f"Load test of {api.title}", made_by, _run(file, base_url), "", DATA)
+    lines = _top(f"Load test of {api.title}", made_by, _run(file, api.base_url), "", DATA)
     modules = ["base64"] * (BASIC in schemes) + ["os"] * bool(schemes or writes or deletes)
     lines += [f"import {each}" for each in modules] + [""] * bool(modules)
-    lines += ["from ciload import check, http, sleep", *_options(file, base_url)]
+    lines += ["from ciload import check, http, sleep", *_options(file, api.base_url), *_missing(api)]
     if writes or deletes:
         lines += WRITES.rstrip("\n").split("\n")
         lines += ['WRITES = os.environ.get("WRITES") == "1"'] * bool(writes)
         lines += ['DELETES = os.environ.get("DELETES") == "1"'] * bool(deletes)
     lines += _authentication(schemes)
+    if any(each.body.parts is not None for each in api.operations):
+        lines += FORM.rstrip("\n").split("\n")
     for operation in api.operations:
         lines += ["", "", *_function(operation, schemes)]
     lines += ["", "", "async def default():"]
-    reads = [each for each in api.operations if each.method in READS]
-    lines += [f"    await {each.function}()" for each in reads]
+    lines += [f"    await {each.function}()" for each in api.operations if each.reads]
     for flag, some in (("WRITES", writes), ("DELETES", deletes)):
         lines += [f"    if {flag}:"] * bool(some) + [f"        await {each.function}()" for each in some]
     return "\n".join([*lines, "    await sleep(0.5)", ""])
@@ -102,8 +122,20 @@ def _harmless(text: str) -> str:
 
 def _options(file: str, base_url: str) -> list[str]:
     name = file.removesuffix(".py")[:LONGEST_NAME]
-    base = f'    "base_url": {_literal(base_url, 1)},\n' if base_url else ""
-    return ["", "options = {", *OPTIONS.format(base=base, name=_literal(name, 1)).strip("\n").split("\n"), "}"]
+    base = f'    "base_url": {literal(base_url, 1)},\n' if base_url else ""
+    return ["", "options = {", *OPTIONS.format(base=base, name=literal(name, 1)).strip("\n").split("\n"), "}"]
+
+
+def _missing(api: ApiDescription) -> Iterator[str]:
+    """What is not in the script, as comments: who reads it should not have to know the document."""
+    beyond = [f"{api.left_out} operations beyond --limit"] if api.left_out else []
+    not_asked = [f"{api.others} operations that --tag and --path leave out"] if api.others else []
+    lines = [*beyond, *not_asked, *api.missing]
+    if lines:
+        yield from ("", "# Not in this script:")
+        yield from (f"# - {one_line(each)}" for each in lines[:MOST_MISSING])
+    if len(lines) > MOST_MISSING:
+        yield f"# - and {len(lines) - MOST_MISSING} more"
 
 
 def _variables(scheme: Scheme, schemes: list[Scheme]) -> list[str]:
@@ -135,35 +167,71 @@ def _authentication(schemes: list[Scheme]) -> Iterator[str]:
         else:
             key = "Cookie" if scheme.kind == "cookie" else scheme.name
             before = f'"{scheme.name}=" + ' if scheme.kind == "cookie" else ""
-            in_one = f"{constant} = {{{_text(key)}: {before}{names[0]}}}"
-            lines = [f"{constant}_NAME = {_text(key)}", f"{constant} = {{{constant}_NAME: {before}{names[0]}}}"]
+            in_one = f"{constant} = {{{text_literal(key)}: {before}{names[0]}}}"
+            lines = [
+                f"{constant}_NAME = {text_literal(key)}", f"{constant} = {{{constant}_NAME: {before}{names[0]}}}",
+            ]  # fmt: skip
             yield from [in_one] if len(in_one) <= WIDTH else lines
 
 
 def _function(operation: Operation, schemes: list[Scheme]) -> Iterator[str]:
     yield f"async def {operation.function}():"
-    if operation.unmade:
+    if operation.body.unmade:
         yield "    # Its body is of a type that has no example here: add content=."
-    arguments = [_literal(operation.url, 2)]
-    used = [each for each in operation.schemes if each.kind != "query"]
-    for name, values, kinds in (
-        ("params", operation.params, [each for each in operation.schemes if each.kind == "query"]),
-        ("headers", operation.headers, used),
-    ):
-        spread = [_constant(each, schemes) for each in kinds]
-        if len(spread) == 1 and not values:
-            arguments.append(f"{name}={spread[0]}")
-        elif spread or values:
-            arguments.append(_literal(values, 2, f"{name}=", [f"**{each}" for each in spread]))
-    if operation.json is not None:
-        arguments.append(_literal(operation.json, 2, "json="))
-    if operation.form is not None:
-        arguments.append(_literal(operation.form, 2, "data="))
+    arguments = [literal(operation.url, 2)]
+    keys = [_constant(each, schemes) for each in operation.schemes if each.kind == "query"]
+    arguments += _pairs("params", operation.params, [f"**{each}" for each in keys])
+    arguments += _pairs("headers", *_headers(operation, schemes))
+    arguments += _body(operation.body)
     if operation.statuses and operation.statuses[0] >= 300:
         arguments.append("follow_redirects=False")
-    arguments.append(f"name={_text(operation.name)}")
+    arguments.append(f"name={text_literal(operation.name)}")
     yield from _call(operation.method, arguments, 1, "reply = await ")
     yield from _check(operation)
+
+
+def _pairs(name: str, values: dict[str, str], others: list[str]) -> list[str]:
+    """The argument for a mapping of literal values and other items; a constant stands as it is where it is alone."""
+    if len(others) == 1 and others[0].startswith("**") and not values:
+        return [f"{name}={others[0][2:]}"]
+    return [literal(values, 2, f"{name}=", others)] if values or others else []
+
+
+def _headers(operation: Operation, schemes: list[Scheme]) -> tuple[dict[str, str], list[str]]:
+    """Literal headers and those of constants. There is one Cookie, however many cookies are in it."""
+    values, body = dict(operation.headers), operation.body
+    if body.media and body.parts is None:
+        values["Content-Type"] = body.media
+    others = [
+        f"**{_constant(each, schemes)}" for each in operation.schemes if each.kind in ("bearer", "basic", "header")
+    ]
+    cookies = [_constant(each, schemes) for each in operation.schemes if each.kind == "cookie"]
+    if len(cookies) + bool(operation.cookies) > 1:
+        texts = [f'{each}["Cookie"]' for each in cookies] + [text_literal(each) for each in operation.cookies]
+        others.append('"Cookie": ' + ' + "; " + '.join(texts))
+    elif cookies:
+        others.append(f"**{cookies[0]}")
+    elif operation.cookies:
+        values["Cookie"] = "; ".join(operation.cookies)
+    return values, [*others, *["**FORM"] * (body.parts is not None)]
+
+
+def _body(body: Body) -> list[str]:
+    if body.json is not MISSING and body.json is not None:
+        return [literal(body.json, 2, "json=")]
+    if body.form is not None:
+        return [literal(body.form, 2, "data=")]
+    if body.content is not None:
+        return [literal(body.content, 2, "content=")]
+    if body.parts is not None:
+        parts = [_part(each) for each in body.parts]
+        return ["\n".join(["content=form(", *[f"{INDENT * 3}{each}," for each in parts], f"{INDENT * 2})"])]
+    return []
+
+
+def _part(part: Part) -> str:
+    values = (part.name, part.content, part.file, part.media)
+    return f"({', '.join(literal(each, 3) for each in values)})"
 
 
 def _check(operation: Operation) -> list[str]:
@@ -188,33 +256,3 @@ def _call(method: str, arguments: list[str], depth: int, before: str) -> list[st
         return [in_one]
     inside = INDENT * (depth + 1)
     return [start, *"\n".join(f"{inside}{each}," for each in arguments).split("\n"), f"{INDENT * depth})"]
-
-
-# --- literals
-
-
-def _literal(value: Any, depth: int, before: str = "", first: Iterable[str] = ()) -> str:
-    """Source of data as a formatter leaves it, where `before` stands on a line that is `depth` deep."""
-    if not isinstance(value, Mapping | list):
-        return before + (_text(value) if isinstance(value, str) else repr(value))
-    opening, closing = "{}" if isinstance(value, Mapping) else "[]"
-    inside = INDENT * (depth + 1)
-    if isinstance(value, Mapping):
-        items = [*first, *(_literal(each, depth + 1, f"{_text(key)}: ") for key, each in value.items())]
-    else:
-        items = [_literal(each, depth + 1) for each in value]
-    in_one = f"{before}{opening}{', '.join(items)}{closing}"
-    fits = "\n" not in in_one and len(INDENT) * depth + len(in_one) < WIDTH
-    if fits or not items:
-        return in_one
-    return f"{before}{opening}\n{inside}" + f",\n{inside}".join(items) + f",\n{INDENT * depth}{closing}"
-
-
-def _text(text: str) -> str:
-    """A literal in the quotes that formatters prefer, with everything escaped that does not print."""
-    mark = '"' if text.count('"') <= text.count("'") else "'"
-    return mark + "".join(ESCAPED[each] if each == mark else _escaped(each) for each in text) + mark
-
-
-def _escaped(character: str) -> str:
-    return character if character in ESCAPED else repr(character)[1:-1]

@@ -83,7 +83,7 @@ def test_what_is_not_said_is_no_option() -> None:
 def test_script_config_and_env_are_no_options() -> None:
     """They come to the command on their own."""
     said = asked("load.py", "--config", "c.yaml", "-e", "A=1", "-e", "B=2")
-    assert (said.script, said.config, said.env) == (Path("load.py"), Path("c.yaml"), ("A=1", "B=2"))
+    assert (said.script, said.config, said.env) == ("load.py", Path("c.yaml"), ("A=1", "B=2"))
     assert not NOT_OPTIONS & said.options.keys()
 
 
@@ -130,12 +130,21 @@ def test_the_version_costs_no_imports() -> None:
     assert (done.stdout.strip(), done.stderr) == ("", "")
 
 
-@pytest.mark.parametrize("address", ["http://h:8000/x?token=s3cretzqx", "HTTPS://me:s3cretzqx@h/", "localhost:8000"])
-def test_an_address_in_place_of_a_script_is_told_where_it_belongs(address: str) -> None:
-    """`ciload run http://...` says --base-url, and does not look for a file of that name."""
-    outcome = CliRunner().invoke(app, ["run", address], env={"COLUMNS": "200", "TERM": "dumb"})
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["localhost:8000"], "to request one page, write its whole URL: ciload run http://"),
+        (["http:/me:s3cretzqx@h/"], "to request one page, write its whole URL"),
+        (["http://me:s3cretzqx@/"], "no host"),
+        (["https://h:99999/?token=s3cretzqx"], "invalid URL"),
+        (["http://me:s3cretzqx@h/", "--base-url", "http://x"], "there are two targets"),
+    ],
+)
+def test_an_address_that_is_no_page_is_told_what_one_is(arguments: list[str], message: str) -> None:
+    """It is no file's name either, and nothing of it is shown that may be secret."""
+    outcome = CliRunner().invoke(app, ["run", *arguments], env={"COLUMNS": "200", "TERM": "dumb"})
     assert outcome.exit_code == 2
-    assert "--base-url URL" in outcome.output
+    assert message in outcome.output
     assert "s3cretzqx" not in outcome.output
 
 

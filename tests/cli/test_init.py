@@ -25,6 +25,7 @@ from ciload.script.loader import Script, load_script
 from ciload.starter.data import MISSING, Maker
 from ciload.starter.document import Document
 from ciload.starter.pipelines import PipelineGate, github, gitlab, jenkins
+from ciload.starter.service import find_service
 
 BIN = Path(sys.executable).parent
 HOSTILE = '"""\n\\"; import os; os.abort() # \' \x1b[31m\u202e{x} ${{ secrets.X }} $(id)'
@@ -215,7 +216,7 @@ def test_names_of_functions_are_their_own() -> None:
     write_start(document(API), "load.py", [], force=False)
     names = [name for name, each in loaded().names.items() if getattr(each, "__module__", "") == "ciload_script"]
     assert {"list_users", "list_users_2", "call_class", "call_http", "call_import", "default"} <= set(names)
-    assert loaded().options["thresholds"] == {"http_req_duration": ["p(95)<500"], "http_req_failed": ["rate<0.01"]}
+    assert set(loaded().options["thresholds"]) == {"http_req_duration", "http_req_failed", "checks"}
 
 
 def test_swagger_2() -> None:
@@ -369,6 +370,16 @@ def test_without_a_target(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.endswith("ciload run 'new/my load.py' --base-url http://localhost:8000\n")
 
 
+def test_no_trial(server: tuple[str, list[tuple[str, str, str, bytes]]], capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nobody answers, and where nobody wants one: the URL is looked at, and that is all."""
+    url, seen = server
+    init_command("http://127.0.0.1:1/users", "load.py", [], force=False)
+    assert capsys.readouterr().out.startswith("wrote load.py\n\nNothing answers at http://127.0.0.1:1.")
+    init_command(f"{url}/users", "load.py", [], force=True, run=False)
+    assert [path for _, path, _, _ in seen] == ["/users"]
+    assert "trying" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [
@@ -413,7 +424,11 @@ def test_pipelines_fit_the_schemas() -> None:
     checker = BIN / "check-jsonschema"
     if not checker.exists():
         pytest.skip("check-jsonschema is not installed")
-    gate = PipelineGate("tests/load.py", "http://localhost:8000", True, "http://localhost:8000/health", ["API_TOKEN"])
+    Path("main.py").write_text("app = FastAPI()", encoding="utf-8")
+    service = find_service(Path())
+    gate = PipelineGate(
+        "tests/load.py", "http://localhost:8000", True, "http://localhost:8000/health", ["API_TOKEN"], service
+    )
     for schema, text in (("github-workflows", github(gate)), ("gitlab-ci", gitlab(gate))):
         Path("ci.yml").write_text(text, encoding="utf-8")
         command = [str(checker), "--regex-variant", "python", "--builtin-schema", f"vendor.{schema}", "ci.yml"]
