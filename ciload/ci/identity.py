@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import platform
 import re
@@ -13,6 +14,7 @@ from ciload.result.document import CI, Environment, Git
 from ciload.version import __version__
 
 GIT_TIMEOUT_S = 5
+USERS = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_USER_ID")
 
 
 def identify_ci(environment: Mapping[str, str]) -> CI:
@@ -57,6 +59,19 @@ def identify_git(environment: Mapping[str, str], folder: Path) -> Git:
     status = _git(folder, "status", "--porcelain", "--untracked-files=no")
     commit = commit or environment.get("GIT_COMMIT")
     return Git(commit=commit, branch=branch or None, dirty=None if status is None else bool(status))
+
+
+def identify_user(environment: Mapping[str, str]) -> str:
+    """Who started this: the user of the CI job, of git, or the login; "" if nobody has a name here."""
+    for variable in USERS:
+        if name := environment.get(variable, "").strip():
+            return name
+    if in_git := _git(Path.cwd(), "config", "user.name"):
+        return in_git
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container whose user has no name
+        return ""
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ciload.ci.identity import identify_user
 from ciload.cli.baseline import LONGEST_REASON, change_file, describe_level, kind_title, run_table
 from ciload.cli.command import exit_code_of, show_parts
 from ciload.errors import ExitCode, UsageError
@@ -16,8 +15,6 @@ from ciload.gate import levels
 from ciload.gate.document import Baseline, StoredRun
 from ciload.reports.terminal import Printable, line
 from ciload.text import one_line
-
-USERS = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_USER_ID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +59,9 @@ def accept_alarms(file: str, reason: str, by: str, run: str) -> Accepted:
 
 
 def _user() -> str:
-    for variable in USERS:
-        if name := os.environ.get(variable, "").strip():
-            return name
-    try:
-        git = subprocess.run(
-            ["git", "config", "user.name"],  # noqa: S607
-            capture_output=True, text=True, errors="replace", timeout=5, check=False,
-        )  # fmt: skip
-        if name := git.stdout.strip():
-            return name
-    except (OSError, subprocess.SubprocessError):
-        pass
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container whose user has no name
-        raise UsageError("who accepts this? give --by NAME") from None
+    if name := identify_user(os.environ):
+        return name
+    raise UsageError("who accepts this? give --by NAME")
 
 
 def _describe(accepted: Accepted, file: str) -> Iterator[Printable]:

@@ -101,6 +101,12 @@ FLAGS = (
         "0).",
         "N",
     ),
+    Flag(
+        "accept", GATE,
+        "A regression is meant: it fails nothing, and with --save-baseline the run begins a new level. A line "
+        "`ciload-accept: REASON` in the message of a pushed commit, or in the text of a pull request, says the same.",
+        "REASON",
+    ),
     Flag("false_alarm", GATE, "Chance of an alarm in a run that has not changed (default 1%).", "SHARE"),
     Flag("tolerance", GATE, "Changes for the worse below this are no regression (default 10%).", "SHARE"),
     Flag("on_missing_baseline", GATE, "fail is exit code 97 (default warn).", "fail|warn|pass"),

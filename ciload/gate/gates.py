@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ciload.errors import BaselineError
-from ciload.result.comparison import Comparison, GateVerdict
+from ciload.result.comparison import Accepted, Comparison, GateVerdict
 from ciload.result.document import RunResult
 from ciload.secrets import without_secrets
 from ciload.text import one_line
@@ -46,10 +47,18 @@ class GateSettings:
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """The gates that are asked for; `history` is what the baseline held before the load."""
+    """The gates that are asked for.
+
+    Attributes:
+        settings: what is asked for.
+        history: what the baseline held before the load.
+        accepted: who says that the level has moved, if somebody does. Alarms that the history ends with are a new
+            level then, and a regression that this run shows fails nothing and begins one.
+    """
 
     settings: GateSettings
     history: Baseline | None = None
+    accepted: Accepted | None = None
 
     @classmethod
     def open(cls, settings: GateSettings, fetch_artifact: Callable[[str], bytes | None]) -> Gates:
@@ -78,6 +87,11 @@ class Gates:
         data = fetch_artifact(settings.baseline)
         return cls(settings, None if data is None else parse_baseline(data, one_line(settings.baseline)))
 
+    def accept(self, accepted: Accepted) -> Gates:
+        """The same gates, for a run of which somebody has said this."""
+        history = self.history and _accept(self.history, accepted)
+        return replace(self, history=history, accepted=accepted)
+
     def until_clear(self, measured_s: float) -> UntilClear | None:
         """What says that the load has shown what it is for; None when it is to be done whole.
 
@@ -103,11 +117,17 @@ class Gates:
         if settings.against_history:
             against = without_secrets(settings.baseline) if settings.baseline else settings.save_baseline
             comparisons.append(compare_results_with_history(results, self.history, against, terms))
+        if self.accepted:
+            meant = {"accepted": self.accepted}
+            comparisons = [
+                each.model_copy(update=meant) if each.verdict is GateVerdict.REGRESSION else each
+                for each in comparisons
+            ]
         return comparisons
 
     def wants_confirmation(self, result: RunResult, comparisons: Sequence[Comparison]) -> str:
         """What looks like a regression and should be looked at again; "" if nothing does, or nobody wants to know."""
-        if not (self.settings.confirm and comparisons):
+        if not (self.settings.confirm and comparisons) or self.accepted:
             return ""
         from ciload.gate.alarms import suspects
         from ciload.gate.stored_run import UnusableRunError, generator_faults, stored_run
@@ -149,13 +169,18 @@ class Gates:
             if self.history is not None and self.settings.baseline.startswith(ARTIFACT):
                 # The next artifact takes its place: without what is in this one, no history would ever grow.
                 baseline = merge(baseline, self.history)
+            if self.accepted:
+                baseline = _accept(baseline, self.accepted)
             compared = list(result.comparisons)
             if all(each.verdict is GateVerdict.MISSING for each in compared if each.gate == "history"):
                 compared.append(compare_with_history(run, [], baseline, place, terms))
             run = mark(run, compared)
-            return merge(baseline, Baseline(runs=[run]))
+            kept = merge(baseline, Baseline(runs=[run]))
+            return _accept(kept, self.accepted) if self.accepted else kept
 
         update(Path(place), add)
+        if run.alarm and self.accepted:
+            return f"saved in {place}; from now on, runs are compared with this level: {self.accepted}"
         if run.alarm == "better":
             return (
                 f"saved in {place}; it is better than the level there, which moves by itself after {SHIFT} such runs "
@@ -169,3 +194,12 @@ class Gates:
         if run.tainted:
             return f"saved in {place}, but not as a measure for later runs: {run.tainted[0]}"
         return f"saved in {place}"
+
+
+def _accept(baseline: Baseline, accepted: Accepted) -> Baseline:
+    """The alarms that the file ends with, if there are any, as a new level."""
+    from ciload.gate import levels
+
+    if not any(levels.recent_alarms(baseline, kind) for kind in levels.kinds(baseline)):
+        return baseline
+    return levels.accept(baseline, by=accepted.by, reason=accepted.reason, at=datetime.now(UTC)).baseline

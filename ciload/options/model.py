@@ -91,6 +91,9 @@ class Options(BaseModel):
     )
     baseline: Place = Field("", description="file, URL or artifact:NAME with earlier runs to compare with")
     save_baseline: str = Field("", description="file that this run is added to")
+    accept: str = Field(
+        "", max_length=500, description="why it is right that the level has moved: no regression fails the run"
+    )
     confirm: Annotated[int, Field(ge=0, le=9)] = Field(
         0, description="how often to run again before a regression is believed"
     )

@@ -103,6 +103,17 @@ class Drift(DocumentPart):
     runs: int = Field(description="of the level, this one included")
 
 
+class Accepted(DocumentPart):
+    """Somebody has said that a change of the level is meant."""
+
+    by: str
+    reason: str
+    where: str = Field(description="where it was said: --accept, the message of a commit, the text of a pull request")
+
+    def __str__(self) -> str:
+        return f"accepted by {self.by} ({self.where}): {self.reason}"
+
+
 class Comparison(DocumentPart):
     """What one gate found."""
 
@@ -121,6 +132,7 @@ class Comparison(DocumentPart):
     contributions: list[Contribution] = Field(default_factory=list, description="what moved that mean, most first")
     drift: list[Drift] = Field(default_factory=list, description="against history: what has become slower run by run")
     notes: list[str] = Field(default_factory=list, description="what to know about the runs that were compared")
+    accepted: Accepted | None = Field(default=None, description="a regression that is meant, and fails no run")
 
     @property
     def deciding(self) -> list[GatedMetric]:

@@ -43,7 +43,7 @@ def judge(evidence: Evidence) -> Verdict:
     5. every threshold had the data that it selects, and holds;
     6. something was measured (unless `--allow-empty`): an iteration finished, and a request was made or a metric of
        the script's own was fed; and if there were requests, one of them got a response;
-    7. the gate found no regression, and what else it was asked to fail on.
+    7. the gate found no regression that nobody has accepted, and nothing else that it was asked to fail on.
 
     Returns:
         The failures in order of precedence, of which the first gives the exit code: what ended the run, what the script
@@ -111,7 +111,9 @@ def _of_gates(evidence: Evidence) -> tuple[list[Failure], list[str]]:
     failures, warnings = list[Failure](), list[str]()
     found = sorted(enumerate(evidence.comparisons), key=lambda each: each[1].verdict is not GateVerdict.REGRESSION)
     for index, each in found:
-        if each.verdict is GateVerdict.REGRESSION:
+        if each.verdict is GateVerdict.REGRESSION and each.accepted:
+            warnings.append(f"{_regression(each)}; {each.accepted}")
+        elif each.verdict is GateVerdict.REGRESSION:
             failures.append(Failure(code=ExitCode.REGRESSION, reason=_regression(each), comparison=index))
         elif each.verdict in (GateVerdict.MISSING, GateVerdict.INCONCLUSIVE, GateVerdict.SUSPICIOUS):
             missing = each.verdict is GateVerdict.MISSING

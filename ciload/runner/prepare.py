@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 
+from ciload.ci.identity import identify_user
 from ciload.engine.control import Control
 from ciload.errors import CiloadError, Complaint, OptionsError, UsageError
 from ciload.gate.gates import Gates, GateSettings
@@ -18,6 +19,7 @@ from ciload.metrics.registry import Registry
 from ciload.options.model import Options
 from ciload.options.plan import Plan, make_plan, origins
 from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
+from ciload.result.comparison import Accepted
 from ciload.runner.identity import Identity, identify, identify_quickly
 from ciload.runner.interface import Interface
 from ciload.runner.masking import secrets_in_plan
@@ -87,6 +89,8 @@ def prepare(request: RunRequest, control: Control, interface: Interface) -> Prep
         interface.planned(plan)
         folder = claim_folder(plan.options.out_dir)
         gates = Gates.open(gate_settings(plan.options), lambda place: _fetch(place, request.environment))
+        if accepted := _acceptance(plan.options, request.environment, interface):
+            gates = gates.accept(accepted)
         _wait(plan.options, interface)
         cpu_sources = find_cpu_sources(plan.options, sources)
     except UsageError:
@@ -127,6 +131,20 @@ def gate_settings(options: Options) -> GateSettings:
         false_alarm=options.false_alarm,
         tolerance=options.tolerance,
     )
+
+
+def _acceptance(options: Options, environment: Mapping[str, str], interface: Interface) -> Accepted | None:
+    """Who says that the level has moved; only asked for where a gate could say that it has."""
+    if options.accept:
+        return Accepted(by=identify_user(environment) or "somebody", reason=options.accept, where="--accept")
+    if not (options.baseline or options.save_baseline or options.compare_url):
+        return None
+    from ciload.ci.acceptance import find_acceptance  # late: most runs have no gate
+
+    search = find_acceptance(environment, Path.cwd())
+    if search.refused:
+        interface.say(search.refused, "warning")
+    return search.accepted
 
 
 def _fetch(place: str, environment: Mapping[str, str]) -> bytes | None:
