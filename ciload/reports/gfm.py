@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TypeVar
 
 from ciload.text import one_line, visible
@@ -62,6 +63,15 @@ def table(title: str, columns: Row, row_of: Callable[[T], Row], items: Sequence[
 
 def row_line(cells: Row) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def rows_within(columns: Row, rows: Iterable[Row], total: int, most: int, budget: int) -> tuple[str, int]:
+    """A table of the first rows, at most `most` and only as many as fit; and how many of `total` are not in it."""
+    names = [column.strip("<>") for column in columns]
+    sides = {">": "--:", "<": ":-:"}  # to the right, in the middle
+    head = [row_line(names), row_line([sides.get(column[:1], ":--") for column in columns])]
+    lines, _ = cut((row_line(row) for row in islice(rows, most)), total, budget)
+    return ("\n".join([*head, *lines]) if lines else ""), total - len(lines)
 
 
 def bullets(lines: Sequence[str], budget: int = LIST_BUDGET) -> str:
