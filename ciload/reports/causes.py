@@ -55,7 +55,9 @@ def _largest_part(comparison: Comparison) -> str:
     if comparison.mean_old is not None and comparison.mean_new is not None:
         total = comparison.mean_new - comparison.mean_old
     same = total * first.moved_ms > 0 and abs(first.moved_ms) <= abs(total)
-    how_much = f"{_signed(first.moved_ms)} of {_signed(total)} in the mean" if same else _signed(first.moved_ms)
+    parts = [_signed(first.moved_ms), _signed(total)]
+    parts[0] = parts[0].removesuffix(" ms") if parts[1].endswith(" ms") else parts[0]
+    how_much = f"{' of '.join(parts)} in the mean" if same else _signed(first.moved_ms)
     share = first.moved_ms / total if same else 0.0
     part = "All of it" if share >= ALL else "Most of it" if share >= MOST else "The largest part"
     return f"{part}: {label(first, LONGEST_LABEL)}, {how_much}{_in_phase(first)}."

@@ -170,7 +170,7 @@ def _headline(result: RunResult, word: str) -> Text:
     said = f"{visible(headline.name)}: {visible(headline.found)}"
     text = Text.assemble((f"\n  {mark} {word}", style), f"  {said}" if word else said)
     accept = f"If it is meant: {headline.accept}" if headline.accept else ""
-    for more in (" ".join(headline.counts), headline.cause, headline.to_do, accept):
+    for more in (headline.source, " ".join(headline.counts), headline.cause, headline.to_do, accept):
         text.append(f"\n    {visible(more)}" if more else "")
     return text
 

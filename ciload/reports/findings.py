@@ -44,9 +44,13 @@ def measured(threshold: ThresholdResult) -> str:
 
 def limit(threshold: ThresholdResult) -> str:
     """What a threshold asks for: `limit 100 ms`, `at least 0.99`."""
-    value = spaced(format_against(threshold.limit, "==", threshold.limit, threshold.unit))
     asked = {"<": "limit", "<=": "limit", ">": "more than", ">=": "at least", "!=": "anything but"}
-    return f"{asked.get(threshold.operator, 'exactly')} {value}"
+    return f"{asked.get(threshold.operator, 'exactly')} {limit_value(threshold)}"
+
+
+def limit_value(threshold: ThresholdResult) -> str:
+    """The limit alone, exactly."""
+    return spaced(format_against(threshold.limit, "==", threshold.limit, threshold.unit))
 
 
 def leading(metrics: list[GatedMetric], verdict: GateVerdict) -> GatedMetric | None:

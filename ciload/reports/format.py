@@ -87,7 +87,11 @@ def format_short(value: float | None, unit: str) -> str:
     """
     if value is None or not math.isfinite(value):
         return NOTHING
-    return format_share(value, 1) if unit == "share" else spaced(format_value(_digits_kept(value, 3), unit))
+    if unit == "share":
+        return format_share(value, 1)
+    if unit == "ms" and MINUTE_S * 1e3 <= value < LONGEST_S:
+        value = round(value, -3)
+    return spaced(format_value(_digits_kept(value, 3), unit))
 
 
 def format_move(old: float, new: float, unit: str) -> str:

@@ -6,7 +6,7 @@ All of it is plain text in which others have had a word: whoever shows it makes 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Literal
@@ -23,10 +23,10 @@ from ciload.result.document import Failure, RunResult
 from ciload.text import one_line
 
 Mark = Literal["✅", "⚠️", "❌"]
-LONGEST_NAME = 60
-LONGEST_FOUND = 200
+LONGEST_NAME = 50
+LONGEST_FOUND = 130
 LONGEST_CAUSE = 400
-LONGEST_REASON = 90
+LONGEST_REASON = 60
 TOO_FEW = "too few data: "  # how reasons of metrics begin that have too few requests
 NO_DATA = "no data: "
 UNDECIDED = (GateVerdict.SUSPICIOUS, GateVerdict.INCONCLUSIVE, GateVerdict.MISSING)
@@ -46,6 +46,7 @@ class Headline:
         to_do: one sentence, "" if there is nothing to say. How to accept a change is not in it.
         accept: the command that accepts a change, "" if there is none to accept.
         where: file:line, "" if it is about no line.
+        source: what stands in that line, where the script raised.
     """
 
     mark: Mark
@@ -57,6 +58,7 @@ class Headline:
     to_do: str = ""
     accept: str = ""
     where: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Finding:
     cause: str = ""
     where: str = ""
     to_do: str = ""
+    source: str = ""
 
 
 def headline_of(result: RunResult) -> Headline:
@@ -88,7 +91,7 @@ def _headline(result: RunResult, mark: Mark, name: str, link: str, finding: Find
     found = one_line(finding.found, LONGEST_FOUND) or "the run failed"
     return Headline(
         mark, name, found, f"{name}{link}{found}", tuple(_counts(result)), one_line(finding.cause, LONGEST_CAUSE),
-        finding.to_do, how_to_accept(result), finding.where,
+        finding.to_do, how_to_accept(result), finding.where, finding.source,
     )  # fmt: skip
 
 
@@ -119,8 +122,7 @@ def failure_found(failure: Failure, result: RunResult) -> Finding:
     if failure.code == ExitCode.SCRIPT_ERROR and (error := raised_of(failure, result)) is not None:
         where, _, rest = failure.reason.partition(" raised ")
         during = f" in {where}" if rest and "()" in where else ""
-        line = f"{error.place}: {error.source}" if error.source else ""
-        return Finding(f"{error.said}{during}", line, error.place)
+        return Finding(f"{error.said}{during}", "", error.place, source=error.source)
     return _of_reason(failure, result)
 
 
@@ -137,7 +139,8 @@ def _of_reason(failure: Failure, result: RunResult) -> Finding:
     if failure.code == ExitCode.THRESHOLDS_FAILED and (ended := _threshold_that_ended(failure, result)) is not None:
         finding = _of_threshold(result, ended)
         return replace(finding, found=f"{finding.found}, which ended the load")
-    more = f", and {len(lines) - 1} more mistakes" if failure.code == ExitCode.INVALID_OPTIONS and lines[1:] else ""
+    mistakes = len(lines) - 1 if failure.code == ExitCode.INVALID_OPTIONS else 0
+    more = f", and {mistakes} more mistake{'' if mistakes == 1 else 's'}" if mistakes > 0 else ""
     head, semicolon, rest = first.partition("; ")
     cause = _sentence(rest) if semicolon else cause_of_silence(result) if NO_DATA in failure.reason else ""
     return Finding(head.removeprefix("the script called ") + more, cause)
@@ -167,8 +170,8 @@ def _of_comparison(comparison: Comparison, result: RunResult) -> Finding:
         return Finding(found, cause_of_change(comparison, lead, result), to_do=to_do)
     if comparison.runs_needed is not None:
         more = comparison.runs_needed - len(comparison.runs)
-        runs = "1 more run" if more == 1 else f"{more} more runs"
-        return Finding(found, to_do=f"With {runs} of {old_name(comparison)}, it knows how much runs differ by chance.")
+        runs = "1 more run is" if more == 1 else f"{more} more runs are"
+        return Finding(found, to_do=f"{runs} needed to know how much runs differ by chance.")
     return Finding(found, _sentence(comparison.reason or (comparison.undecided if verdict in UNDECIDED else "")))
 
 
@@ -197,46 +200,51 @@ def _worst_first(result: RunResult) -> list[Comparison]:
 
 
 def _without_gate(result: RunResult) -> str:
-    number = len(result.thresholds)
-    held = (
-        "no thresholds set" if not number else "the threshold holds" if number == 1 else f"all {number} thresholds hold"
-    )
     duration = result.metrics.get("http_req_duration")
-    return f"p95 {format_short(duration.trend.p95, 'ms')}, {held}" if duration and duration.trend else held
+    trend = duration.trend if duration is not None else None
+    what = f"p95 {format_short(trend.p95, 'ms')}" if trend is not None else f"{result.load.iterations:,} iterations"
+    return what if result.thresholds else f"{what}, no thresholds set"
 
 
 # --- how many
 
 
 def _counts(result: RunResult) -> Iterator[str]:
+    errors = result.metrics.get("script_errors")
+    if errors is not None and errors.count:
+        times = "once" if errors.count == 1 else f"{errors.count:,.0f} times"
+        yield f"The script raised {times} in {result.load.iterations:,} iterations."
     yield from (_counts_of(each) for each in _worst_first(result) if each.metrics)
     if result.thresholds:
         held = sum(not (each.fails or each.warns) for each in result.thresholds)
         yield f"Thresholds: {held} of {len(result.thresholds)} hold."
     if (failed := sum(each.fails for each in result.checks)) > 0:
         yield f"Checks: {failed:,} of {sum(each.passes + each.fails for each in result.checks):,} failed."
-    errors = result.metrics.get("script_errors")
-    if errors is not None and errors.count:
-        times = "once" if errors.count == 1 else f"{errors.count:,.0f} times"
-        yield f"The script raised {times} in {result.load.iterations:,} iterations."
     if not result.scenarios:
         yield "The load never began."
 
 
 def _counts_of(comparison: Comparison) -> str:
     """`6 of 12 metrics regressed against 6 runs of main (chance of a false alarm ≤ 1%); 4 not judged (…).`"""
-    counts = Counter(each.verdict for each in comparison.metrics)
-    total = len(comparison.metrics)
+    deciding = comparison.deciding or comparison.metrics
+    counts, total, few = (
+        Counter(each.verdict for each in deciding),
+        len(deciding),
+        len(comparison.metrics) - len(deciding),
+    )
     words = {
         GateVerdict.REGRESSION: "regressed", GateVerdict.SUSPICIOUS: "suspicious", GateVerdict.IMPROVED: "improved"
     }  # fmt: skip
     moved = [f"{counts[verdict]} {word}" for verdict, word in words.items() if counts[verdict]]
-    unknown = counts[GateVerdict.INCONCLUSIVE]
     same = counts[GateVerdict.OK] + counts[GateVerdict.UNSUSPICIOUS]
-    rest = [f"{unknown} not judged{_why_not_judged(comparison.metrics)}"] if unknown else []
     same_word = "without a sign of change" if counts[GateVerdict.UNSUSPICIOUS] else "unchanged"
-    rest += [f"{same} {same_word}"] if same else []
-    first, *others = [*moved, *rest]
+    unknown = counts[GateVerdict.INCONCLUSIVE]
+    first, *others = [
+        *moved,
+        *([f"{same} {same_word}"] if same else []),
+        *([f"{unknown} not judged{_why_not_judged(comparison, deciding)}"] if unknown else []),
+        *([f"{few} more not judged{_why_not_judged(comparison, comparison.metrics)}"] if few else []),
+    ]
     metrics = "metric" if total == 1 else "metrics"
     number, _, word = first.partition(" ")
     tail = f"; {', '.join(others)}" if others else ""
@@ -252,13 +260,16 @@ def _against(comparison: Comparison) -> str:
     return f"against {runs} of {old_name(comparison)} ({facts})"
 
 
-def _why_not_judged(metrics: list[GatedMetric]) -> str:
-    """The most common reason."""
-    reasons = Counter(each.reason.removeprefix(TOO_FEW) for each in metrics if each.verdict is GateVerdict.INCONCLUSIVE)
-    [(reason, _)] = reasons.most_common(1)
+def _why_not_judged(comparison: Comparison, metrics: Sequence[GatedMetric]) -> str:
+    """The most common reason, unless it is that of the whole comparison, which is told apart."""
+    unknown = [each for each in metrics if each.verdict is GateVerdict.INCONCLUSIVE]
+    [(reason, _)] = Counter(each.reason.removeprefix(TOO_FEW) for each in unknown).most_common(1)
+    reason = "" if reason in comparison.reason else reason
     return f" ({one_line(reason.replace('; ', ', '), LONGEST_REASON)})" if reason else ""
 
 
 def _sentence(text: str) -> str:
     line = one_line(text, LONGEST_CAUSE)
-    return f"{line[:1].upper()}{line[1:].removesuffix('.')}." if line else ""
+    # An address or a file is written as it is.
+    first = line[:1].upper() if line.partition(" ")[0].isalpha() else line[:1]
+    return f"{first}{line[1:]}{'' if line[-1] in '.?!…' else '.'}" if line else ""

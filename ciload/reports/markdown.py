@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ciload.errors import ExitCode
 from ciload.reports.causes import failed_share
 from ciload.reports.charts import timeline_charts
 from ciload.reports.comparison import short_commit
@@ -20,7 +21,7 @@ from ciload.reports.format import format_move, format_short
 from ciload.reports.gfm import KIB, bullets, code, fold, prose
 from ciload.reports.headline import Headline, failure_found, headline_of
 from ciload.reports.markdown_changes import changes_table
-from ciload.reports.markdown_details import about, count, details, tracebacks
+from ciload.reports.markdown_details import about, count, details
 from ciload.result.comparison import relative
 from ciload.result.document import RunResult
 from ciload.result.judgement import open_question, threshold_reason
@@ -28,8 +29,8 @@ from ciload.text import one_line
 
 BEGINS = "<!-- ciload summary -->"  # by which the file is known to be ours; nobody sees it
 SMALLEST_SHARE = 0.002  # of every budget: what it leaves is the verdict and hardly a row
-MOST_OPEN = 3  # warnings and further failures that stand before the fold
-LONGEST_OPEN = 240
+MOST_OPEN = 2  # warnings, and further failures, that stand before the fold
+LONGEST_OPEN, LONGEST_SOURCE = 150, 100
 ALSO_BUDGET = 4 * KIB
 PLAIN_URL = re.compile(r"https?://[\w.:/%~-]+")
 
@@ -39,7 +40,7 @@ class Place:
     """Where a section is to stand, and what it can show there.
 
     Attributes:
-        is_comment: without charts, and without what one looks up: machine, options, tracebacks.
+        is_comment: without charts, machine and options.
         run_url: of the run in its CI; None as the result says.
         origin: a sentence on where the result is from.
     """
@@ -90,15 +91,14 @@ def result_section(result: RunResult, place: Place = SUMMARY, share: float = 1.0
     warnings, more_warnings = _split(_warnings(result))
     parts = [
         _title(headline),
+        code(headline.source, LONGEST_SOURCE) if headline.source else "",
         _counts(headline),
         changes_table(result, share),
         " ".join(prose(each) for each in (headline.cause, headline.to_do) if each),
-        bullets([f"also {prose(each)}" for each in also], int(ALSO_BUDGET * share)),
-        bullets([f"⚠️ {prose(one_line(each, LONGEST_OPEN))}" for each in warnings], int(ALSO_BUDGET * share)),
-        _fold(result, share, [*(f"also {each}" for each in more_also), *more_warnings]),
+        bullets([prose(one_line(each, LONGEST_OPEN)) for each in (*also, *warnings)], int(ALSO_BUDGET * share)),
+        _fold(result, share, [*more_also, *more_warnings]),
     ]
     if not place.is_comment:
-        parts += [tracebacks(result, share)]
         parts += [timeline_charts(result.timeline)] if share > SMALLEST_SHARE else []
         parts += [about(result, share)]
     parts += [_foot(result, headline, place)]
@@ -118,7 +118,7 @@ def _counts(headline: Headline) -> str:
         return ""
     first, *others = headline.counts
     bold, against, rest = first.partition(" against ")
-    return " ".join([f"**{prose(bold)}**{prose(against + rest)}", *map(prose, others)])
+    return " ".join([f"**{prose(bold)}**", *map(prose, [f"against {rest}", *others] if against else others)])
 
 
 def _split(texts: list[str]) -> tuple[list[str], list[str]]:
@@ -127,9 +127,11 @@ def _split(texts: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _further_failures(result: RunResult) -> list[str]:
-    """What failed the run besides the first, where no row of the table says so."""
-    further = [each for each in result.verdict.failures[1:] if each.threshold is None and each.comparison is None]
-    return [failure_found(each, result).found for each in further]
+    """What failed the run besides the first, where no row of the table says so; every mistake in the options."""
+    failures = result.verdict.failures
+    mistakes = failures[0].reason.split("\n")[1:] if failures and failures[0].code == ExitCode.INVALID_OPTIONS else []
+    rest = [each for each in failures[1:] if each.threshold is None and each.comparison is None]
+    return [f"also {each}" for each in (*mistakes, *(failure_found(each, result).found for each in rest))]
 
 
 def _warnings(result: RunResult) -> list[str]:
@@ -142,7 +144,7 @@ def _warnings(result: RunResult) -> list[str]:
         for comparison in result.comparisons
         for each in comparison.drift
     ]
-    return [*creeping, *(each for each in result.verdict.warnings if each not in known)]
+    return [f"⚠️ {each}" for each in (*creeping, *result.verdict.warnings) if each not in known]
 
 
 # --- below
@@ -172,7 +174,7 @@ def _foot(result: RunResult, headline: Headline, place: Place) -> str:
 def _figures(result: RunResult) -> str:
     """`972 requests in 5.1 s, 191/s, 0% failed, 5 VUs`."""
     requests, load = result.metrics.get("http_reqs"), result.load
-    if not result.scenarios:
+    if not load.load_s:
         return ""
     seconds = format_short(load.load_s * 1e3, "ms")
     if requests is None or not requests.count:

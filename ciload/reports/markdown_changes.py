@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ciload.reports.comparison import NONE, changes_of, interval_cell, label
-from ciload.reports.findings import limit, measured, old_name
+from ciload.reports.findings import limit_value, measured, old_name
 from ciload.reports.format import format_share, format_short
 from ciload.reports.gfm import KIB, Row, code, prose, rows_within
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
@@ -14,10 +14,12 @@ from ciload.result.document import Check, RunResult, ThresholdResult
 
 MOST_ROWS = 10
 BUDGET = 12 * KIB
-LONGEST_LABEL = 70
+LONGEST_LABEL = 36
 RED, YELLOW, GREEN = "🔴", "🟡", "🟢"
 MARKS = {GateVerdict.REGRESSION: RED, GateVerdict.SUSPICIOUS: YELLOW, GateVerdict.IMPROVED: GREEN}
 SIDE_BY_SIDE = "side by side"
+LIMIT = "limit "
+NO_BREAK = "\u00a0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,8 @@ def changes_table(result: RunResult, share: float = 1.0) -> str:
         columns: Row = ("<", "Metric", f">{before}", f">{now}", ">Change", "<plausible range")
         rows = ((each.mark, each.what, each.before, each.now, each.change, each.plausible) for each in found)
     else:
-        columns = ("<", "What", ">asked for", f">{now}")
-        rows = ((each.mark, each.what, each.before, each.now) for each in found)
+        columns = ("<", "What", ">limit", f">{now}")
+        rows = ((each.mark, each.what, each.before.removeprefix(LIMIT), each.now) for each in found)
     table, more = rows_within(columns, rows, len(found), MOST_ROWS, int(BUDGET * share))
     note = f"… and {more:,} more below" if more else ""
     return "\n\n".join(filter(None, [table, note]))
@@ -73,24 +75,30 @@ def _first_of_all(metric: GatedMetric) -> tuple[bool, float]:
 
 def _metric(metric: GatedMetric, which: str) -> Change:
     of_all = not metric.endpoint
-    change, now = changes_of(metric, metric.change)[0], prose(format_short(metric.new, metric.unit))
+    change, now = _number(changes_of(metric, metric.change)[0]), _number(format_short(metric.new, metric.unit))
     return Change(
         MARKS[metric.verdict],
         f"{'**all requests**' if of_all else code(label(metric, LONGEST_LABEL))} {metric.metric}{which}",
-        prose(format_short(metric.old, metric.unit)),
+        _number(format_short(metric.old, metric.unit)),
         f"**{now}**" if of_all else now,
         f"**{change}**" if of_all and change != NONE else change,
-        interval_cell(metric),
+        _number(interval_cell(metric)),
     )
 
 
 def _threshold(threshold: ThresholdResult, mark: str) -> Change:
     window = "" if threshold.window_s is None else f" over {threshold.window_s:g} s"
     what = f"{code(threshold.metric, LONGEST_LABEL)} {prose(threshold.aggregation)}{window}"
-    return Change(mark, what, prose(limit(threshold)), f"**{prose(measured(threshold))}**")
+    asked = f"{LIMIT}{_number(f'{threshold.operator} {limit_value(threshold)}')}"
+    return Change(mark, what, asked, f"**{_number(measured(threshold))}**")
 
 
 def _check(check: Check) -> Change:
     total = check.passes + check.fails
-    failed = f"{check.fails:,} of {total:,} failed ({format_share(check.fails, total)})"
-    return Change(YELLOW, f"check {code(check.name, LONGEST_LABEL)}", "", failed)
+    failed = f"{format_share(check.fails, total)} failed"
+    return Change(YELLOW, f"check {code(check.name, LONGEST_LABEL)}", "", _number(failed))
+
+
+def _number(text: str) -> str:
+    """What is not to be torn apart at a space: cells are narrow."""
+    return prose(text).replace(" ", NO_BREAK)

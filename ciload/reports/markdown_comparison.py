@@ -9,7 +9,6 @@ from ciload.reports.comparison import (
     by_importance,
     changes_of,
     circumstances,
-    finding,
     fold_reasons,
     interval_cell,
     is_empty,
@@ -50,7 +49,7 @@ def comparison_section(comparison: Comparison, share: float = 1.0) -> str:
     """One comparison under a heading that has its verdict, in a share of the room."""
     parts = [
         f"### {MARKS[comparison.verdict]} {title(comparison)}: {verdict_word(comparison)}",
-        f"**{_sentence(finding(comparison))}** {_sentence(circumstances(comparison))}",
+        _sentence(circumstances(comparison)),
         _metrics([each for each in by_importance(comparison.metrics) if not is_empty(each)], share),
         bullets(
             [f"? {prose(names)}: {prose(reason)}" for names, reason in fold_reasons(comparison)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from ciload.errors import ExitCode
 from ciload.metrics.metric import BUILTIN
 from ciload.reports.findings import measured
 from ciload.reports.format import format_share, format_value
@@ -49,10 +50,11 @@ ERROR = (">Count", "Where", "What")
 def details(result: RunResult, share: float, warnings: Sequence[str]) -> tuple[list[str], str]:
     """What there is to unfold, in words, and all of it. `warnings` are those that are not shown elsewhere."""
     rows = int(TABLE_BUDGET * share)
-    notes = bullets([f"⚠️ {prose(warning)}" for warning in warnings], int(LIST_BUDGET * share))
+    notes = bullets([prose(warning) for warning in warnings], int(LIST_BUDGET * share))
     sections = {
         "warnings": notes,
         "errors": table("Errors", ERROR, _error, script_errors_first(result.errors), rows),
+        "tracebacks": _tracebacks(result, share),
         "thresholds": table("Thresholds", THRESHOLD, _threshold, sorted(result.thresholds, key=_badness), rows),
         "comparison": "\n\n".join(comparison_section(each, share) for each in result.comparisons),
         "endpoints": table("Endpoints", ENDPOINT, _endpoint, sorted(result.endpoints, key=_failures), rows),
@@ -157,15 +159,11 @@ def about(result: RunResult, share: float) -> str:
     return fold("About this run", f"{facts_table}\n\n{code_block(options, int(OPTIONS_BUDGET * share), 'json')}")
 
 
-def tracebacks(result: RunResult, share: float) -> str:
+def _tracebacks(result: RunResult, share: float) -> str:
     """What the script's author needs, each error once; "" if there is none."""
-    errors = [each for each in result.errors if each.detail]
-    if not errors:
-        return ""
+    found = [(f"{count(each.count)} x {code(each.message, LONGEST_PROSE)}", each.detail) for each in result.errors]
+    found += [("", each.reason) for each in result.verdict.failures if each.code == ExitCode.SCRIPT_ERROR]
     budget = int(TRACEBACK_BUDGET * share)
-    blocks = [
-        f"{count(each.count)} x {code(each.message, LONGEST_PROSE)}\n\n{code_block(each.detail, budget)}"
-        for each in errors
-    ]
+    blocks = [f"{title}\n\n{code_block(trace, budget)}".strip() for title, trace in found if "\n" in trace]
     kept, note = cut(blocks, len(blocks), int(TRACEBACKS_BUDGET * share))
-    return fold("Tracebacks", "\n\n".join([*kept, *note]))
+    return "\n\n".join(["### Tracebacks", *kept, *note]) if blocks else ""

@@ -1,6 +1,6 @@
 """Markdown as GitHub shows it, in a real browser: how tall it is, how wide, and what it looks like.
 
-    python -m tests.reports.rendering FOLDER [OUTCOME …]    writes a screenshot of each comment
+python -m tests.reports.rendering FOLDER [OUTCOME …]    writes a screenshot of each comment
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ WIDTH = 900
 # GitHub's sizes, spaces and colours. A comment's text is 14 px; in a job summary it is the same.
 PAGE = """<!doctype html><meta charset="utf-8"><style>
 body { margin: 0; padding: 16px; width: %dpx; box-sizing: border-box; color: #1f2328; background: #fff;
-  font: 14px/1.5 -apple-system, "Segoe UI", "Noto Sans", Helvetica, Arial, sans-serif, "Noto Color Emoji";
+  font: 14px/1.5 "Liberation Sans", "DejaVu Sans", sans-serif;
   overflow-wrap: break-word; }
 h2 { font-size: 1.5em; margin: 0 0 16px; padding-bottom: .3em; border-bottom: 1px solid #d1d9e0b3; line-height: 1.25 }
 h3 { font-size: 1.25em; margin: 24px 0 16px; line-height: 1.25 }
 p, ul, table, details, pre { margin: 0 0 16px } ul { padding-left: 2em }
 table { border-collapse: collapse; display: block; width: max-content; max-width: 100%%; overflow: auto }
-th, td { padding: 6px 13px; border: 1px solid #d1d9e0 } tr:nth-child(2n) td { background: #f6f8fa } th { font-weight: 600 }
+th, td { padding: 6px 13px; border: 1px solid #d1d9e0 } th { font-weight: 600 }
+tr:nth-child(2n) td { background: #f6f8fa }
 code { font: 85%% ui-monospace, SFMono-Regular, "Liberation Mono", "DejaVu Sans Mono", monospace; padding: .2em .4em;
   background: #818b981f; border-radius: 6px; white-space: break-spaces }
-pre { padding: 16px; overflow: auto; background: #f6f8fa; border-radius: 6px } pre code { padding: 0; background: none }
+pre { padding: 16px; overflow: auto; background: #f6f8fa; border-radius: 6px }
+pre code { padding: 0; background: none; white-space: pre }
 sub { font-size: 75%%; line-height: 0; position: relative; bottom: -.25em } a { color: #0969da }
 </style><body>%s</body>"""
 # The first fold, or the end where nothing is folded.
