@@ -27,7 +27,7 @@ install: $(VENV)/ready
 	$(BIN)/pip install --quiet --no-deps --force-reinstall dist/*.whl
 
 $(VENV)/system: scripts/install-system-packages
-	scripts/install-system-packages postgresql:initdb openssl:openssl
+	scripts/install-system-packages postgresql:initdb openssl:openssl chromium:chromium
 	touch $@
 
 test: lint types unit  ## every check that CI makes

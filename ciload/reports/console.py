@@ -10,7 +10,7 @@ from rich.text import Text
 from ciload.reports.console_comparison import comparison_parts
 from ciload.reports.format import format_against, format_share, format_value
 from ciload.reports.headline import failure_found, headline_of
-from ciload.reports.script_errors import script_errors_first
+from ciload.reports.script_errors import place_of, script_errors_first
 from ciload.reports.terminal import Printable, grid, heading, line, lines, render
 from ciload.reports.values import (
     SCENARIO_FIGURES,
@@ -51,7 +51,8 @@ def _parts(result: RunResult, files: Sequence[Path]) -> Iterable[Printable]:
         yield line(f"  ⚠ {warning}", "yellow")
     if files:
         names = ", ".join(path.name for path in files)
-        yield line(f"\n  reports in {files[0].parent}/: {names}", "dim")
+        yield ""
+        yield line(f"  reports in {files[0].parent}/: {names}", "dim")
     yield _verdict(result)
 
 
@@ -137,7 +138,7 @@ def _errors(result: RunResult) -> Iterable[Printable]:
         return
     yield heading("ERRORS")
     for each in script_errors_first(result.errors)[:MOST_ERRORS]:
-        yield Text.assemble((f"    {each.count}x ", "bold red"), visible(f"{each.source}: {each.message}"))
+        yield Text.assemble((f"    {each.count}x ", "bold red"), visible(f"{place_of(each)}: {each.message}"))
         if each.detail:
             yield lines(each.detail, "dim", indent="        ")
     more = len(result.errors) - MOST_ERRORS
@@ -163,14 +164,15 @@ def console_comparison_headline(result: RunResult, *, color: bool) -> str:
     return render([_headline(result, "")], color=color)
 
 
-def _headline(result: RunResult, word: str) -> Text:
+def _headline(result: RunResult, word: str, *, cause: bool = True) -> Text:
     """What happened, how many, why, and what to do."""
     headline = headline_of(result)
     mark, style = MARKS[headline.mark]
     said = f"{visible(headline.name)}: {visible(headline.found)}"
     text = Text.assemble((f"\n  {mark} {word}", style), f"  {said}" if word else said)
     accept = f"If it is meant: {headline.accept}" if headline.accept else ""
-    for more in (headline.source, " ".join(headline.counts), headline.cause, headline.to_do, accept):
+    why = (headline.source, headline.cause) if cause else ("", "")
+    for more in (why[0], " ".join(headline.counts), why[1], headline.to_do, accept):
         text.append(f"\n    {visible(more)}" if more else "")
     return text
 
@@ -178,8 +180,10 @@ def _headline(result: RunResult, word: str) -> Text:
 def _verdict(result: RunResult) -> Text:
     """The last lines of a log: the headline, and what else failed."""
     verdict = result.verdict
-    text = _headline(result, "PASSED" if verdict.passed else f"FAILED (exit code {verdict.exit_code})")
-    if verdict.failures and "\n" in verdict.failures[0].reason:  # a traceback, or several mistakes
+    in_full = bool(verdict.failures) and "\n" in verdict.failures[0].reason  # a traceback, or several mistakes
+    word = "PASSED" if verdict.passed else f"FAILED (exit code {verdict.exit_code})"
+    text = _headline(result, word, cause=not in_full)
+    if in_full:
         text.append(f"\n    {_indent(verdict.failures[0].reason)}")
     others = verdict.failures[1:]
     for other in others[:MOST_ERRORS]:

@@ -40,6 +40,12 @@ def prose(text: str) -> str:
     return _escape(one_line(text, LONGEST_PROSE), MARKUP_IN_PROSE)
 
 
+def paragraph(text: str) -> str:
+    """`text` as a line of its own, as it is: no list, no rule, no underline of what stands above it."""
+    line = prose(text)
+    return line if not line or line[0].isalpha() or line[0] == "&" else f"&#{ord(line[0])};{line[1:]}"
+
+
 def _escape(line: str, markup: re.Pattern[str]) -> str:
     # GitHub looks for @people, #issues and mail addresses after it has resolved entities: something must be between.
     apart = MENTION.sub(rf"\g<0>{ZERO_WIDTH_SPACE}", line)

@@ -5,8 +5,6 @@ All of it is plain text in which others have had a word: whoever shows it makes 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Literal
@@ -14,11 +12,12 @@ from typing import Literal
 from ciload.errors import ExitCode
 from ciload.reports.accepting import how_to_accept
 from ciload.reports.causes import cause_of_change, cause_of_silence, cause_of_threshold
-from ciload.reports.comparison import ORDER, compared_with, reruns, short
-from ciload.reports.findings import comparison_found, leading, old_name, threshold_found
-from ciload.reports.format import format_short, format_value
+from ciload.reports.comparison import short
+from ciload.reports.counts import counts_of, worst_first
+from ciload.reports.findings import comparison_found, leading, threshold_found
+from ciload.reports.format import format_short
 from ciload.reports.script_errors import raised_of
-from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
+from ciload.result.comparison import Comparison, GateVerdict
 from ciload.result.document import Failure, RunResult
 from ciload.text import one_line
 
@@ -26,8 +25,6 @@ Mark = Literal["✅", "⚠️", "❌"]
 LONGEST_NAME = 50
 LONGEST_FOUND = 130
 LONGEST_CAUSE = 400
-LONGEST_REASON = 60
-TOO_FEW = "too few data: "  # how reasons of metrics begin that have too few requests
 NO_DATA = "no data: "
 UNDECIDED = (GateVerdict.SUSPICIOUS, GateVerdict.INCONCLUSIVE, GateVerdict.MISSING)
 
@@ -81,7 +78,7 @@ def headline_of(result: RunResult) -> Headline:
     warning = _to_know(result)
     if warning is not None:
         return _headline(result, "⚠️", name, " passed; ", warning)
-    compared = next((each for each in _worst_first(result) if each.verdict not in UNDECIDED), None)
+    compared = next((each for each in worst_first(result) if each.verdict not in UNDECIDED), None)
     if compared is not None:
         return _headline(result, "✅", name, ": ", _of_comparison(compared, result))
     return _headline(result, "✅", name, " passed: ", Finding(_without_gate(result)))
@@ -90,7 +87,7 @@ def headline_of(result: RunResult) -> Headline:
 def _headline(result: RunResult, mark: Mark, name: str, link: str, finding: Finding) -> Headline:
     found = one_line(finding.found, LONGEST_FOUND) or "the run failed"
     return Headline(
-        mark, name, found, f"{name}{link}{found}", tuple(_counts(result)), one_line(finding.cause, LONGEST_CAUSE),
+        mark, name, found, f"{name}{link}{found}", tuple(counts_of(result)), one_line(finding.cause, LONGEST_CAUSE),
         finding.to_do, how_to_accept(result), finding.where, finding.source,
     )  # fmt: skip
 
@@ -133,7 +130,7 @@ def _of_reason(failure: Failure, result: RunResult) -> Finding:
     if failure.code == ExitCode.TARGET_NOT_READY:
         return Finding("the target was never ready", _sentence(first))
     if failure.code == ExitCode.INTERRUPTED and result.load.load_s:
-        return Finding(f"{first} after {format_value(result.load.load_s * 1e3, 'ms')} of load")
+        return Finding(f"{first} after {format_short(result.load.load_s * 1e3, 'ms')} of load")
     if failure.code == ExitCode.MARKED_FAILED:
         return Finding(f"fail_test(): {first}")
     if failure.code == ExitCode.THRESHOLDS_FAILED and (ended := _threshold_that_ended(failure, result)) is not None:
@@ -184,7 +181,7 @@ def _to_know(result: RunResult) -> Finding | None:
         if threshold.warns:
             finding = _of_threshold(result, index)
             return replace(finding, found=f"{finding.found} (only a warning)")
-    for comparison in _worst_first(result):
+    for comparison in worst_first(result):
         verdict = comparison.verdict
         option = "on_missing_baseline" if verdict is GateVerdict.MISSING else "on_inconclusive"
         wanted = verdict in UNDECIDED and result.options.get(option) != "pass"
@@ -195,77 +192,11 @@ def _to_know(result: RunResult) -> Finding | None:
     return None
 
 
-def _worst_first(result: RunResult) -> list[Comparison]:
-    return sorted(result.comparisons, key=lambda each: ORDER.index(each.verdict))
-
-
 def _without_gate(result: RunResult) -> str:
     duration = result.metrics.get("http_req_duration")
     trend = duration.trend if duration is not None else None
     what = f"p95 {format_short(trend.p95, 'ms')}" if trend is not None else f"{result.load.iterations:,} iterations"
     return what if result.thresholds else f"{what}, no thresholds set"
-
-
-# --- how many
-
-
-def _counts(result: RunResult) -> Iterator[str]:
-    errors = result.metrics.get("script_errors")
-    if errors is not None and errors.count:
-        times = "once" if errors.count == 1 else f"{errors.count:,.0f} times"
-        yield f"The script raised {times} in {result.load.iterations:,} iterations."
-    yield from (_counts_of(each) for each in _worst_first(result) if each.metrics)
-    if result.thresholds:
-        held = sum(not (each.fails or each.warns) for each in result.thresholds)
-        yield f"Thresholds: {held} of {len(result.thresholds)} hold."
-    if (failed := sum(each.fails for each in result.checks)) > 0:
-        yield f"Checks: {failed:,} of {sum(each.passes + each.fails for each in result.checks):,} failed."
-    if not result.scenarios:
-        yield "The load never began."
-
-
-def _counts_of(comparison: Comparison) -> str:
-    """`6 of 12 metrics regressed against 6 runs of main (chance of a false alarm ≤ 1%); 4 not judged (…).`"""
-    deciding = comparison.deciding or comparison.metrics
-    counts, total, few = (
-        Counter(each.verdict for each in deciding),
-        len(deciding),
-        len(comparison.metrics) - len(deciding),
-    )
-    words = {
-        GateVerdict.REGRESSION: "regressed", GateVerdict.SUSPICIOUS: "suspicious", GateVerdict.IMPROVED: "improved"
-    }  # fmt: skip
-    moved = [f"{counts[verdict]} {word}" for verdict, word in words.items() if counts[verdict]]
-    same = counts[GateVerdict.OK] + counts[GateVerdict.UNSUSPICIOUS]
-    same_word = "without a sign of change" if counts[GateVerdict.UNSUSPICIOUS] else "unchanged"
-    unknown = counts[GateVerdict.INCONCLUSIVE]
-    first, *others = [
-        *moved,
-        *([f"{same} {same_word}"] if same else []),
-        *([f"{unknown} not judged{_why_not_judged(comparison, deciding)}"] if unknown else []),
-        *([f"{few} more not judged{_why_not_judged(comparison, comparison.metrics)}"] if few else []),
-    ]
-    metrics = "metric" if total == 1 else "metrics"
-    number, _, word = first.partition(" ")
-    tail = f"; {', '.join(others)}" if others else ""
-    return f"{number} of {total} {metrics} {word} {_against(comparison)}{tail}."
-
-
-def _against(comparison: Comparison) -> str:
-    alarm = f"chance of a false alarm ≤ {round(comparison.false_alarm * 100, 2):g}%"
-    facts = "; ".join(filter(None, [alarm, reruns(comparison)]))
-    if comparison.gate == "side by side":
-        return f"{compared_with(comparison)} ({facts})"
-    runs = "1 run" if len(comparison.runs) == 1 else f"{len(comparison.runs)} runs"
-    return f"against {runs} of {old_name(comparison)} ({facts})"
-
-
-def _why_not_judged(comparison: Comparison, metrics: Sequence[GatedMetric]) -> str:
-    """The most common reason, unless it is that of the whole comparison, which is told apart."""
-    unknown = [each for each in metrics if each.verdict is GateVerdict.INCONCLUSIVE]
-    [(reason, _)] = Counter(each.reason.removeprefix(TOO_FEW) for each in unknown).most_common(1)
-    reason = "" if reason in comparison.reason else reason
-    return f" ({one_line(reason.replace('; ', ', '), LONGEST_REASON)})" if reason else ""
 
 
 def _sentence(text: str) -> str:

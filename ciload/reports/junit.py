@@ -108,7 +108,8 @@ def _threshold_case(threshold: ThresholdResult, class_name: str, result: RunResu
     )
     if failed:
         said = f"\ndeclared at {threshold.where}" if threshold.where else ""
-        case.add_failure_info(_message(threshold_found(threshold)), _text(explanation + said))
+        hint = f" ({threshold.hint})" if threshold.hint and threshold.value is None else ""
+        case.add_failure_info(_message(threshold_found(threshold) + hint), _text(explanation + said))
     return case
 
 

@@ -18,7 +18,7 @@ from ciload.reports.causes import failed_share
 from ciload.reports.charts import timeline_charts
 from ciload.reports.comparison import short_commit
 from ciload.reports.format import format_move, format_short
-from ciload.reports.gfm import KIB, bullets, code, fold, prose
+from ciload.reports.gfm import KIB, bullets, code, fold, paragraph, prose
 from ciload.reports.headline import Headline, failure_found, headline_of
 from ciload.reports.markdown_changes import changes_table
 from ciload.reports.markdown_details import about, count, details
@@ -94,7 +94,7 @@ def result_section(result: RunResult, place: Place = SUMMARY, share: float = 1.0
         code(headline.source, LONGEST_SOURCE) if headline.source else "",
         _counts(headline),
         changes_table(result, share),
-        " ".join(prose(each) for each in (headline.cause, headline.to_do) if each),
+        paragraph(" ".join(filter(None, (headline.cause, headline.to_do)))),
         bullets([prose(one_line(each, LONGEST_OPEN)) for each in (*also, *warnings)], int(ALSO_BUDGET * share)),
         _fold(result, share, [*more_also, *more_warnings]),
     ]

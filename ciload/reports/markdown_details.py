@@ -24,7 +24,7 @@ from ciload.reports.gfm import (
     table,
 )
 from ciload.reports.markdown_comparison import comparison_section
-from ciload.reports.script_errors import script_errors_first
+from ciload.reports.script_errors import place_of, script_errors_first
 from ciload.reports.values import (
     SCENARIO_FIGURES,
     metric_values,
@@ -119,7 +119,7 @@ def _metric(each: tuple[str, MetricResult]) -> Row:
 
 
 def _error(each: ErrorRow) -> Row:
-    return count(each.count), code(each.source), code(each.message, LONGEST_PROSE)
+    return count(each.count), code(place_of(each)), code(each.message, LONGEST_PROSE)
 
 
 def _mark(good: bool) -> str:

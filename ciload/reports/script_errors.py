@@ -40,6 +40,11 @@ def raised(error: ErrorRow) -> Raised:
     return Raised(one_line(error.message, LONGEST_MESSAGE), *_last_line(error.detail))
 
 
+def place_of(error: ErrorRow) -> str:
+    """Where an error is from: the line of the script if it is known, else its source."""
+    return (_last_line(error.detail)[0] if error.source == OF_SCRIPT else "") or error.source
+
+
 def raised_of(failure: Failure, result: RunResult) -> Raised | None:
     """The exception that a failure is about; None if it is about none that is known."""
     message, newline, trace = failure.reason.partition("\n")

@@ -246,8 +246,8 @@ def test_comment_is_posted_and_kept_as_a_file(github: GitHub, job: Job, tmp_path
     assert published(run, tmp_path, job()) == ["created a comment at pull request 7"]
     body = github.comments[0]["body"]
     assert body == (tmp_path / "comment.md").read_text(encoding="utf-8")
-    assert "## ✅ Passed: `load.py`" in body
-    assert "[the run](https://github.test/a/b/actions/runs/1)" in body
+    assert "## ✅ load passed: p95 283 ms" in body
+    assert "[run and report](https://github.test/a/b/actions/runs/1)" in body
     assert "About this run" not in body
 
 
@@ -326,7 +326,7 @@ def test_enormous_result_fits_and_says_that_it_was_shortened() -> None:
     )
     text = comment_text(run, MARKER, None)
     assert 20_000 < len(text.encode()) <= MOST_BYTES
-    assert text.startswith(f"{MARKER}\n## ❌ Failed")
+    assert text.startswith(f"{MARKER}\n## ❌ load: ")
     assert "Shortened: the whole is in" in text
     assert re.search(r"and [\d,]+ more", text)
     assert all(line.endswith("|") for line in text.split("\n") if line.startswith("|"))

@@ -101,7 +101,7 @@ class TestVerdicts:
         rows = [" ".join(line.split()) for line in done.stdout.splitlines()]
 
         assert rows[1].startswith("DIFFERENCE ")
-        for row in ("all requests mean 50ms 7.45s 149 times", "p95 100ms 14.9s 149 times", "failed 0% 0% +0 pp"):
+        for row in ("all requests mean 50ms 7.45s 149 times", "p95 100ms 14.9s 149 times", "failed 0% 0% +0 points"):
             assert row in rows
         assert any(row.startswith("requests/s 16.67/s") for row in rows)
         assert done.stdout.index("DIFFERENCE") < done.stdout.index("INCONCLUSIVE")
