@@ -25,7 +25,7 @@ def counts_of(result: RunResult) -> Iterator[str]:
     errors = result.metrics.get("script_errors")
     if errors is not None and errors.count:
         times = "once" if errors.count == 1 else f"{errors.count:,.0f} times"
-        yield f"The script raised {times} in {result.load.iterations:,} iterations."
+        yield f"The script raised {times}; {result.load.iterations:,} iterations finished."
     yield from (_of_comparison(each) for each in worst_first(result) if each.metrics)
     if result.thresholds:
         held = sum(not (each.fails or each.warns) for each in result.thresholds)

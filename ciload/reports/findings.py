@@ -100,7 +100,7 @@ def comparison_found(comparison: Comparison) -> str:
         case GateVerdict.UNSUSPICIOUS:
             return f"no slower than {old}{_seen(comparison)}"
         case GateVerdict.MISSING:
-            return "no baseline to compare with" if comparison.gate == "history" else "no old target to compare with"
+            return "nothing to compare with" + (" yet" if comparison.gate == "history" else "")
     if comparison.runs_needed is not None:
         return f"too little history to compare ({len(comparison.runs)} of {comparison.runs_needed} runs)"
     return f"cannot be compared with {old}"

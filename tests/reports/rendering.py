@@ -14,7 +14,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from playwright.sync_api import Page, sync_playwright
 
-WIDTH = 900
+WIDTH, LEAST_HEIGHT = 900, 100
 # GitHub's sizes, spaces and colours. A comment's text is 14 px; in a job summary it is the same.
 PAGE = """<!doctype html><meta charset="utf-8"><style>
 body { margin: 0; padding: 16px; width: %dpx; box-sizing: border-box; color: #1f2328; background: #fff;
@@ -60,7 +60,7 @@ def browser_page() -> Iterator[Page]:
     assert path is not None, "no Chromium: scripts/install-system-packages chromium:chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": WIDTH, "height": WIDTH})
+        page = browser.new_page(viewport={"width": WIDTH, "height": LEAST_HEIGHT})
         page.route("http*://**", lambda route: route.abort())
         yield page
         browser.close()

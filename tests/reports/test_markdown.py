@@ -470,7 +470,7 @@ def test_gates_that_found_nothing_are_told_at_the_top() -> None:
     missing = comparison(GateVerdict.MISSING, runs=[], reason="no such file")
     pairs = comparison(GateVerdict.OK, gated(), gate="side by side", against="http://old:8080", runs=[], blocks=10)
     text = seen_in(result(comparisons=[missing, pairs]))
-    assert text[0] == "⚠️ load passed; no baseline to compare with"
+    assert text[0] == "⚠️ load passed; nothing to compare with yet"
     assert text[1].startswith("1 of 1 metric unchanged against http://old:8080 in 10 pairs of blocks (chance")
     assert text[2] == "No such file."
 

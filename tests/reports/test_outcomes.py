@@ -30,7 +30,7 @@ TITLES = {
     "passed without thresholds": "✅ shop-api passed: p95 283 ms, no thresholds set",
     "passed, ok": "✅ shop-api: no slower than main (within 10%)",
     "nothing suspicious": "✅ shop-api: no slower than main (could have seen +13%)",
-    "no baseline yet": "⚠️ shop-api passed; no baseline to compare with",
+    "no baseline yet": "⚠️ shop-api passed; nothing to compare with yet",
     "too little history": "⚠️ shop-api passed; too little history to compare (2 of 3 runs)",
     "regression": "❌ shop-api: slower, p95 30 → 59 ms (+96%)",
     "regression with sixty endpoints": "❌ shop-api: slower, p95 30 → 59 ms (+96%)",
@@ -101,6 +101,7 @@ def test_cause_is_what_requests_and_checks_failed_with() -> None:
     )
     assert headline_of(OUTCOMES["script error"]).source == 'user = created.json()["id"]'
     assert headline_of(OUTCOMES["script error"]).where == "load.py:14"
+    assert headline_of(OUTCOMES["script error"]).counts[0] == "The script raised 37 times; 1,000 iterations finished."
 
 
 def test_counts_say_what_was_not_judged_and_why() -> None:
