@@ -80,7 +80,8 @@ def _compare(files: Sequence[Path], baseline: str | None, settings: CompareSetti
     if not as_json:
         judged = {"comparisons": comparisons, "verdict": verdict, "thresholds": [], "checks": []}
         judged |= {"options": {**latest.options, **settings.model_dump()}}
-        show(console_comparison_headline(latest.model_copy(update=judged), color=wants_color()))
+        shown = latest.model_copy(update=judged)
+        show(console_comparison_headline(shown, accept=baseline is not None, color=wants_color()))
     for warning in verdict.warnings:
         say(f"warning: {one_line(warning, LONGEST_COMPLAINT)}")
     return verdict.exit_code

@@ -159,20 +159,23 @@ def _generator(result: RunResult) -> Text:
     )
 
 
-def console_comparison_headline(result: RunResult, *, color: bool) -> str:
-    """What comparisons alone came to, in the words of a run; `result` has no others, and the verdict on them."""
-    return render([_headline(result, "")], color=color)
+def console_comparison_headline(result: RunResult, *, accept: bool, color: bool) -> str:
+    """What comparisons alone came to, in the words of a run; `result` has no others, and the verdict on them.
+
+    `accept`: they are with a baseline, where a change can be accepted.
+    """
+    return render([_headline(result, "", accept=accept)], color=color)
 
 
-def _headline(result: RunResult, word: str, *, cause: bool = True) -> Text:
+def _headline(result: RunResult, word: str, *, cause: bool = True, accept: bool = True) -> Text:
     """What happened, how many, why, and what to do."""
     headline = headline_of(result)
     mark, style = MARKS[headline.mark]
     said = f"{visible(headline.name)}: {visible(headline.found)}"
     text = Text.assemble((f"\n  {mark} {word}", style), f"  {said}" if word else said)
-    accept = f"If it is meant: {headline.accept}" if headline.accept else ""
+    meant = f"If it is meant: {headline.accept}" if headline.accept and accept else ""
     why = (headline.source, headline.cause) if cause else ("", "")
-    for more in (why[0], " ".join(headline.counts), why[1], headline.to_do, accept):
+    for more in (why[0], " ".join(headline.counts), why[1], headline.to_do, meant):
         text.append(f"\n    {visible(more)}" if more else "")
     return text
 

@@ -75,6 +75,8 @@ class TestVerdicts:
         assert done.exit_code == 96
         assert "REGRESSION" in done.stdout
         assert "p95" in done.stdout
+        assert "\n  ✗ load: slower, p95 100 → 150 ms (+50%)\n" in done.stdout
+        assert "ciload accept" not in done.stdout  # results are no baseline
 
     def test_no_regression_exits_0(self, tmp_path: Path) -> None:
         """A run like the others passes, quietly."""
@@ -82,6 +84,7 @@ class TestVerdicts:
 
         assert (done.exit_code, done.stderr) == (0, "")
         assert "OK" in done.stdout
+        assert "\n  ✓ load: no slower than " in done.stdout
 
     def test_one_run_each_has_a_change_and_no_verdict(self, tmp_path: Path) -> None:
         """Two files alone do not tell noise from news; only those who ask for it fail on that."""
