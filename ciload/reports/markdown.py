@@ -41,7 +41,7 @@ class Place:
 
     Attributes:
         is_comment: without charts, machine and options.
-        run_url: of the run in its CI; None as the result says.
+        run_url: what a comment links to; what the result says itself may be a stranger's.
         origin: a sentence on where the result is from.
     """
 
@@ -156,7 +156,7 @@ def _fold(result: RunResult, share: float, notes: list[str]) -> str:
 
 
 def _foot(result: RunResult, headline: Headline, place: Place) -> str:
-    url = place.run_url or result.ci.run_url
+    url = place.run_url if place.is_comment else result.ci.run_url
     environment = result.environment
     accept = f"meant? {code(headline.accept)}" if headline.accept else ""
     parts = [

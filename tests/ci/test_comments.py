@@ -369,6 +369,16 @@ def test_second_workflow_comments_for_the_fork(github: GitHub, job: Job, tmp_pat
     assert "which the pull request decides on" in posted["body"]
 
 
+def test_link_of_a_strangers_result_is_not_believed(github: GitHub, job: Job, tmp_path: Path) -> None:
+    """Where GitHub does not say which run it was, there is no link at all."""
+    github.pull(7)
+    write_reports(tmp_path, result(ci=CI(provider="github", job="test", run_url="https://evil.test/")))
+    assert comment_from(tmp_path, job("workflow_run", workflow_run(html_url=None))) == 0
+    [posted] = github.comments
+    assert "evil" not in posted["body"]
+    assert "run and report" not in posted["body"]
+
+
 def test_pull_request_that_went_on_is_left_alone(
     github: GitHub, job: Job, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,7 +73,8 @@ def main(folder: Path, names: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with browser_page() as page:
         for name in names or OUTCOMES:
-            page.set_content(as_html(result_section(OUTCOMES[name], Place(is_comment=True))))
+            place = Place(is_comment=True, run_url=OUTCOMES[name].ci.run_url)
+            page.set_content(as_html(result_section(OUTCOMES[name], place)))
             path = folder / f"{name.replace(' ', '-').replace(',', '')}.png"
             page.screenshot(path=path, full_page=True)
             print(path, page.evaluate(MEASURE))  # noqa: T201

@@ -57,7 +57,7 @@ TITLES = {
     "aborted": "❌ shop-api: abort(): the shop is closed",
     "marked failed": "❌ shop-api: fail_test(): orders got lost",
 }
-COMMENT = Place(is_comment=True)
+COMMENT = Place(is_comment=True, run_url="https://github.test/a/b/actions/runs/1")
 FRAME = '  File "{}", line {}, in default\n    go()\n'
 
 
