@@ -26,7 +26,7 @@ install: $(VENV)/ready
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 	$(BIN)/pip install --quiet --no-deps --force-reinstall dist/*.whl
 
-$(VENV)/system: scripts/install-system-packages
+$(VENV)/system: scripts/install-system-packages Makefile
 	scripts/install-system-packages postgresql:initdb openssl:openssl chromium:chromium
 	touch $@
 

@@ -7,21 +7,23 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ciload.ci.workflow_commands import workflow_command
 from ciload.reports.comparison import ORDER, by_importance, describe_metric
+from ciload.reports.findings import metric_found, threshold_found
 from ciload.reports.format import format_digits
+from ciload.reports.headline import failure_found, name_of
 from ciload.reports.markdown import summary_within
 from ciload.reports.values import PLACE, explain_threshold
 from ciload.result.comparison import GateVerdict
-from ciload.result.document import RunResult
+from ciload.result.document import Failure, RunResult
 from ciload.text import one_line
 
 SUMMARY_BYTES = (1 << 20) - 1024  # GitHub drops a step's summaries as a whole when they are larger than 1 MiB
 MOST_ANNOTATIONS = 9  # of a level; GitHub shows ten of a step
-MOST_LINES, LONGEST_LINE = 20, 500  # of an annotation
+MOST_LINES, LONGEST_LINE, LONGEST_TITLE = 20, 500, 200  # of an annotation
 COMPLAINT = re.compile(r"(?P<file>[^\n:]+):(?P<line>\d+): ")  # mistakes in options begin with their place
 
 
@@ -109,10 +111,12 @@ class Annotation:
 def annotate(result: RunResult, environment: Mapping[str, str]) -> list[str]:
     """Commands that show what failed at the line that asked for it, then what is only a warning; the worst first."""
     lines = []
+    name = name_of(result)
     for level, found in (("error", [*_failures(result)]), ("warning", [*_warnings(result)])):
-        lines += [_annotation(level, each, result, environment) for each in found[:MOST_ANNOTATIONS]]
+        titled = [replace(each, title=f"{name}: {each.title}") for each in found[:MOST_ANNOTATIONS]]
+        lines += [_annotation(level, each, result, environment) for each in titled]
         if (more := len(found) - MOST_ANNOTATIONS) > 0:
-            rest = Annotation("ciload", f"… and {more:,} more: the job summary has them all")
+            rest = Annotation(name, f"… and {more:,} more: the job summary has them all")
             lines.append(_annotation(level, rest, result, environment))
     return lines
 
@@ -121,36 +125,37 @@ def _failures(result: RunResult) -> Iterator[Annotation]:
     for each in result.verdict.failures:
         if each.threshold is not None and each.threshold < len(result.thresholds):
             threshold = result.thresholds[each.threshold]
-            yield Annotation("Threshold failed", explain_threshold(threshold), threshold.where)
+            yield Annotation(threshold_found(threshold), explain_threshold(threshold), threshold.where)
         elif each.comparison is not None and each.comparison < len(result.comparisons):
             comparison = result.comparisons[each.comparison]
             worse = [each for each in by_importance(comparison.metrics) if each.verdict is GateVerdict.REGRESSION]
             for metric in worse:
-                yield Annotation("Regression", describe_metric(metric, comparison))
+                yield Annotation(metric_found(metric), describe_metric(metric, comparison))
             if not worse:
-                yield Annotation("Regression gate", each.reason)
+                yield Annotation(failure_found(each, result).found, each.reason)
         else:
-            yield from _of_run(each.reason, each.code)
+            yield from _of_run(each, result)
 
 
-def _of_run(reason: str, exit_code: int) -> Iterator[Annotation]:
+def _of_run(failure: Failure, result: RunResult) -> Iterator[Annotation]:
     """Several mistakes in the options are a line each, and each has its place."""
-    title, lines = f"ciload: exit code {exit_code}", reason.split("\n")
-    if not all(COMPLAINT.match(line) for line in lines):
-        yield Annotation(title, reason)
+    lines = failure.reason.split("\n")
+    places = [COMPLAINT.match(line) for line in lines]
+    if not all(places):
+        finding = failure_found(failure, result)
+        yield Annotation(finding.found, f"{failure.reason} (exit code {failure.code})", finding.where)
         return
-    for line in lines:
-        place = COMPLAINT.match(line)
+    for line, place in zip(lines, places, strict=True):
         assert place is not None
-        yield Annotation(title, line[place.end() :], f"{place['file']}:{place['line']}")
+        yield Annotation("invalid options", line[place.end() :], f"{place['file']}:{place['line']}")
 
 
 def _warnings(result: RunResult) -> Iterator[Annotation]:
     thresholds = [each for each in result.thresholds if each.warns]  # they are the first warnings of the verdict
     for each in thresholds:
-        yield Annotation("Threshold does not hold", explain_threshold(each), each.where)
+        yield Annotation(threshold_found(each), explain_threshold(each), each.where)
     for warning in result.verdict.warnings[len(thresholds) :]:
-        yield Annotation("ciload", warning)
+        yield Annotation("warning", warning)
 
 
 def _annotation(level: str, annotation: Annotation, result: RunResult, environment: Mapping[str, str]) -> str:
@@ -163,7 +168,7 @@ def _annotation(level: str, annotation: Annotation, result: RunResult, environme
     text = "\n".join(one_line(line, LONGEST_LINE) for line in lines[:MOST_LINES])
     if len(lines) > MOST_LINES:
         text += f"\n… and {len(lines) - MOST_LINES:,} more lines"
-    return workflow_command(level, text, properties | {"title": annotation.title})
+    return workflow_command(level, text, properties | {"title": one_line(annotation.title, LONGEST_TITLE)})
 
 
 def _usable(file: str) -> bool:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from ciload.ci.forge import ApiError, ForgeApi, dig
-from ciload.reports.gfm import code
-from ciload.reports.markdown import summary_within
+from ciload.reports.markdown import Place, summary_within
 from ciload.result.document import RunResult
 
 MOST_BYTES = 65_536  # GitHub's limit is so many characters, which are never more than bytes
-PLAIN_URL = re.compile(r"https?://[\w.:/%~-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +39,10 @@ def comment_text(result: RunResult, marker: str, run_url: str | None, origin: st
 
     `origin` is a sentence about where the result is from.
     """
-    commit = f" · commit {code(result.git.commit, 40)}" if result.git.commit else ""
-    link = f" · [the run]({run_url})" if run_url and PLAIN_URL.fullmatch(run_url) else ""
-    footer = f"\n<sub>ciload {code(result.environment.ciload, 20)}{commit}{link}{origin}</sub>\n"
-    room = MOST_BYTES - len(f"{marker}\n{footer}".encode())
     note = "_Shortened: the whole is in the job's summary and in `summary.md` among the results._"
-    return f"{marker}\n{summary_within(result, room, note, details=False)}{footer}"
+    place = Place(is_comment=True, run_url=run_url, origin=origin)
+    room = MOST_BYTES - len(f"{marker}\n".encode())
+    return f"{marker}\n{summary_within(result, room, note, place)}"
 
 
 def stick(api: ForgeApi, thread: Thread, marker: str, body: str) -> str:

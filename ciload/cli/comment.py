@@ -29,7 +29,7 @@ def _comment(folder: Path, environment: Mapping[str, str]) -> int:
     workflow = dig(run, "name") or environment.get("GITHUB_WORKFLOW", "")
     marker = marker_of(result, str(workflow), result.ci.job or "")
     url = dig(run, "html_url")
-    origin = " · from the run's own files, which the pull request decides on" if run else ""
+    origin = "from the run's own files, which the pull request decides on" if run else ""
     body = comment_text(result, marker, url if isinstance(url, str) else None, origin)
     try:
         posted = post_comment(environment, marker, body)

@@ -17,6 +17,7 @@ from ciload.gate.document import Baseline, StoredRun
 from ciload.gate.store import read_baseline
 from ciload.gate.stored_run import UnusableRunError, stored_run
 from ciload.options.values import Share
+from ciload.reports.console import console_comparison_headline
 from ciload.reports.console_comparison import console_comparisons
 from ciload.reports.difference import describe_difference
 from ciload.result.comparison import Comparison, Reaction
@@ -76,6 +77,11 @@ def _compare(files: Sequence[Path], baseline: str | None, settings: CompareSetti
             show_parts(describe_difference(earlier[0], latest, *map(str, files)))
         show(console_comparisons(comparisons, color=wants_color(), shown=len(earlier) == 1))
     verdict = judge_comparisons(comparisons, settings.on_missing_baseline, settings.on_inconclusive)
+    if not as_json:
+        judged = {"comparisons": comparisons, "verdict": verdict, "thresholds": [], "checks": []}
+        judged |= {"options": {**latest.options, **settings.model_dump()}}
+        shown = latest.model_copy(update=judged)
+        show(console_comparison_headline(shown, accept=baseline is not None, color=wants_color()))
     for warning in verdict.warnings:
         say(f"warning: {one_line(warning, LONGEST_COMPLAINT)}")
     return verdict.exit_code

@@ -8,9 +8,9 @@ from typing import Any
 
 from ciload.doctor.checks import Check
 from ciload.doctor.selftest import LEAST_S, OF_HISTORY, RUNS, SLOWER, SelfTest
+from ciload.result.comparison import MANY_TIMES, relative
 
 SHOWN_FINE = 0.10  # below, a change has a decimal
-IN_NUMBERS = 10.0  # from here on "12 times as much" reads better than "+1100%"
 
 
 def sentence(found: SelfTest | None) -> str:
@@ -79,6 +79,6 @@ def document(checks: Sequence[Check], found: SelfTest | None, exit_code: int) ->
 
 
 def _change(value: float) -> str:
-    if value >= IN_NUMBERS:
-        return f"{1 + value:.3g} times as much"
+    if value >= MANY_TIMES - 1:
+        return f"{relative(value)} as much"
     return f"{value:+.1%}" if abs(value) < SHOWN_FINE else f"{value:+.0%}"

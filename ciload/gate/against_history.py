@@ -74,7 +74,8 @@ def compare_with_history(
         update={
             "verdict": verdict,
             "reason": "; ".join(filter(None, (reason, EARLIER_SCRIPT if is_other_script else ""))),
-            "runs": [RunReference(run_id=run.run_id, at=run.at.isoformat(), commit=run.commit) for run in runs],
+            "runs": [_reference(run) for run in runs],
+            "runs_needed": _runs_needed(selection),
             "metrics": metrics,
             "mean_old": mean_old,
             "mean_new": mean_new,
@@ -91,6 +92,16 @@ def compare_with_history(
             ],
         }
     )
+
+
+def _reference(run: StoredRun) -> RunReference:
+    return RunReference(run_id=run.run_id, at=run.at.isoformat(), commit=run.commit, branch=run.branch)
+
+
+def _runs_needed(selection: Selection) -> int | None:
+    """How many runs there would have to be, if there are too few: the first of a level says nothing of the noise."""
+    missing = LEAST_RUNS - 1 - sum(len(level.runs) - 1 for level in (*selection.borrowed, *selection.levels))
+    return len(selection.runs) + missing if missing > 0 else None
 
 
 def _history(selection: Selection) -> History:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ciload.gate.metrics import Subject, share_at
 from ciload.gate.statistics import holm
-from ciload.result.comparison import GatedMetric, GateVerdict
+from ciload.result.comparison import GatedMetric, GateVerdict, relative
 
 # An odds ratio says little about rare failures: none and none again may be four times the odds, and is no news. A share
 # is fine as well when nothing failed, or when it has certainly not risen by so much.
@@ -18,7 +18,6 @@ POWER = 0.80
 SUSPICIOUS = 3.0  # times the false-alarm rate: so often an unchanged run may look suspicious, or more than that
 NO_NEWS = 0.05  # a share is never ok when chance explains its rise less often than this
 CONFIDENCE = 0.90  # two-sided; each end alone holds with 95%
-IN_NUMBERS = 10.0  # from here on "12 times" reads better than "+1100%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +185,7 @@ def _words(finding: GateFinding, effect: float) -> str:
     if measure.unit == "share":
         return f"{100 * _share(finding, effect):.2g}%"
     change = measure.change(effect)
-    return f"{1 + change:.3g} times as much" if change >= IN_NUMBERS else f"{change:+.0%}"
+    return relative(change)
 
 
 def _metric(

@@ -11,6 +11,12 @@ import numpy as np
 from ciload.reports.format import format_value
 from ciload.result.document import TimelineRow
 
+# What GitHub and GitLab draw by themselves is 500 pixels high, in colours that can hardly be told apart.
+LOOK = (
+    '%%{{init: {{"themeVariables": {{"xyChart": {{"plotColorPalette": "{}"}}}}, '
+    '"xyChart": {{"width": 700, "height": 220}}}}}}%%'
+)
+RED, BLUE = ("red", "#d1242f"), ("blue", "#0969da")
 MOST_POINTS = 60
 FEWEST_POINTS = 3
 
@@ -23,10 +29,10 @@ def timeline_charts(timeline: Sequence[TimelineRow]) -> str:
     width_s = timeline[-1].at_s / len(points)
     p95, p50 = _highest(points, "p95"), _highest(points, "p50")
     rate, failed = _mean(points, "requests_per_s"), _mean(points, "failed_per_s")
-    requests = {"requests (upper line)": rate, "failed (lower line)": failed} if any(failed) else {"requests": rate}
+    requests = {"requests": rate, "failed": failed} if any(failed) else {"requests": rate}
     charts = [
-        _chart("Response time", "ms", {"p95 (upper line)": p95, "p50 (lower line)": p50}, width_s),
-        _chart("Rate", "per second", requests, width_s),
+        _chart("Response time", "ms", {"p95": p95, "p50": p50}, (RED, BLUE), width_s),
+        _chart("Rate", "per second", requests, (BLUE, RED), width_s),
     ]
     return "\n\n".join(["### Over time", *filter(None, charts), _caption(p95, width_s)])
 
@@ -61,7 +67,7 @@ def _mean(points: Iterable[Point], name: str) -> Line:
     ]
 
 
-def _chart(title: str, unit: str, lines: Mapping[str, Line], width_s: float) -> str:
+def _chart(title: str, unit: str, lines: Mapping[str, Line], colors: Sequence[tuple[str, str]], width_s: float) -> str:
     """A Mermaid chart, "" for too few points. All lines know their values at the same points."""
     known = [at for at, value in enumerate(next(iter(lines.values()))) if value is not None]
     if len(known) < FEWEST_POINTS:
@@ -70,13 +76,14 @@ def _chart(title: str, unit: str, lines: Mapping[str, Line], width_s: float) -> 
     at = np.arange(known[0], known[-1] + 1)
     drawn = [np.interp(at, known, [values[each] or 0.0 for each in known]) for values in lines.values()]
     top = max(float(values.max()) for values in drawn) * 1.1 or 1.0
+    named = [f"{name} ({color})" for name, (color, _) in zip(lines, colors, strict=False)]
     rows = [
-        f'    title "{title}: {", ".join(lines)}"',
+        f'    title "{title}: {", ".join(named)}"',
         f'    x-axis "seconds" {(known[0] + 1) * width_s:.1f} --> {(known[-1] + 1) * width_s:.1f}',
         f'    y-axis "{unit}" 0 --> {top:.2f}',
         *(f"    line [{', '.join(f'{value:.2f}' for value in values)}]" for values in drawn),
     ]
-    return "\n".join(["```mermaid", "xychart-beta", *rows, "```"])
+    return "\n".join(["```mermaid", LOOK.format(", ".join(code for _, code in colors)), "xychart-beta", *rows, "```"])
 
 
 def _caption(p95: Line, width_s: float) -> str:

@@ -8,15 +8,23 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from ciload.reports.format import format_share, format_value
-from ciload.result.comparison import Comparison, Contribution, GatedMetric, GateVerdict, RunReference
+from ciload.result.comparison import (
+    NOT_KNOWN,
+    Comparison,
+    Contribution,
+    GatedMetric,
+    GateVerdict,
+    RunReference,
+    points,
+    relative,
+)
 from ciload.text import one_line, request_label
 
-NONE = "–"  # noqa: RUF001  a number may stand there, and "-" would look like its sign
+NONE = NOT_KNOWN
 BARS = "▁▂▃▄▅▆▇█"
 MOST_BARS = 20
 CALM = 0.25  # a range smaller than this part of the values does not fill the height, or noise would look like mountains
 LARGEST_BAR = 1e300  # sums of larger values may be infinite
-LARGEST_CHANGE = 999.99
 LONGEST_PLACE = 120
 LONGEST_LABEL = 250
 LONGEST_REASON = 400
@@ -51,24 +59,14 @@ def value_cell(value: float | None, unit: str) -> str:
 
 
 def change_cell(change: float | None) -> str:
-    """A relative change, such as `+23%` or `-4.2%`: one decimal below 10%."""
-    if change is None or math.isnan(change):
-        return NONE
-    if abs(change) > LARGEST_CHANGE:
-        return f"over {'+' if change > 0 else '-'}{LARGEST_CHANGE * 100:,.0f}%"
-    percent = round(change * 100, 1) + 0.0  # no -0.0
-    return f"{percent:+,.1f}%" if abs(percent) < 10 else f"{change * 100:+,.0f}%"
+    """A relative change, such as `+23%`, `-4.2%` or `14 times`."""
+    return NONE if change is None else relative(change)
 
 
 def changes_of(metric: GatedMetric, *changes: float | None) -> list[str]:
     """Changes of a metric as it counts them: relative ones, or percentage points of a share."""
-    return [_points(each) if metric.unit == "share" else change_cell(each) for each in changes]
-
-
-def _points(change: float | None) -> str:
-    if change is None or not math.isfinite(change):
-        return NONE
-    return f"{round(100 * change, 2) + 0.0:+.3g} pp"
+    in_words = points if metric.unit == "share" else relative
+    return [NONE if each is None else in_words(each) for each in changes]
 
 
 def interval_cell(metric: GatedMetric) -> str:
@@ -121,6 +119,11 @@ def _importance(metric: GatedMetric) -> tuple[int, float]:
     if metric.verdict is GateVerdict.REGRESSION:
         return 0, -abs(metric.change or 0.0)
     return ORDER.index(metric.verdict), float(metric.endpoint != "")
+
+
+def is_empty(metric: GatedMetric) -> bool:
+    """A share that was 0 and still is: a row of noughts, which says nothing."""
+    return metric.unit == "share" and metric.old == 0 and metric.new == 0
 
 
 def _rise_is_good(metric: GatedMetric) -> bool:
@@ -269,11 +272,11 @@ def terms(comparison: Comparison) -> str:
 
 def legend(metrics: Sequence[GatedMetric]) -> str:
     """How to read the columns that have something to read."""
-    parts = ["90% intervals"]
+    parts = ["plausible range: a 90% interval"]
     if any(each.detectable is not None for each in metrics):
-        parts.append("sees: a change for the worse that is found 8 times in 10")
+        parts.append("would find: a change for the worse that is found 8 times in 10")
     if any(each.unit == "share" for each in metrics):
-        parts.append("pp: percentage points")
+        parts.append("points: percentage points")
     if any(sparkline(each.history) for each in metrics):
         parts.append("last bar: this run")
     return "; ".join(parts)

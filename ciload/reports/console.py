@@ -9,6 +9,8 @@ from rich.text import Text
 
 from ciload.reports.console_comparison import comparison_parts
 from ciload.reports.format import format_against, format_share, format_value
+from ciload.reports.headline import failure_found, headline_of
+from ciload.reports.script_errors import place_of, script_errors_first
 from ciload.reports.terminal import Printable, grid, heading, line, lines, render
 from ciload.reports.values import (
     SCENARIO_FIGURES,
@@ -22,6 +24,7 @@ from ciload.reports.values import (
 from ciload.result.document import RunResult
 from ciload.text import several_lines, visible
 
+MARKS = {"✅": ("✓", "bold green"), "⚠️": ("⚠", "bold yellow"), "❌": ("✗", "bold red")}
 MOST_ENDPOINTS = 30
 MOST_ERRORS = 10
 HIDDEN = {  # parts of a request and what has a place of its own; result.json has them all
@@ -46,10 +49,11 @@ def _parts(result: RunResult, files: Sequence[Path]) -> Iterable[Printable]:
         yield line(f"  {cpu}", "dim")
     for warning in result.verdict.warnings:
         yield line(f"  ⚠ {warning}", "yellow")
-    yield _verdict(result)
     if files:
         names = ", ".join(path.name for path in files)
+        yield ""
         yield line(f"  reports in {files[0].parent}/: {names}", "dim")
+    yield _verdict(result)
 
 
 def _thresholds(result: RunResult) -> Iterable[Printable]:
@@ -133,8 +137,8 @@ def _errors(result: RunResult) -> Iterable[Printable]:
     if not result.errors:
         return
     yield heading("ERRORS")
-    for each in result.errors[:MOST_ERRORS]:
-        yield Text.assemble((f"    {each.count}x ", "bold red"), visible(f"{each.source}: {each.message}"))
+    for each in script_errors_first(result.errors)[:MOST_ERRORS]:
+        yield Text.assemble((f"    {each.count}x ", "bold red"), visible(f"{place_of(each)}: {each.message}"))
         if each.detail:
             yield lines(each.detail, "dim", indent="        ")
     more = len(result.errors) - MOST_ERRORS
@@ -155,14 +159,38 @@ def _generator(result: RunResult) -> Text:
     )
 
 
+def console_comparison_headline(result: RunResult, *, accept: bool, color: bool) -> str:
+    """What comparisons alone came to, in the words of a run; `result` has no others, and the verdict on them.
+
+    `accept`: they are with a baseline, where a change can be accepted.
+    """
+    return render([_headline(result, "", accept=accept)], color=color)
+
+
+def _headline(result: RunResult, word: str, *, cause: bool = True, accept: bool = True) -> Text:
+    """What happened, how many, why, and what to do."""
+    headline = headline_of(result)
+    mark, style = MARKS[headline.mark]
+    said = f"{visible(headline.name)}: {visible(headline.found)}"
+    text = Text.assemble((f"\n  {mark} {word}", style), f"  {said}" if word else said)
+    meant = f"If it is meant: {headline.accept}" if headline.accept and accept else ""
+    why = (headline.source, headline.cause) if cause else ("", "")
+    for more in (why[0], " ".join(headline.counts), why[1], headline.to_do, meant):
+        text.append(f"\n    {visible(more)}" if more else "")
+    return text
+
+
 def _verdict(result: RunResult) -> Text:
+    """The last lines of a log: the headline, and what else failed."""
     verdict = result.verdict
-    if verdict.passed:
-        return Text("\n  ✓ PASSED", style="bold green")
-    first, *others = [each.reason for each in verdict.failures] or ["the run failed"]
-    text = Text.assemble((f"\n  ✗ FAILED (exit code {verdict.exit_code})", "bold red"), f"  {_indent(first)}")
+    in_full = bool(verdict.failures) and "\n" in verdict.failures[0].reason  # a traceback, or several mistakes
+    word = "PASSED" if verdict.passed else f"FAILED (exit code {verdict.exit_code})"
+    text = _headline(result, word, cause=not in_full)
+    if in_full:
+        text.append(f"\n    {_indent(verdict.failures[0].reason)}")
+    others = verdict.failures[1:]
     for other in others[:MOST_ERRORS]:
-        text.append(f"\n    also: {_indent(other)}")
+        text.append(f"\n    also: {visible(failure_found(other, result).found)}")
     if (more := len(others) - MOST_ERRORS) > 0:
         text.append(f"\n    also: {more} more reasons in result.json")
     return text

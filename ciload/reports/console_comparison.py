@@ -15,6 +15,7 @@ from ciload.reports.comparison import (
     finding,
     fold_reasons,
     interval_cell,
+    is_empty,
     label,
     legend,
     movement,
@@ -41,7 +42,7 @@ STYLES = {
     GateVerdict.SUSPICIOUS: "yellow", GateVerdict.IMPROVED: "green", GateVerdict.UNSUSPICIOUS: "green",
     GateVerdict.OK: "green",
 }  # fmt: skip
-COLUMNS = ("", "", "old", "new", "change", "interval", "sees")
+COLUMNS = ("", "", "old", "new", "change", "plausible range", "would find")
 MARKS = {
     GateVerdict.REGRESSION: "✗", GateVerdict.IMPROVED: "✓", GateVerdict.OK: "✓", GateVerdict.UNSUSPICIOUS: "✓"
 }  # fmt: skip
@@ -64,8 +65,9 @@ def comparison_parts(comparison: Comparison, *, shown: bool = False) -> Iterable
         f"  {finding(comparison)}",
     )
     yield line(f"    {circumstances(comparison)}", "dim")
-    if comparison.metrics and not (shown and all(each.p_value is None for each in comparison.metrics)):
-        yield from _table(by_importance(comparison.metrics))
+    metrics = [each for each in by_importance(comparison.metrics) if not is_empty(each)]
+    if metrics and not (shown and all(each.p_value is None for each in metrics)):
+        yield from _table(metrics)
     yield from _reasons(comparison)
     if verdict not in GREEN:
         yield from _movement(comparison)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ciload.reports.comparison import NONE, change_cell, short
+from ciload.reports.comparison import NONE, short
 from ciload.reports.format import format_share, format_value
 from ciload.reports.terminal import Grid, Printable, grid, heading, line
+from ciload.result.comparison import points, relative
 from ciload.result.document import Distribution, Endpoint, RunResult
 from ciload.text import request_label
 
 COLUMNS = ("", "", "old", "new", "change")
 MOST_ENDPOINTS = 12
 LONGEST_LABEL, LONGEST_NAME = 48, 60
-MANY_TIMES = 10.0  # from here on "12 times" reads better than "+1,100%"
 ALL = "all requests"
 
 
@@ -71,11 +71,9 @@ def _add(table: Grid, label: str, name: str, old: float | None, new: float | Non
 
 def _add_shares(table: Grid, name: str, old: tuple[float, float], new: tuple[float, float]) -> None:
     known = old[1] and new[1]
-    change = f"{100 * (new[0] / new[1] - old[0] / old[1]):+.3g} pp" if known else NONE
+    change = points(new[0] / new[1] - old[0] / old[1]) if known else NONE
     table.add_row("", "", name, format_share(*old), format_share(*new), change)
 
 
 def _change(old: float | None, new: float | None) -> str:
-    if old is None or new is None or old <= 0 or new < 0:
-        return NONE
-    return f"{new / old:,.0f} times" if new / old >= MANY_TIMES else change_cell(new / old - 1)
+    return NONE if old is None or new is None or old <= 0 or new < 0 else relative(new / old - 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator as op
+import re
 from collections.abc import Callable, Mapping
 from decimal import Context, Decimal, localcontext
 from itertools import count, pairwise
@@ -30,6 +31,9 @@ SCALES: Mapping[str, Scale] = {
     "": NO_UNIT,
 }
 PERCENT: Scale = (("%", -2),)
+NUMBER = r"(-?[\d.,]+(?:e\+?\d+)?)"
+TIME = re.compile(NUMBER + "(µs|ms|s)")
+WITH_UNIT = re.compile(NUMBER + "(.*)")
 
 HOLDS: Mapping[str, Callable[[Decimal, Decimal], bool]] = {
     "<": op.lt, "<=": op.le, ">": op.gt, ">=": op.ge, "==": op.eq, "===": op.eq, "!=": op.ne,
@@ -74,10 +78,58 @@ def format_against(value: float, operator: str, limit: float, unit: str) -> str:
     return _agreeing(_exact(value), HOLDS[operator], _exact(limit), _scale(unit))
 
 
+def format_short(value: float | None, unit: str) -> str:
+    """A number to be read in passing, of three digits at most, a space before its unit: `30.2 ms`, `1.25 s`, `512/s`.
+
+    Args:
+        value: what to write; None, and what is no number, is written as a dash.
+        unit: see `format_value`; "share" is written as a percentage.
+    """
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if unit == "share":
+        return format_share(value, 1)
+    if unit == "ms" and MINUTE_S * 1e3 <= value < LONGEST_S:
+        value = round(value, -3)
+    return spaced(format_value(_digits_kept(value, 3), unit))
+
+
+def format_move(old: float, new: float, unit: str) -> str:
+    """From one value to another, in whole numbers from 10 on: `30 → 59 ms`, `0.98 → 1.4 s`, `0.1% → 5.2%`."""
+    if unit == "share" or not (math.isfinite(old) and math.isfinite(new)):
+        return f"{format_short(old, unit)} → {format_short(new, unit)}"
+    for digits in (2, 3):
+        texts = [spaced(format_value(_digits_kept(value, digits, whole_from=10), unit)) for value in (old, new)]
+        if texts[0] != texts[1] or old == new:
+            break
+    (first, symbol), (last, other) = (_apart(text) for text in texts)
+    return f"{first} → {last}{other}" if symbol == other else f"{first}{symbol} → {last}{other}"
+
+
+def spaced(text: str) -> str:
+    """What `format_value` or `format_against` wrote, for sentences: `168ms` is `168 ms`."""
+    time = TIME.fullmatch(text)
+    return f"{time[1]} {time[2]}" if time else text
+
+
 def format_digits(value: float, digits: int) -> str:
     """A number for other programs, of so many significant digits, or more: it reads 1 only when it is 1."""
     texts = (f"{value:.{each}g}" for each in count(digits))
     return next(text for text in texts if (float(text) == 1) == (value == 1))
+
+
+def _apart(text: str) -> tuple[str, str]:
+    """The number, and what follows it."""
+    found = WITH_UNIT.fullmatch(text)
+    return (found[1], found[2]) if found else (text, "")
+
+
+def _digits_kept(value: float, digits: int, whole_from: float = math.inf) -> float:
+    """Rounded to so many significant digits; from 100, or `whole_from`, on to whole numbers."""
+    size = abs(value)
+    if size >= min(100, whole_from) and size < 1e15:
+        return float(round(value))
+    return float(f"{value:.{digits}g}")
 
 
 def _exact(value: float) -> Decimal:

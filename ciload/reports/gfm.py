@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TypeVar
 
 from ciload.text import one_line, visible
@@ -39,6 +40,12 @@ def prose(text: str) -> str:
     return _escape(one_line(text, LONGEST_PROSE), MARKUP_IN_PROSE)
 
 
+def paragraph(text: str) -> str:
+    """`text` as a line of its own, as it is: no list, no rule, no underline of what stands above it."""
+    line = prose(text)
+    return line if not line or line[0].isalpha() or line[0] == "&" else f"&#{ord(line[0])};{line[1:]}"
+
+
 def _escape(line: str, markup: re.Pattern[str]) -> str:
     # GitHub looks for @people, #issues and mail addresses after it has resolved entities: something must be between.
     apart = MENTION.sub(rf"\g<0>{ZERO_WIDTH_SPACE}", line)
@@ -62,6 +69,15 @@ def table(title: str, columns: Row, row_of: Callable[[T], Row], items: Sequence[
 
 def row_line(cells: Row) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def rows_within(columns: Row, rows: Iterable[Row], total: int, most: int, budget: int) -> tuple[str, int]:
+    """A table of the first rows, at most `most` and only as many as fit; and how many of `total` are not in it."""
+    names = [column.strip("<>") for column in columns]
+    sides = {">": "--:", "<": ":-:"}  # to the right, in the middle
+    head = [row_line(names), row_line([sides.get(column[:1], ":--") for column in columns])]
+    lines, _ = cut((row_line(row) for row in islice(rows, most)), total, budget)
+    return ("\n".join([*head, *lines]) if lines else ""), total - len(lines)
 
 
 def bullets(lines: Sequence[str], budget: int = LIST_BUDGET) -> str:

@@ -1,7 +1,7 @@
 """The result as JUnit XML, in the dialect that GitLab, Jenkins and the usual GitHub actions all read.
 
-One case per threshold, one per check, one per metric of the regression gate, and the case `run` for everything else
-that can fail a run. The file contains a
+One case per threshold, one per check, one per metric of the regression gate, and one that is called like the test for
+everything else that can fail a run. The file contains a
 failure or an error exactly when the run failed, because a CI system must not say anything else than the exit code does.
 So a check that failed now and then is a passed case with its counts in `system-out`: checks alone never fail a run. So
 is a threshold that only warns.
@@ -19,7 +19,10 @@ from junit_xml import TestCase, TestSuite
 
 from ciload.errors import ExitCode
 from ciload.reports.comparison import compared_with, describe_metric, finding, label, terms, verdict_word
+from ciload.reports.findings import metric_found, threshold_found
 from ciload.reports.format import format_share
+from ciload.reports.headline import Headline, failure_found, headline_of
+from ciload.reports.script_errors import script_errors_first
 from ciload.reports.values import PLACE, explain_threshold
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
 from ciload.result.document import Check, ErrorRow, Failure, RunResult, ThresholdResult
@@ -37,19 +40,26 @@ UNDECIDED = {GateVerdict.INCONCLUSIVE, GateVerdict.MISSING, GateVerdict.SUSPICIO
 
 def junit_xml(result: RunResult) -> str:
     """The XML document, declaration included."""
-    suite = _class_name(result)
+    headline = headline_of(result)
+    title, suite = _line(headline.name), _line(f"ciload.{headline.name}")
     cases = [_threshold_case(each, suite, result) for each in result.thresholds]
     failed_thresholds = {index for index, case in enumerate(cases) if case.is_failure()}
     gates = [list(_gate_cases(index, result, suite)) for index in range(len(result.comparisons))]
     failed_gates = {index for index, of_gate in enumerate(gates) if any(case.is_failure() for case in of_gate)}
     cases += [*chain.from_iterable(gates), *(_check_case(each, suite) for each in result.checks)]
-    cases = _unique([_run_case(result, suite, failed_thresholds, failed_gates), *cases])
+    cases = _unique([_run_case(title, result, suite, failed_thresholds, failed_gates), *cases])
     # The specification's word for an unknown host; the document does not name machines.
-    tree = TestSuite(suite, cases, hostname="localhost", timestamp=_line(result.load.started_at)).build_xml_doc()
+    tree = TestSuite(
+        title,
+        cases,
+        hostname="localhost",
+        timestamp=_line(result.load.started_at),
+        properties=_properties(headline, result),
+    ).build_xml_doc()
     tree.attrib.pop("disabled")
     for node, case in zip(tree.iter("testcase"), cases, strict=True):
         node.set("time", _seconds(case.elapsed_sec))  # the library leaves 0 out, and readers make NaN of that
-    root = ET.Element("testsuites", {"name": f"ciload {_line(result.name)}"})
+    root = ET.Element("testsuites", {"name": f"ciload {title}"})
     for name in ("tests", "failures", "errors", "skipped"):
         root.set(name, tree.get(name, "0"))
     for node in (root, tree):
@@ -59,8 +69,12 @@ def junit_xml(result: RunResult) -> str:
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _class_name(result: RunResult) -> str:
-    return _line(".".join(["ciload", "+".join(scenario.name for scenario in result.scenarios)]).rstrip("."))
+def _properties(headline: Headline, result: RunResult) -> dict[str, str]:
+    facts = {
+        "headline": headline.title, "counts": " ".join(headline.counts), "cause": headline.cause,
+        "commit": result.git.commit or "",
+    }  # fmt: skip
+    return {name: _message(fact) for name, fact in facts.items() if fact}
 
 
 def _whole_time(result: RunResult) -> float:
@@ -75,7 +89,7 @@ def _seconds(value: float) -> str:
 
 
 def _case(name: str, class_name: str, stdout: str = "", file: str = "", line: str = "") -> TestCase:
-    """A passed case. Only `run` takes time: readers add cases up, and thresholds are judged over the same load."""
+    """A passed case. Only that of the whole run takes time: readers add cases up, which all share one load."""
     return TestCase(
         _line(name) or "(no name)", _line(class_name), 0.0, stdout=_text(stdout), file=_line(file), line=line
     )
@@ -94,7 +108,8 @@ def _threshold_case(threshold: ThresholdResult, class_name: str, result: RunResu
     )
     if failed:
         said = f"\ndeclared at {threshold.where}" if threshold.where else ""
-        case.add_failure_info(_message(explanation), _text(explanation + said))
+        hint = f" ({threshold.hint})" if threshold.hint and threshold.value is None else ""
+        case.add_failure_info(_message(threshold_found(threshold) + hint), _text(explanation + said))
     return case
 
 
@@ -134,7 +149,7 @@ def _metric_case(metric: GatedMetric, comparison: Comparison, class_name: str, *
         stdout="" if failed or skipped else said + only,
     )
     if failed:
-        case.add_failure_info(_message(said), _text(f"{said}\n{terms(comparison)}"), "Regression")
+        case.add_failure_info(_message(metric_found(metric)), _text(f"{said}\n{terms(comparison)}"), "Regression")
     elif skipped:
         reason = metric.reason or comparison.reason or metric.verdict
         case.add_skipped_info(_message(f"{metric.verdict}: {reason}"), _text(f"{reason}\n{said}"))
@@ -142,11 +157,11 @@ def _metric_case(metric: GatedMetric, comparison: Comparison, class_name: str, *
 
 
 def _run_case(
-    result: RunResult, class_name: str, failed_thresholds: Collection[int], failed_gates: Collection[int]
-) -> TestCase:
+    title: str, result: RunResult, class_name: str, failed_thresholds: Collection[int], failed_gates: Collection[int],
+) -> TestCase:  # fmt: skip
     """What failed the run besides thresholds and gates; always something when no other case says that it failed."""
     verdict = result.verdict
-    case = _case("run", class_name, stdout="\n".join(verdict.warnings), file=result.name)
+    case = _case(title, class_name, stdout="\n".join(verdict.warnings), file=result.name)
     case.elapsed_sec = _whole_time(result)
     reasons = [
         failure
@@ -156,7 +171,10 @@ def _run_case(
     if verdict.passed or (not reasons and (failed_thresholds or failed_gates)):
         return case
     reasons = reasons or verdict.failures or [Failure(code=verdict.exit_code, reason="the run failed")]
-    message = _message("; ".join(failure.reason for failure in reasons)) or "the run failed"
+    findings = [failure_found(failure, result) for failure in reasons]
+    message = _message("; ".join(each.found for each in findings)) or "the run failed"
+    if place := PLACE.fullmatch(findings[0].where):
+        case.file, case.line = _line(place["file"]), place["line"]
     text = _text("\n".join(_run_text(reasons, result.errors)))
     # One element, for the first reason: readers differ in what they make of several.
     first = reasons[0].code
@@ -175,7 +193,7 @@ def _unreachable(result: RunResult) -> bool:
 def _run_text(reasons: Iterable[Failure], errors: list[ErrorRow]) -> Iterator[str]:
     for failure in reasons:
         yield f"{failure.reason} (exit code {failure.code})"
-    for error in sorted(errors, key=lambda each: each.source != "script")[:MOST_ERRORS]:
+    for error in script_errors_first(errors)[:MOST_ERRORS]:
         yield f"\n{error.count} x {error.source}: {error.message}" + (f"\n{error.detail}" if error.detail else "")
     if len(errors) > MOST_ERRORS:
         yield f"\n… and {len(errors) - MOST_ERRORS} more kinds of errors in result.json"

@@ -1,5 +1,8 @@
 """The result as GitHub-flavoured markdown: `summary.md`, a GitHub job summary, a comment.
 
+One glance is enough: the headline, one line of counts, one table of what changed or failed, one sentence of cause. The
+rest is folded.
+
 Whatever came from the target or the script (names, messages, groups) is hostile: it is shown as what it is, and can
 neither leave its cell nor become a link, an image, HTML or a mention. Every part has a budget of bytes, so that the
 whole stays below what GitHub takes (1 MiB); what does not fit is left out by whole rows, and counted.
@@ -7,232 +10,177 @@ whole stays below what GitHub takes (1 MiB); what does not fit is left out by wh
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import re
+from dataclasses import dataclass
 
-from ciload.metrics.metric import BUILTIN, Kind
+from ciload.errors import ExitCode
+from ciload.reports.causes import failed_share
 from ciload.reports.charts import timeline_charts
-from ciload.reports.format import format_against, format_share, format_value
-from ciload.reports.gfm import (
-    KIB,
-    LIST_BUDGET,
-    LONGEST_PROSE,
-    TABLE_BUDGET,
-    Row,
-    bullets,
-    code,
-    code_block,
-    cut,
-    fold,
-    prose,
-    table,
-)
-from ciload.reports.markdown_comparison import comparison_section, gate_sentence
-from ciload.reports.values import (
-    SCENARIO_FIGURES,
-    metric_values,
-    scenario_figures,
-    target_cpu_sentence,
-    without_method,
-    worth_a_table,
-)
-from ciload.result.document import Check, Endpoint, ErrorRow, MetricResult, RunResult, ScenarioResult, ThresholdResult
+from ciload.reports.comparison import short_commit
+from ciload.reports.format import format_move, format_short
+from ciload.reports.gfm import KIB, bullets, code, fold, paragraph, prose
+from ciload.reports.headline import Headline, failure_found, headline_of
+from ciload.reports.markdown_changes import changes_table
+from ciload.reports.markdown_details import about, count, details
+from ciload.result.comparison import relative
+from ciload.result.document import RunResult
+from ciload.result.judgement import open_question, threshold_reason
+from ciload.text import one_line
 
-OPTIONS_BUDGET = 60 * KIB
-TRACEBACK_BUDGET = 20 * KIB
-TRACEBACKS_BUDGET = 100 * KIB
-
-
+BEGINS = "<!-- ciload summary -->"  # by which the file is known to be ours; nobody sees it
 SMALLEST_SHARE = 0.002  # of every budget: what it leaves is the verdict and hardly a row
+MOST_OPEN = 2  # warnings, and further failures, that stand before the fold
+LONGEST_OPEN, LONGEST_SOURCE = 150, 100
+ALSO_BUDGET = 4 * KIB
+PLAIN_URL = re.compile(r"https?://[\w.:/%~-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a section is to stand, and what it can show there.
+
+    Attributes:
+        is_comment: without charts, machine and options.
+        run_url: what a comment links to; what the result says itself may be a stranger's.
+        origin: a sentence on where the result is from.
+    """
+
+    is_comment: bool = False
+    run_url: str | None = None
+    origin: str = ""
+
+
+SUMMARY = Place()
 
 
 def markdown_summary(result: RunResult) -> str:
-    """The whole summary."""
-    return _summary(result, 1.0, details=True)
+    """The whole summary, as a file."""
+    return f"{BEGINS}\n{result_section(result)}"
 
 
-def summary_within(result: RunResult, most_bytes: int, note: str, *, details: bool = True) -> str:
-    """The summary in at most `most_bytes`, "" if nothing can be said in so few.
+def summary_within(result: RunResult, most_bytes: int, note: str, place: Place = SUMMARY) -> str:
+    """The section of a result in at most `most_bytes`, "" if nothing can be said in so few.
 
     Args:
         result: of the run.
         most_bytes: as UTF-8.
         note: a line of markdown that says where the whole is; it is added when rows had to be left out.
-        details: with what one looks up: machine, options, tracebacks.
+        place: where it is to stand.
     """
-    share, text = 1.0, _summary(result, 1.0, details=details)
+    share, text = 1.0, result_section(result, place)
     while len(text.encode()) > most_bytes and share > SMALLEST_SHARE:
         # What does not shrink with the budgets makes this too much at first.
         share *= min(0.5, max(0.1, most_bytes / len(text.encode())))
-        text = f"{_summary(result, share, details=details)}\n{note}\n"
+        text = f"{result_section(result, place, share)}\n{note}\n"
     if len(text.encode()) <= most_bytes:
         return text
-    text = f"## {'✅ Passed' if result.verdict.passed else '❌ Failed'}\n\n{note}\n"
+    text = f"{_title(headline_of(result))}\n\n{note}\n"
     return text if len(text.encode()) <= most_bytes else ""
 
 
-def _summary(result: RunResult, share: float, *, details: bool) -> str:
-    rows = int(TABLE_BUDGET * share)
-    warnings = [f"⚠️ {prose(warning)}" for warning in result.verdict.warnings]
+def result_section(result: RunResult, place: Place = SUMMARY, share: float = 1.0) -> str:
+    """One result, under a heading of its own.
+
+    Args:
+        result: of the run.
+        place: where it is to stand.
+        share: of every budget of bytes.
+    """
+    headline = headline_of(result)
+    also, more_also = _split(_further_failures(result))
+    warnings, more_warnings = _split(_warnings(result))
     parts = [
-        _headline(result, share),
-        bullets(warnings, int(LIST_BUDGET * share)),
-        table("Thresholds", THRESHOLD, _threshold, sorted(result.thresholds, key=_badness), rows),
-        *(comparison_section(comparison, share) for comparison in result.comparisons),
-        table("Endpoints", ENDPOINT, _endpoint, sorted(result.endpoints, key=lambda each: -each.failed), rows),
-        _scenarios(result, rows),
-        table("Checks", CHECK, _check, sorted(result.checks, key=_held), rows),
-        table("Metrics of the script", METRIC, _metric, _own(result), rows),
-        table("Errors", ERROR, _error, result.errors, rows),
-        timeline_charts(result.timeline) if share > SMALLEST_SHARE else "",
+        _title(headline),
+        code(headline.source, LONGEST_SOURCE) if headline.source else "",
+        _counts(headline),
+        changes_table(result, share),
+        paragraph(" ".join(filter(None, (headline.cause, headline.to_do)))),
+        bullets([prose(one_line(each, LONGEST_OPEN)) for each in (*also, *warnings)], int(ALSO_BUDGET * share)),
+        _fold(result, share, [*more_also, *more_warnings]),
     ]
-    if details:
-        parts += [fold("About this run", _about(result, share))]
-        parts += [_tracebacks([error for error in result.errors if error.detail], share)]
+    if not place.is_comment:
+        parts += [timeline_charts(result.timeline)] if share > SMALLEST_SHARE else []
+        parts += [about(result, share)]
+    parts += [_foot(result, headline, place)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 # --- the top
 
 
-def _headline(result: RunResult, share: float) -> str:
-    verdict = result.verdict
-    name = code(result.name)
-    if verdict.passed:
-        why = " ".join([_why_passed(result.thresholds), *map(gate_sentence, result.comparisons)])
-        return f"## ✅ Passed: {name}\n\n{why}\n\n{_figures(result)}"
-    reasons = [f"exit code {each.code}: {prose(each.reason)}" for each in verdict.failures]
-    first, *others = reasons or [f"exit code {verdict.exit_code}"]
-    also = bullets([f"also {each}" for each in others], int(LIST_BUDGET * share))
-    return "\n\n".join(filter(None, [f"## ❌ Failed: {name}", f"Failed with {first}", also, _figures(result)]))
+def _title(headline: Headline) -> str:
+    return f"## {headline.mark} {prose(headline.title)}"
 
 
-def _why_passed(thresholds: Sequence[ThresholdResult]) -> str:
-    number, broken = len(thresholds), sum(each.warns for each in thresholds)
-    if number == 0:
-        return "Nothing failed, and no thresholds were set."
-    if broken:
-        which = "The one threshold" if number == 1 else f"{broken} of {number} thresholds"
-        return f"{which} {'does' if broken == 1 else 'do'} not hold, which is only a warning."
-    return "The one threshold holds." if number == 1 else f"All {number} thresholds hold."
+def _counts(headline: Headline) -> str:
+    """What was counted, its first clause in bold."""
+    if not headline.counts:
+        return ""
+    first, *others = headline.counts
+    bold, against, rest = first.partition(" against ")
+    return " ".join([f"**{prose(bold)}**", *map(prose, [f"against {rest}", *others] if against else others)])
+
+
+def _split(texts: list[str]) -> tuple[list[str], list[str]]:
+    """What stands in the open, and what is folded."""
+    return texts[:MOST_OPEN], texts[MOST_OPEN:]
+
+
+def _further_failures(result: RunResult) -> list[str]:
+    """What failed the run besides the first, where no row of the table says so; every mistake in the options."""
+    failures = result.verdict.failures
+    mistakes = failures[0].reason.split("\n")[1:] if failures and failures[0].code == ExitCode.INVALID_OPTIONS else []
+    rest = [each for each in failures[1:] if each.threshold is None and each.comparison is None]
+    return [f"also {each}" for each in (*mistakes, *(failure_found(each, result).found for each in rest))]
+
+
+def _warnings(result: RunResult) -> list[str]:
+    """Those of the verdict that neither the headline nor the table has; and what creeps from run to run."""
+    known = {threshold_reason(each) for each in result.thresholds if each.warns}
+    known |= {open_question(each) for each in result.comparisons}
+    creeping = [
+        f"slower little by little: {each.metric} {format_move(each.first, each.last, each.unit)} in {each.runs} runs "
+        f"({relative(each.change)})"
+        for comparison in result.comparisons
+        for each in comparison.drift
+    ]
+    return [f"⚠️ {each}" for each in (*creeping, *result.verdict.warnings) if each not in known]
+
+
+# --- below
+
+
+def _fold(result: RunResult, share: float, notes: list[str]) -> str:
+    names, body = details(result, share, notes)
+    return fold(" · ".join(names), body) if body else ""
+
+
+def _foot(result: RunResult, headline: Headline, place: Place) -> str:
+    url = place.run_url if place.is_comment else result.ci.run_url
+    environment = result.environment
+    accept = f"meant? {code(headline.accept)}" if headline.accept else ""
+    parts = [
+        _figures(result),
+        f"exit code {result.verdict.exit_code}" if result.verdict.exit_code else "",
+        code(short_commit(result.git.commit)) if short_commit(result.git.commit) else "",
+        f"[run and report]({url})" if url and PLAIN_URL.fullmatch(url) else "",
+        f"ciload {prose(one_line(environment.ciload, 20))}",
+        prose(place.origin),
+        accept,
+    ]
+    return f"<sub>{' · '.join(part for part in parts if part)}</sub>"
 
 
 def _figures(result: RunResult) -> str:
-    metrics, load = result.metrics, result.load
-    figures = []
-    if (requests := metrics.get("http_reqs")) is not None and requests.count:
-        figures += [f"**{_count(requests.count)}** requests", f"**{format_value(requests.rate, '/s')}**"]
-    if (duration := metrics.get("http_req_duration")) is not None and duration.trend is not None:
-        figures.append(f"p95 **{format_value(duration.trend.p95, 'ms')}**")
-    if (failed := metrics.get("http_req_failed")) is not None and failed.kind is Kind.RATE:
-        passes, fails = failed.passes or 0, failed.fails or 0  # a "pass" of this metric is a failed request
-        figures.append(f"**{format_share(passes, passes + fails)}** failed")
-    figures += [f"**{_count(load.iterations)}** iterations", f"**{_count(load.vus_max)}** VUs"]
-    return " · ".join([*figures, f"**{format_value(load.load_s * 1e3, 'ms')}**"])
-
-
-# --- rows, the bad ones first
-
-THRESHOLD = ("", "Metric", "Threshold", ">Measured")
-ENDPOINT = ("Method", "Name", ">Requests", ">Rate", ">Failed", ">p50", ">p95", ">p99", ">Max")
-CHECK = ("", "Check", ">Passed", ">Failed", ">Share")
-METRIC = ("Metric", "Values")
-SCENARIO = ("Scenario", "Executor", *(f">{title.capitalize()}" for title in SCENARIO_FIGURES))
-ERROR = (">Count", "Where", "What")
-
-
-def _badness(each: ThresholdResult) -> int:
-    return 0 if each.fails else 1 if each.warns else 2
-
-
-def _held(each: Check) -> bool:
-    return each.fails == 0
-
-
-def _threshold(each: ThresholdResult) -> Row:
-    value = each.value
-    measured = "no data" if value is None else format_against(value, each.operator, each.limit, each.unit)
-    mark = "⚠️" if each.warns else _mark(not each.fails)
-    return mark, code(each.metric), code(each.expression), prose(measured)
-
-
-def _endpoint(each: Endpoint) -> Row:
-    d = each.duration
-    times = [format_value(value, "ms") for value in ((d.med, d.p95, d.p99, d.max) if d else [None] * 4)]
-    failed, rate = format_share(each.failed, each.requests), format_value(each.rate, "/s")
-    return prose(each.method), code(without_method(each)), _count(each.requests), rate, failed, *times
-
-
-def _check(each: Check) -> Row:
-    group = each.group.removeprefix("::")
-    name = code(f"{group} :: {each.name}" if group else each.name)
-    share = format_share(each.passes, each.passes + each.fails)
-    return _mark(_held(each)), name, _count(each.passes), _count(each.fails), share
-
-
-def _scenarios(result: RunResult, budget: int) -> str:
-    return table("Scenarios", SCENARIO, _scenario, result.scenarios, budget) if worth_a_table(result.scenarios) else ""
-
-
-def _scenario(each: ScenarioResult) -> Row:
-    return code(each.name), code(each.executor), *scenario_figures(each)
-
-
-def _own(result: RunResult) -> list[tuple[str, MetricResult]]:
-    """The metrics that the script defined, and nobody else knows."""
-    return [(name, metric) for name, metric in result.metrics.items() if name not in BUILTIN]
-
-
-def _metric(each: tuple[str, MetricResult]) -> Row:
-    name, metric = each
-    return code(name), prose(" · ".join(metric_values(metric)))
-
-
-def _error(each: ErrorRow) -> Row:
-    return _count(each.count), code(each.source), code(each.message, LONGEST_PROSE)
-
-
-def _mark(good: bool) -> str:
-    return "✓" if good else "✗"
-
-
-def _count(value: float) -> str:
-    return format_value(value, "")
-
-
-# --- folded: what one looks up
-
-
-def _about(result: RunResult, share: float) -> str:
-    git, ci, machine, load, generator = result.git, result.ci, result.environment, result.load, result.generator
-    dirty = {True: ", with uncommitted changes", False: "", None: ""}[git.dirty]
-    busy, late = format_share(generator.cpu_share, 1), format_value(generator.loop_lag_p99, "ms")
-    facts = {
-        "Started": code(load.started_at),
-        "Run": code(result.run_id),
-        "Commit": code(git.commit) + dirty if git.commit else "",
-        "Branch": code(git.branch) if git.branch else "",
-        "CI": code(" ".join(filter(None, (ci.provider, ci.job, ci.run_url)))) if ci.provider else "",
-        "Load": code("; ".join(f"{each.name}: {each.executor}, {each.vus} VUs" for each in result.scenarios)),
-        "Warm-up": f"{format_value(load.warmup_s * 1e3, 'ms')}, not measured" if load.warmup_s else "",
-        "Workers": str(len(generator.workers)) if len(generator.workers) > 1 else "",
-        "Generator": f"{busy} of a core, event loop {late} late at its 99th percentile",
-        "Target": code(target_cpu_sentence(result)) if target_cpu_sentence(result) else "",
-        "Machine": code(f"{machine.cpu}, {machine.cores} cores, {format_value(machine.memory_bytes, 'bytes')}"),
-        "System": code(f"{machine.os} {machine.machine}, Python {machine.python}, ciload {machine.ciload}"),
-    }
-    facts_table = table("", ("", ""), tuple, [(name, fact) for name, fact in facts.items() if fact])
-    options = json.dumps(result.options, indent=2, ensure_ascii=False, default=str)
-    return f"{facts_table}\n\n{code_block(options, int(OPTIONS_BUDGET * share), 'json')}"
-
-
-def _tracebacks(errors: Sequence[ErrorRow], share: float) -> str:
-    if not errors:
+    """`972 requests in 5.1 s, 191/s, 0% failed, 5 VUs`."""
+    requests, load = result.metrics.get("http_reqs"), result.load
+    if not load.load_s:
         return ""
-    budget = int(TRACEBACK_BUDGET * share)
-    blocks = [
-        f"{_count(each.count)} x {code(each.message, LONGEST_PROSE)}\n\n{code_block(each.detail, budget)}"
-        for each in errors
-    ]
-    kept, note = cut(blocks, len(blocks), int(TRACEBACKS_BUDGET * share))
-    return fold("Tracebacks", "\n\n".join([*kept, *note]))
+    seconds = format_short(load.load_s * 1e3, "ms")
+    if requests is None or not requests.count:
+        figures = [f"{count(load.iterations)} iterations in {seconds}"]
+    else:
+        figures = [f"{count(requests.count)} requests in {seconds}", format_short(requests.rate, "/s")]
+        failed = failed_share(result)
+        figures += [f"{failed} failed"] if failed else []
+    return prose(", ".join([*figures, f"{count(load.vus_max)} VUs"]))

@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ciload.reports.comparison import (
-    GREEN,
     NONE,
     by_importance,
     changes_of,
     circumstances,
-    finding,
     fold_reasons,
     interval_cell,
+    is_empty,
     label,
     legend,
     movement,
     signed_ms,
     sparkline,
     title,
-    value_cell,
     verdict_cell,
     verdict_word,
 )
+from ciload.reports.format import format_short
 from ciload.reports.gfm import KIB, Row, bullets, code, fold, prose, table
 from ciload.result.comparison import Comparison, Contribution, GatedMetric, GateVerdict, RunReference
 
@@ -39,7 +38,9 @@ MARKS = {
     GateVerdict.UNSUSPICIOUS: "✅", GateVerdict.SUSPICIOUS: "⚠️", GateVerdict.INCONCLUSIVE: "⚠️",
     GateVerdict.MISSING: "⚠️",
 }  # fmt: skip
-METRIC = ("", "Endpoint", "Metric", ">Old", ">New", ">Change", ">Interval", ">Sees", "Course")
+METRIC = (
+    "", "Endpoint", "Metric", ">Old", ">New", ">Change", ">Plausible range", ">Would find", "Last runs"
+)  # fmt: skip
 CONTRIBUTION = ("Endpoint", ">Moved the mean by", ">Connecting", ">Sending", ">Waiting", ">Receiving")
 RUN = ("Commit", "When", "Run")
 
@@ -48,8 +49,8 @@ def comparison_section(comparison: Comparison, share: float = 1.0) -> str:
     """One comparison under a heading that has its verdict, in a share of the room."""
     parts = [
         f"### {MARKS[comparison.verdict]} {title(comparison)}: {verdict_word(comparison)}",
-        f"**{_sentence(finding(comparison))}** {_sentence(circumstances(comparison))}",
-        _metrics(by_importance(comparison.metrics), share),
+        _sentence(circumstances(comparison)),
+        _metrics([each for each in by_importance(comparison.metrics) if not is_empty(each)], share),
         bullets(
             [f"? {prose(names)}: {prose(reason)}" for names, reason in fold_reasons(comparison)],
             int(REASONS_BUDGET * share),
@@ -59,11 +60,6 @@ def comparison_section(comparison: Comparison, share: float = 1.0) -> str:
         _runs(comparison.runs, share),
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def gate_sentence(comparison: Comparison) -> str:
-    """One comparison in a sentence, for the top of the summary."""
-    return f"{title(comparison)}: {verdict_word(comparison)}."
 
 
 def _sentence(text: str) -> str:
@@ -83,8 +79,8 @@ def _metric(each: GatedMetric) -> Row:
         verdict_cell(each),
         code(label(each, LONGEST_LABEL)),
         each.metric,
-        prose(value_cell(each.old, each.unit)),
-        prose(value_cell(each.new, each.unit)),
+        prose(format_short(each.old, each.unit)),
+        prose(format_short(each.new, each.unit)),
         f"**{change}**" if each.verdict is GateVerdict.REGRESSION else change,
         interval_cell(each),
         seen,
@@ -98,8 +94,6 @@ def _movement_table(comparison: Comparison, share: float) -> str:
     by = f" ({movement(comparison)})" if movement(comparison) else ""
     budget = int(CONTRIBUTIONS_BUDGET * share)
     rows = table("", CONTRIBUTION, _contribution, comparison.contributions, budget)
-    if comparison.verdict in GREEN:
-        return fold(f"What moved the mean time of all requests{by}", rows)
     return f"What moved the mean time of all requests{by}:\n\n{rows}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Literal
 
@@ -9,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ciload.text import request_label
 
+NOT_KNOWN = "–"  # noqa: RUF001  a number may stand there, and "-" would look like its sign
+MANY_TIMES, MOST_TIMES = 10, 1_000  # from 10 on "12 times" reads better than "+1,100%"; beyond 1,000 nobody reads it
 GateName = Literal["history", "side by side"]
 Reaction = Literal["fail", "warn", "pass"]  # to a gate that has nothing to say
 
@@ -25,6 +28,21 @@ class GateVerdict(StrEnum):
     SUSPICIOUS = "suspicious"  # it looks like a change for the worse, and this run alone cannot tell
     INCONCLUSIVE = "inconclusive"  # could not be judged: too little data, or the run is no good measure
     MISSING = "no baseline"  # of a whole comparison: there was nothing to compare with
+
+
+def relative(change: float) -> str:
+    """A relative change: `+4.2%`, `+96%`, and where percents say nothing any more, `14 times`."""
+    if not change >= -1:  # less than nothing, or no number
+        return NOT_KNOWN
+    if change >= MANY_TIMES - 1:
+        return f"{1 + change:,.0f} times" if change < MOST_TIMES else f"over {MOST_TIMES:,} times"
+    percent = round(change * 100, 1) + 0.0  # no -0.0
+    return f"{percent:+.1f}%" if abs(percent) < 10 else f"{change:+.0%}"
+
+
+def points(change: float) -> str:
+    """The difference of two shares, in percentage points: `+1.2 points`."""
+    return f"{round(100 * change, 2) + 0.0:+.3g} points" if math.isfinite(change) else NOT_KNOWN
 
 
 class GatedMetric(DocumentPart):
@@ -66,7 +84,7 @@ class GatedMetric(DocumentPart):
         """The change in a sentence: `+23%`, `+1.2 points`."""
         if self.change is None:
             return ""
-        return f"{100 * self.change:+.2g} points" if self.unit == "share" else f"{self.change:+.0%}"
+        return points(self.change) if self.unit == "share" else relative(self.change)
 
 
 class Contribution(DocumentPart):
@@ -87,6 +105,7 @@ class RunReference(DocumentPart):
     run_id: str
     at: str
     commit: str | None = None
+    branch: str | None = None
 
 
 class Drift(DocumentPart):
@@ -124,6 +143,9 @@ class Comparison(DocumentPart):
     false_alarm: float = Field(description="the chance of an alarm in a run that has not changed, all metrics together")
     tolerance: float = Field(description="changes for the worse below this are no regression")
     runs: list[RunReference] = Field(default_factory=list, description="earlier runs that were used, oldest first")
+    runs_needed: int | None = Field(
+        default=None, description="against history: given when there are too few runs to know how much runs differ"
+    )
     blocks: int | None = Field(default=None, description="side by side: how many pairs of blocks were compared")
     fresh: int = Field(default=1, description="runs of this job that were averaged: 1, or more when it was confirmed")
     metrics: list[GatedMetric] = Field(default_factory=list)

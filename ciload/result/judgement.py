@@ -58,7 +58,7 @@ def judge(evidence: Evidence) -> Verdict:
         exit_code=failures[0].code if failures else ExitCode.PASSED,
         failures=failures,
         warnings=[
-            *(_threshold_reason(each) for each in evidence.thresholds if each.warns),
+            *(threshold_reason(each) for each in evidence.thresholds if each.warns),
             *evidence.warnings,
             *open_questions,
         ],
@@ -87,7 +87,7 @@ def _of_measurements(evidence: Evidence) -> Iterator[Failure]:
         )
     for index, each in enumerate(evidence.thresholds):
         if each.fails:
-            yield Failure(code=ExitCode.THRESHOLDS_FAILED, reason=_threshold_reason(each), threshold=index)
+            yield Failure(code=ExitCode.THRESHOLDS_FAILED, reason=threshold_reason(each), threshold=index)
 
 
 def _of_emptiness(evidence: Evidence, failures: Sequence[Failure]) -> Iterator[Failure]:
@@ -118,7 +118,7 @@ def _of_gates(evidence: Evidence) -> tuple[list[Failure], list[str]]:
         elif each.verdict in (GateVerdict.MISSING, GateVerdict.INCONCLUSIVE, GateVerdict.SUSPICIOUS):
             missing = each.verdict is GateVerdict.MISSING
             reaction = evidence.on_missing_baseline if missing else evidence.on_inconclusive
-            reason = _undecided(each)
+            reason = open_question(each)
             if reaction == "fail":
                 failures.append(Failure(code=ExitCode.NO_COMPARISON, reason=reason, comparison=index))
             elif reaction == "warn":
@@ -151,7 +151,7 @@ def _regression(comparison: Comparison) -> str:
     return f"regression ({comparison.gate}, {comparison.against}): {worst.label} {worst.metric} {worst.changed}{more}"
 
 
-def _undecided(comparison: Comparison) -> str:
+def open_question(comparison: Comparison) -> str:
     where = f"({comparison.gate}, {comparison.against})"
     if comparison.verdict is GateVerdict.MISSING:
         said = "no baseline" if comparison.gate == "history" else "nothing to compare with"
@@ -163,7 +163,7 @@ def _undecided(comparison: Comparison) -> str:
     return f"the regression gate is inconclusive {where}: {reason}"
 
 
-def _threshold_reason(threshold: ThresholdResult) -> str:
+def threshold_reason(threshold: ThresholdResult) -> str:
     name = f"{threshold.metric} {threshold.expression}"
     only = " (warning only)" if threshold.warns else ""
     if threshold.outcome is ThresholdOutcome.NO_DATA:

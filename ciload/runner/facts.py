@@ -118,11 +118,11 @@ def _scenario(name: str, plan: Plan, outcome: RunOutcome) -> ScenarioResult:
     return ScenarioResult(**facts)
 
 
-def facts_of_failure(identity: Identity, error: CiloadError) -> Facts:
-    """The facts of a run that ended before it had a load."""
+def facts_of_failure(identity: Identity, error: CiloadError, known: Mapping[str, str]) -> Facts:
+    """The facts of a run that ended before it had a load; `known` are options of which something is known."""
     return _facts(
         identity,
-        options={},
+        options=dict(known),
         scenarios=[],
         thresholds=[],
         stops=[Failure(code=error.exit_code, reason=str(error))],

@@ -60,14 +60,23 @@ class PreparedRun:
     cpu_sources: Mapping[Arm, CpuSource]
 
 
-class PreparationFailedError(Exception):
-    """There will be no load. `error` is for the user; the rest is for the reports that say so."""
+OF_TEST = ("name", "target")  # options that say which test this is
 
-    def __init__(self, error: CiloadError, identity: Identity, out_dir: str, *, comment: bool) -> None:
+
+class PreparationFailedError(Exception):
+    """There will be no load. `error` is for the user; the rest is for the reports that say so.
+
+    `known` has the options that say which test this is, as far as they are known.
+    """
+
+    def __init__(
+        self, error: CiloadError, identity: Identity, out_dir: str, known: Mapping[str, str], *, comment: bool
+    ) -> None:
         super().__init__(str(error))
         self.error = error
         self.identity = identity
         self.out_dir = out_dir
+        self.known = known
         self.comment = comment
 
 
@@ -102,7 +111,8 @@ def prepare(request: RunRequest, control: Control, interface: Interface) -> Prep
         error = found
     else:
         return PreparedRun(request, identity, script, plan, registry, gates, folder, cpu_sources)
-    raise PreparationFailedError(error, identity, _out_dir(sources), comment=_wants_comment(sources)) from error
+    known = {option: text for option in OF_TEST if (text := _text(sources, option))}
+    raise PreparationFailedError(error, identity, _out_dir(sources), known, comment=_wants_comment(sources)) from error
 
 
 def load(request: RunRequest, sources: list[Source], registry: Registry, control: Control) -> tuple[Script, Plan]:
@@ -194,6 +204,10 @@ def _wants_comment(sources: Sequence[Source]) -> bool:
 
 def _out_dir(sources: Sequence[Source]) -> str:
     """Where reports go, as far as is known before the options are checked."""
-    default = str(Options.model_fields["out_dir"].default)
-    named = (source.values.get("out_dir") for source in sources)
-    return next((each for each in named if isinstance(each, str) and each), default)
+    return _text(sources, "out_dir") or str(Options.model_fields["out_dir"].default)
+
+
+def _text(sources: Sequence[Source], option: str) -> str:
+    """What an option says before all of them are checked; "" if nobody knows."""
+    named = (source.values.get(option) for source in sources)
+    return next((each for each in named if isinstance(each, str) and each), "")

@@ -84,7 +84,7 @@ def publish_failure(failed: PreparationFailedError, request: RunRequest, interfa
         UsageError: there is no place for them.
     """
     folder = claim_folder(failed.out_dir)
-    result, _ = build_result(Snapshot(dict(BUILTIN)), facts_of_failure(failed.identity, failed.error))
+    result, _ = build_result(Snapshot(dict(BUILTIN)), facts_of_failure(failed.identity, failed.error, failed.known))
     result = masked(result, request.mask)
     files, _ = _write_reports(folder, result, interface)
     _give_to_ci(result, files, folder, request.environment, interface, failed.error.exit_code, comment=failed.comment)

@@ -10,7 +10,7 @@ from ciload.errors import UsageError
 from ciload.files import reason_of, try_writing, write_file
 from ciload.reports.gitlab_load_performance import load_performance_json
 from ciload.reports.junit import junit_xml
-from ciload.reports.markdown import markdown_summary
+from ciload.reports.markdown import BEGINS, markdown_summary
 from ciload.reports.openmetrics import openmetrics_text
 from ciload.reports.taurus_xml import final_status_xml
 from ciload.result.document import RunResult
@@ -31,7 +31,7 @@ class Report:
 REPORTS = {
     "result.json": Report(RunResult.to_json, (b'{\n "schema": "ciload/result/',)),
     "junit.xml": Report(junit_xml, (XML + b'<testsuites name="ciload ',)),
-    "summary.md": Report(markdown_summary, ("## ✅ Passed: ".encode(), "## ❌ Failed: ".encode())),
+    "summary.md": Report(markdown_summary, (BEGINS.encode(), "## ✅ Passed: `".encode(), "## ❌ Failed: `".encode())),
     "load-performance.json": Report(load_performance_json, (b'{\n "metrics": {',)),
     "metrics.txt": Report(openmetrics_text, (b"# TYPE ciload_passed ",)),
     "final-status.xml": Report(final_status_xml, (XML + b"<FinalStatus>\n  <TestDuration>",)),

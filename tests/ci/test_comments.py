@@ -246,8 +246,8 @@ def test_comment_is_posted_and_kept_as_a_file(github: GitHub, job: Job, tmp_path
     assert published(run, tmp_path, job()) == ["created a comment at pull request 7"]
     body = github.comments[0]["body"]
     assert body == (tmp_path / "comment.md").read_text(encoding="utf-8")
-    assert "## ✅ Passed: `load.py`" in body
-    assert "[the run](https://github.test/a/b/actions/runs/1)" in body
+    assert "## ✅ load passed: p95 283 ms" in body
+    assert "[run and report](https://github.test/a/b/actions/runs/1)" in body
     assert "About this run" not in body
 
 
@@ -326,7 +326,7 @@ def test_enormous_result_fits_and_says_that_it_was_shortened() -> None:
     )
     text = comment_text(run, MARKER, None)
     assert 20_000 < len(text.encode()) <= MOST_BYTES
-    assert text.startswith(f"{MARKER}\n## ❌ Failed")
+    assert text.startswith(f"{MARKER}\n## ❌ load: ")
     assert "Shortened: the whole is in" in text
     assert re.search(r"and [\d,]+ more", text)
     assert all(line.endswith("|") for line in text.split("\n") if line.startswith("|"))
@@ -367,6 +367,16 @@ def test_second_workflow_comments_for_the_fork(github: GitHub, job: Job, tmp_pat
     assert "evil" not in posted["body"]
     assert "https://github.test/a/b/actions/runs/9" in posted["body"]
     assert "which the pull request decides on" in posted["body"]
+
+
+def test_link_of_a_strangers_result_is_not_believed(github: GitHub, job: Job, tmp_path: Path) -> None:
+    """Where GitHub does not say which run it was, there is no link at all."""
+    github.pull(7)
+    write_reports(tmp_path, result(ci=CI(provider="github", job="test", run_url="https://evil.test/")))
+    assert comment_from(tmp_path, job("workflow_run", workflow_run(html_url=None))) == 0
+    [posted] = github.comments
+    assert "evil" not in posted["body"]
+    assert "run and report" not in posted["body"]
 
 
 def test_pull_request_that_went_on_is_left_alone(

@@ -40,7 +40,7 @@ def test_summary_is_added_to_what_stands_there(tmp_path: Path) -> None:
     (tmp_path / "step.md").write_text("# Mine")
     assert append_summary(result(), tmp_path, environment(tmp_path)) == ""
     text = (tmp_path / "step.md").read_text(encoding="utf-8")
-    assert text.startswith("# Mine\n\n## ✅ Passed")
+    assert text.startswith("# Mine\n\n## ✅ load passed: p95 283 ms")
 
 
 @pytest.mark.parametrize("before", [0, 800_000, 1_000_000, 1_040_000, 1_047_000])
@@ -141,7 +141,7 @@ def test_threshold_is_shown_on_the_line_that_declares_it(tmp_path: Path, monkeyp
     thresholds = failed()
     [(level, properties, text)] = commands(result(thresholds=thresholds, verdict=judged(thresholds)), tmp_path)
     assert (level, properties["file"], properties["line"]) == ("error", "tests/load.py", "3")
-    assert properties["title"] == "Threshold failed"
+    assert properties["title"] == "load: p(95) of m0 is 900 ms, limit 500 ms"
     assert text == "m0: p(95) is 900ms, the threshold is p(95)<500 (ms)"
 
 
@@ -150,9 +150,23 @@ def test_worst_comes_first_and_ten_are_enough(tmp_path: Path) -> None:
     thresholds = failed(30)
     judgement = judged(thresholds, marked_failed=["orders got lost"])
     found = commands(result(thresholds=thresholds, verdict=judgement), tmp_path)
-    assert found[0][2] == "orders got lost"
+    assert (found[0][1]["title"], found[0][2]) == (
+        "load: fail_test(): orders got lost",
+        "orders got lost (exit code 110)",
+    )
     assert found[9][2] == "… and 22 more: the job summary has them all"
     assert len(found) == 10
+
+
+def test_script_error_is_shown_at_the_line_that_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at the top of the script, where nobody would look."""
+    monkeypatch.chdir(tmp_path)
+    trace = 'Traceback (most recent call last):\n  File "load.py", line 12, in default\n    user["name"]\n'
+    run = result(errors=[results.error(detail=trace)], verdict=judged([], script_errors=3))
+    [(level, properties, text)] = commands(run, tmp_path)
+    assert (level, properties["file"], properties["line"]) == ("error", "load.py", "12")
+    assert properties["title"] == "load: load.py:12 raised KeyError: 'name'"
+    assert text == "the script raised 3 times (exit code 107)"
 
 
 def test_warnings_are_warnings(tmp_path: Path) -> None:
@@ -175,7 +189,7 @@ def test_each_regression_is_an_annotation(tmp_path: Path) -> None:
         result(comparisons=[gate], verdict=verdict(Failure(code=96, reason="regression", comparison=0))), tmp_path
     )
     assert [re.search(r"/0\.\d", text)[0] for _, _, text in found] == ["/0.5", "/0.2"]  # type: ignore[index]
-    assert found[0][1]["title"] == "Regression"
+    assert found[0][1]["title"] == "load: GET /0.5 slower, p95 200 → 300 ms (+50%)"
 
 
 def test_mistakes_in_options_are_shown_at_their_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

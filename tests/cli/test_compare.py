@@ -75,6 +75,8 @@ class TestVerdicts:
         assert done.exit_code == 96
         assert "REGRESSION" in done.stdout
         assert "p95" in done.stdout
+        assert "\n  ✗ load: slower, p95 100 → 150 ms (+50%)\n" in done.stdout
+        assert "ciload accept" not in done.stdout  # results are no baseline
 
     def test_no_regression_exits_0(self, tmp_path: Path) -> None:
         """A run like the others passes, quietly."""
@@ -82,6 +84,7 @@ class TestVerdicts:
 
         assert (done.exit_code, done.stderr) == (0, "")
         assert "OK" in done.stdout
+        assert "\n  ✓ load: no slower than " in done.stdout
 
     def test_one_run_each_has_a_change_and_no_verdict(self, tmp_path: Path) -> None:
         """Two files alone do not tell noise from news; only those who ask for it fail on that."""
@@ -101,7 +104,7 @@ class TestVerdicts:
         rows = [" ".join(line.split()) for line in done.stdout.splitlines()]
 
         assert rows[1].startswith("DIFFERENCE ")
-        for row in ("all requests mean 50ms 7.45s 149 times", "p95 100ms 14.9s 149 times", "failed 0% 0% +0 pp"):
+        for row in ("all requests mean 50ms 7.45s 149 times", "p95 100ms 14.9s 149 times", "failed 0% 0% +0 points"):
             assert row in rows
         assert any(row.startswith("requests/s 16.67/s") for row in rows)
         assert done.stdout.index("DIFFERENCE") < done.stdout.index("INCONCLUSIVE")

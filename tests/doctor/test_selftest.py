@@ -99,7 +99,7 @@ def test_disturbed_runs_are_no_history() -> None:
         (None, "no self-test: what this runner finds is not known"),
         (
             SelfTest(20, slower_found=["p50"], finds={"CPU per request": 0.056}, history_finds=12.53),
-            "on this runner, 20 s side by side find +5.6% of CPU per request, history 13.5 times as much",
+            "on this runner, 20 s side by side find +5.6% of CPU per request, history 14 times as much",
         ),
         (SelfTest(3, too_short=True), "3 s are too short to say what this runner finds: 12 s are needed"),
     ],

@@ -90,14 +90,17 @@ def test_script_gives_no_commands_and_ciload_does(ciload: Ciload, server: str, w
     assert "::error::pwned in an iteration" in runner.text
     assert runner.text.count("  ::add-mask::a") >= 2 * 10
     assert not runner.stopped
-    assert "## ❌ Failed: `load.py`" in (ciload.folder / "step.md").read_text(encoding="utf-8")
+    assert "## ❌ load: rate of checks is 0, more than 0.5, and 1 more threshold" in (
+        ciload.folder / "step.md"
+    ).read_text(encoding="utf-8")
     assert "ciload-results/junit.xml" in (ciload.folder / "output").read_text(encoding="utf-8")
 
 
 def test_mistake_in_the_script_is_an_annotation_too(ciload: Ciload) -> None:
     """A run that never had a load leaves summary, outputs and annotations as well."""
-    runner, code = run_in_a_job(ciload, "--iterations", "many")
+    runner, code = run_in_a_job(ciload, "--iterations", "many", "--name", "shop-api")
     assert code == 104
+    assert runner.commands[0][1]["title"].startswith("shop-api: ")
     assert runner.commands[0][0] == "error"
     assert "iterations" in runner.commands[0][2]
     assert "exit-code" in (ciload.folder / "output").read_text(encoding="utf-8")

@@ -102,7 +102,8 @@ def test_a_script_that_raises_sometimes(ciload: Ciload, server: str) -> None:
         True,
     )
     assert run.result["load"]["iterations"] == 3
-    assert run.stdout.count("ValueError: odd one") == 2  # the headline, and the end of its traceback
+    assert run.stdout.count("ValueError: odd one") == 3  # the error, the end of its traceback, and the headline
+    assert "  load: load.py:5 raised ValueError: odd one\n" in run.stdout
     assert ciload.run(script, "--base-url", server, "-i", "6", "--allow-script-errors").code == 0
 
 

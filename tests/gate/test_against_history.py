@@ -223,6 +223,9 @@ class TestFewData:
         comparison = compared(new_run(), baseline(QUIET[:2]))
 
         assert comparison.reason == "2 comparable runs; 3 are needed to know how much runs differ"
+        assert (len(comparison.runs), comparison.runs_needed) == (2, 3)
+        assert {each.branch for each in comparison.runs} == {"main"}
+        assert compared(new_run(), baseline(QUIET)).runs_needed is None
 
     def test_one_run_is_one_run_each(self) -> None:
         """The reason of a comparison of two runs."""

@@ -46,7 +46,8 @@ def console(*comparisons: Comparison) -> list[str]:
     [
         (None, words.NONE), (math.nan, words.NONE),
         (0.0, "+0.0%"), (-0.00001, "+0.0%"), (0.0416, "+4.2%"), (-0.0994, "-9.9%"),
-        (0.09996, "+10%"), (0.234, "+23%"), (-0.5, "-50%"), (12.5, "+1,250%"), (math.inf, "over +99,999%"),
+        (0.09996, "+10%"), (0.234, "+23%"), (-0.5, "-50%"), (8.99, "+899%"), (9.0, "10 times"), (12.5, "14 times"),
+        (998.9, "1,000 times"), (1.64e6, "over 1,000 times"), (math.inf, "over 1,000 times"), (-math.inf, words.NONE),
     ],
 )  # fmt: skip
 def test_changes_have_a_sign_and_no_more_digits_than_they_are_worth(change: float | None, text: str) -> None:
@@ -202,11 +203,11 @@ def test_console_says_what_regressed_by_how_much_and_where_the_time_went() -> No
     assert lines[1:] == [
         "REGRESSION GATE, AGAINST HISTORY ✗ REGRESSION 1 of 3 metrics got worse, more than noise explains",
         f"{words.compared_with(comparison())}; confirmed with 2 reruns; false alarms ≤ 1%, tolerance 10%",
-        "old new change interval sees",
+        "old new change plausible range would find",
         "✗ regression GET /v3/users p95 200ms 246.8ms +23% +17% … +31% +12% ▁▂▂▃▁▂▂▃▁▂▂▃█",
         "? inconclusive GET /v3/carts p95 200ms 218ms +9.0% +5.0% … +13% +12% ▃▄▄▄▃▄▄▄▃▄▄▄▆",
         "✓ ok all requests p50 200ms 197.6ms -1.2% -5.2% … +2.8% +12% ▄▄▅▅▄▄▅▅▄▄▅▅▄",
-        "90% intervals; sees: a change for the worse that is found 8 times in 10; last bar: this run",
+        words.legend(comparison(OK, gated()).metrics),
         "? GET /v3/carts p95: too few requests",
         "what moved the mean time of all requests (120ms → 134.1ms, +14.1ms):",
         "· GET /v3/users +12.3ms (waiting +12ms, receiving +300µs)",
@@ -262,8 +263,8 @@ def test_every_reason_of_a_failed_run_is_told_or_counted() -> None:
     others = [Failure(code=ExitCode.MARKED_FAILED, reason=f"marked {number}") for number in range(20)]
     regressed = Failure(code=ExitCode.REGRESSION, reason="regression: GET /v3/users p95 +23%")
     text = console_summary(result(verdict=verdict(regressed, *others)), [], color=False)
-    assert "FAILED (exit code 96)  regression: GET /v3/users p95 +23%" in text
-    assert "also: marked 9\n    also: 10 more reasons in result.json" in text
+    assert "FAILED (exit code 96)  load: regression: GET /v3/users p95 +23%" in text
+    assert "also: fail_test(): marked 9\n    also: 10 more reasons in result.json" in text
 
 
 @given(text=hostile, other=hostile)

@@ -28,11 +28,13 @@ from tests.reports.results import (
 )
 
 EVERYTHING = "".join(NASTY)
+TEST = "load"  # what a test is called whose script is load.py; so is the case of the whole run
 STOPS = [
     Failure(code=ExitCode.INTERRUPTED, reason="interrupted by SIGTERM"),
     Failure(code=ExitCode.ABORTED, reason="the script called abort()"),
     Failure(code=ExitCode.SETUP_TIMEOUT, reason="setup() did not finish"),
 ]
+STOPPED = {105: "interrupted by SIGTERM after 1m of load", 108: "abort()", 100: "setup() did not finish"}
 
 
 def parse(run: RunResult) -> ET.Element:
@@ -62,13 +64,13 @@ def explanation(case: ET.Element) -> tuple[str, str, str]:
 
 
 def test_passed_run_has_a_passed_case_for_everything_that_was_judged() -> None:
-    """`run`, each threshold and each check, and nothing to complain about."""
+    """The test itself, each threshold and each check, and nothing to complain about."""
     run = result(checks=[check(), check("is JSON", group="::log in::form")])
     assert list(cases(run)) == [
-        ("ciload.default", "run"),
-        ("ciload.default", "http_req_duration p(95)<500"),
-        ("ciload.default", "status is 200"),
-        ("ciload.default.log in.form", "is JSON"),
+        ("ciload.load", "load"),
+        ("ciload.load", "http_req_duration p(95)<500"),
+        ("ciload.load", "status is 200"),
+        ("ciload.load.log in.form", "is JSON"),
     ]
     assert complaints(parse(run)) == []
 
@@ -80,11 +82,11 @@ def test_failed_threshold_says_what_was_measured_where_and_against_what() -> Non
     case = case_named(run, "http_req_duration p(95)<500")
     tag, message, text = explanation(case)
     assert tag == "failure"
-    for part in (message, text):
-        assert "500.0004ms" in part
-        assert "p(95)<500" in part
+    assert message == "p(95) of http_req_duration is 500.0004 ms, limit 500 ms"
+    assert "500.0004ms" in text
+    assert "p(95)<500" in text
     assert (case.attrib["file"], case.attrib["line"]) == ("tests/load.py", "12")
-    assert complaints(case_named(run, "run")) == []
+    assert complaints(case_named(run, TEST)) == []
 
 
 @pytest.mark.parametrize("where", ["--threshold", "CILOAD_THRESHOLDS", ""])
@@ -129,17 +131,28 @@ def test_window_is_named_with_its_value() -> None:
     slow = threshold(612.0, passed=False, window_s=30.0).model_copy(update={"expression": "p(95)<500 over 30s"})
     run = result(thresholds=[slow], verdict=judged([slow]))
     assert explanation(case_named(run, "http_req_duration p(95)<500 over 30s"))[1] == (
-        "http_req_duration: p(95) is 612ms in the worst window, the threshold is p(95)<500 over 30s (ms)"
+        "p(95) of http_req_duration over 30 s is 612 ms, limit 500 ms"
     )
 
 
 def test_threshold_that_ended_the_run_is_told_by_both_cases() -> None:
-    """Its own case has the measured value, the case `run` that the load ended early because of it."""
-    slow = threshold(900.0, passed=False)
+    """Its own case has the measured value, the test's that the load ended early because of it."""
+    slow = threshold(900.0, passed=False, abort_on_fail=True)
     stop = Failure(code=ExitCode.THRESHOLDS_FAILED, reason="http_req_duration p(95)<500 failed: the run was aborted")
     run = result(thresholds=[slow], verdict=judged([slow], stops=[stop]))
-    assert explanation(case_named(run, "run"))[:2] == ("failure", stop.reason)
+    said = "p(95) of http_req_duration is 900 ms, limit 500 ms, which ended the load"
+    assert explanation(case_named(run, TEST))[:2] == ("failure", said)
     assert explanation(case_named(run, "http_req_duration p(95)<500"))[0] == "failure"
+
+
+def test_suite_has_the_headline() -> None:
+    """Readers that show properties say what happened; the name is the one that was given."""
+    slow = threshold(900.0, passed=False)
+    run = result(options={"name": "shop-api"}, thresholds=[slow], verdict=judged([slow]))
+    found = {each.attrib["name"]: each.attrib["value"] for each in parse(run).iter("property")}
+    assert found["headline"] == "shop-api: p(95) of http_req_duration is 900 ms, limit 500 ms"
+    assert found["counts"] == "Thresholds: 0 of 1 hold."
+    assert {suite.attrib["name"] for suite in parse(run).iter("testsuite")} == {"shop-api"}
 
 
 def test_names_do_not_depend_on_what_was_measured() -> None:
@@ -158,11 +171,13 @@ def test_check_that_failed_now_and_then_is_a_passed_case_with_counts() -> None:
 
 
 def test_script_errors_are_an_error_with_the_traceback() -> None:
-    """The case `run` fails as broken, not as judged, and shows what the script's author needs."""
+    """The test fails as broken, not as judged, at the line that raised, and shows what the script's author needs."""
     trace = "Traceback (most recent call last):\n  File \"load.py\", line 12, in default\nKeyError: 'name'"
     run = result(errors=[error(detail=trace)], verdict=judged([threshold()], script_errors=3))
-    tag, message, text = explanation(case_named(run, "run"))
-    assert (tag, message) == ("error", "the script raised 3 times")
+    tag, message, text = explanation(case_named(run, TEST))
+    assert (tag, message) == ("error", "load.py:12 raised KeyError: 'name'")
+    case = case_named(run, TEST)
+    assert (case.attrib["file"], case.attrib["line"]) == ("load.py", "12")
     assert trace in text
     assert f"exit code {int(ExitCode.SCRIPT_ERROR)}" in text
 
@@ -179,7 +194,9 @@ def test_allowed_script_errors_do_not_fail() -> None:
 def test_what_ended_the_run_is_in_the_case_run(stop: Failure, tag: str) -> None:
     """Interruption and abort are failures; a script that got stuck is an error."""
     run = result(verdict=judged([threshold()], stops=[stop]))
-    assert explanation(case_named(run, "run"))[:2] == (tag, stop.reason)
+    found, message, text = explanation(case_named(run, TEST))
+    assert (found, message) == (tag, STOPPED[stop.code])
+    assert stop.reason in text
 
 
 def test_unreachable_target_is_an_error_with_what_the_requests_met() -> None:
@@ -189,7 +206,7 @@ def test_unreachable_target_is_an_error_with_what_the_requests_met() -> None:
         errors=[error("dial: connection refused", source="GET /v3/users", count=1_000)],
         verdict=judged([threshold()], answered=0),
     )
-    tag, message, text = explanation(case_named(run, "run"))
+    tag, message, text = explanation(case_named(run, TEST))
     assert tag == "error"
     assert "none of the 1000 requests got a response" in message
     assert "1000 x GET /v3/users: dial: connection refused" in text
@@ -199,10 +216,10 @@ def test_all_reasons_are_told() -> None:
     """Several things can fail a run at once; its case names each that no other case names."""
     slow = threshold(900.0, passed=False)
     run = result(thresholds=[slow], verdict=judged([slow], stops=STOPS[:2], marked_failed=["orders got lost"]))
-    _, message, text = explanation(case_named(run, "run"))
+    _, message, text = explanation(case_named(run, TEST))
     for part in (message, text):
         assert "interrupted by SIGTERM" in part
-        assert "the script called abort()" in part
+        assert "abort()" in part
         assert "orders got lost" in part
         assert "p(95)" not in part
 
@@ -264,7 +281,7 @@ def test_file_believes_the_verdict(judged_by: list[ThresholdResult], passed: boo
 def test_failure_without_a_reason_is_still_one() -> None:
     """A verdict that only says "failed" gets a complaint with some words in it."""
     outcome = Verdict(passed=False, exit_code=1, failures=[], warnings=[])
-    assert explanation(case_named(result(verdict=outcome), "run"))[:2] == ("failure", "the run failed")
+    assert explanation(case_named(result(verdict=outcome), TEST))[:2] == ("failure", "the run failed")
 
 
 @given(judged_by=thresholds, checked=checks, name=hostile, scenario=hostile, reason=hostile, message=hostile)
@@ -288,7 +305,7 @@ def test_nothing_breaks_out_of_the_xml(
         assert part == part.strip() != ""
         assert "\n" not in part
     assert {each.tag for each in parse(run).iter()} <= {
-        "testsuites", "testsuite", "testcase", "failure", "error", "skipped", "system-out"
+        "testsuites", "testsuite", "testcase", "failure", "error", "skipped", "system-out", "properties", "property"
     }  # fmt: skip
 
 
@@ -299,18 +316,18 @@ UNCLEAR = gated(GateVerdict.INCONCLUSIVE, endpoint="/b", reason="too noisy")
 
 
 def test_regression_is_a_failure_of_its_metric_with_all_its_numbers() -> None:
-    """Message and text both have them, since readers show one or the other; `run` does not repeat it."""
+    """The message is the headline's, the text has them all; the test's own case does not repeat it."""
     found = comparison(
         GateVerdict.REGRESSION, gated(GateVerdict.REGRESSION, 0.234, low=0.17, high=0.31), gated(metric="p50")
     )
     run = result(comparisons=[found], verdict=verdict(REGRESSED))
     tag, message, text = explanation(case_named(run, "GET /v3/users p95 against history"))
     assert tag == "failure"
-    for part in (message, text):
-        assert part.startswith(
-            "regression: GET /v3/users p95 went from 200ms to 246.8ms; +23% (90% interval +17% … +31%); "
-            "+12% would be found 8 times in 10; against 12 runs from 2026-11-03 to 2026-11-14 (0000000…0b0b0b0)"
-        )
+    assert message == "GET /v3/users slower, p95 200 → 247 ms (+23%)"
+    assert text.startswith(
+        "regression: GET /v3/users p95 went from 200ms to 246.8ms; +23% (90% interval +17% … +31%); "
+        "+12% would be found 8 times in 10; against 12 runs from 2026-11-03 to 2026-11-14 (0000000…0b0b0b0)"
+    )
     assert text.endswith("false alarms ≤ 1%, tolerance 10%")
     assert next(parse(run).iter("failure")).attrib["type"] == "Regression"
     assert len(complaints(parse(run))) == 1
@@ -337,19 +354,19 @@ def test_missing_baseline_is_skipped_unless_the_run_failed_because_of_it() -> No
     assert skipped.attrib["message"] == "no baseline: no such file"
     failed = result(comparisons=[MISSING], verdict=verdict(NOT_COMPARED))
     assert explanation(case_named(failed, "baseline"))[:2] == ("failure", "no baseline: no such file")
-    assert complaints(case_named(failed, "run")) == []
+    assert complaints(case_named(failed, TEST)) == []
 
 
 def test_run_tells_what_no_case_of_a_gate_tells() -> None:
     """An inconclusive gate that is to fail the run has only skipped cases; other failures stand beside a regression."""
     unclear = Failure(code=ExitCode.NO_COMPARISON, reason="inconclusive: GET /b p95")
     run = result(comparisons=[comparison(GateVerdict.INCONCLUSIVE, UNCLEAR)], verdict=verdict(unclear))
-    assert explanation(case_named(run, "run"))[:2] == ("failure", unclear.reason)
+    assert explanation(case_named(run, TEST))[:2] == ("failure", unclear.reason)
     regressed = comparison(GateVerdict.REGRESSION, gated(GateVerdict.REGRESSION, 0.3))
     marked = Failure(code=ExitCode.MARKED_FAILED, reason="orders got lost")
     run = result(comparisons=[regressed], verdict=verdict(REGRESSED, marked))
-    assert explanation(case_named(run, "run"))[:2] == ("failure", marked.reason)
-    assert explanation(case_named(result(verdict=verdict(REGRESSED)), "run"))[:2] == ("failure", REGRESSED.reason)
+    assert explanation(case_named(run, TEST))[:2] == ("failure", "fail_test(): orders got lost")
+    assert explanation(case_named(result(verdict=verdict(REGRESSED)), TEST))[:2] == ("failure", REGRESSED.reason)
 
 
 def test_regression_that_only_warns_is_a_passed_case_that_says_so() -> None:
@@ -392,7 +409,7 @@ def test_counts_and_times_add_up() -> None:
             "tests": "4", "failures": "1", "errors": "1", "skipped": "0", "time": "60.770",
         }  # fmt: skip
     assert sum(float(case.attrib["time"]) for case in root.iter("testcase")) == pytest.approx(60.77)
-    assert (root.attrib["name"], suite.attrib["name"]) == ("ciload load.py", "ciload.default")
+    assert (root.attrib["name"], suite.attrib["name"]) == ("ciload load", "load")
     assert suite.attrib["timestamp"] == "2026-01-02T03:04:05.678+00:00"
     assert suite.attrib["hostname"] == "localhost"
 
@@ -415,5 +432,7 @@ def test_run_that_ended_before_its_load_has_a_report() -> None:
     """Without scenarios, requests and thresholds there is still one case, and it says what happened."""
     stop = Failure(code=ExitCode.TARGET_NOT_READY, reason="http://localhost:1/ did not answer within 60 s")
     run = result(scenarios=[], endpoints=[], checks=[], thresholds=[], metrics={}, verdict=verdict(stop))
-    assert list(cases(run)) == [("ciload", "run")]
-    assert explanation(case_named(run, "run"))[:2] == ("error", stop.reason)
+    assert list(cases(run)) == [("ciload.load", "load")]
+    tag, message, text = explanation(case_named(run, TEST))
+    assert (tag, message) == ("error", "the target was never ready")
+    assert stop.reason in text

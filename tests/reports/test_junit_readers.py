@@ -104,13 +104,15 @@ def as_jenkins(root: ET.Element) -> list[Read]:
     for suite in root.iter("testsuite"):
         assert suite.find("error") is None
         assert suite.findall("testcase")
-        found = Counter(next((each.tag for each in case if each.tag in COMPLAINTS), "") for case in suite)
+        found = Counter(
+            next((each.tag for each in case if each.tag in COMPLAINTS), "") for case in suite.findall("testcase")
+        )
         counted = {name: int(suite.attrib[name]) for name in ("tests", "failures", "errors", "skipped")}
         assert counted == {
             "tests": found.total(), "failures": found["failure"], "errors": found["error"],
             "skipped": found["skipped"],
         }  # fmt: skip
-    allowed = {"testsuites", "testsuite", "testcase", "system-out", "system-err", "properties", *COMPLAINTS}
+    allowed = {"testsuites", "testsuite", "testcase", "system-out", "system-err", "properties", "property", *COMPLAINTS}
     assert {each.tag for each in root.iter()} <= allowed
     return as_gitlab(root)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -37,10 +36,12 @@ from tests.reports.results import (
 )
 
 LIMIT = 900 * 1024
-SUMMARIES = {f"<summary>{title}</summary>" for title in ("About this run", "Tracebacks", "Runs compared with")}
-OUR_HTML = {"<details>", "</details>", "<code>", "</code>", "<sub>", "</sub>"} | SUMMARIES
+BEHIND = "errors · tracebacks · thresholds · comparison · endpoints · checks"
+SUMMARIES = {f"<summary>{title}</summary>" for title in ("About this run", BEHIND, "Runs compared with")}
+OUR_HTML = {"<details>", "</details>", "<code>", "</code>", "<sub>", "</sub>", "<!-- ciload summary -->"} | SUMMARIES
 OTHERS = {"link_open", "image", "em_open", "s_open", "hr", "code_block", "blockquote_open", "ordered_list_open"}
-HEADINGS = {"Thresholds", "Endpoints", "Checks", "Errors", "Over time"}
+HEADINGS_BELOW = ["Endpoints", "Checks", "Over time"]
+HEADINGS = {"Thresholds", "Errors", "Tracebacks", *HEADINGS_BELOW}
 GATE_HEADING = "❌ Regression gate, against history: regression"
 Row = list[str]
 
@@ -76,7 +77,9 @@ def table(run: RunResult, column: str) -> list[Row]:
         ["Method", "Name", "Requests", "Rate", "Failed", "p50", "p95", "p99", "Max"],
         ["", "Check", "Passed", "Failed", "Share"],
         ["Count", "Where", "What"],
-        ["", "Endpoint", "Metric", "Old", "New", "Change", "Interval", "Sees", "Course"],
+        ["", "What", "limit", "this run"],
+        ["", "Metric", "baseline", "this run", "Change", "plausible range"],
+        ["", "Endpoint", "Metric", "Old", "New", "Change", "Plausible range", "Would find", "Last runs"],
         ["Endpoint", "Moved the mean by", "Connecting", "Sending", "Waiting", "Receiving"],
         ["Commit", "When", "Run"],
         ["", ""],
@@ -102,49 +105,53 @@ def lines(chart: str) -> list[list[float]]:
     return [[float(number) for number in each.split(",")] for each in re.findall(r"line \[(.*)\]", chart)]
 
 
+def seen_in(run: RunResult) -> list[str]:
+    """The lines of text, as they are seen, cells of tables included."""
+    return [inline_text(each) for each in tokens(markdown_summary(run)) if each.type == "inline"]
+
+
 def test_passed_run_says_so_first() -> None:
-    """The heading has the verdict, the next sentence the reason, the next line the figures."""
-    top = markdown_summary(result(metrics=results.metrics(12_345, 52))).split("\n\n")
-    assert top[0] == "## ✅ Passed: `load.py`"
-    assert top[1] == "The one threshold holds."
-    assert top[2] == (
-        "**12,345** requests · **205.75/s** · p95 **283.43ms** · **0.42%** failed · "
-        "**1,000** iterations · **10** VUs · **1m0.02s**"
-    )
+    """The heading has verdict, name and p95; then comes what was judged; the figures are small, at the end."""
+    text = seen_in(result(metrics=results.metrics(12_345, 52)))
+    assert text[:2] == ["✅ load passed: p95 283 ms", "Thresholds: 1 of 1 hold."]
+    assert text[-1] == "12,345 requests in 1m, 206/s, 0.42% failed, 10 VUs · 4f2a · ciload 0.1.0"
 
 
 def test_failed_run_says_why_first() -> None:
-    """The first reason and its exit code come right after the heading, further reasons below."""
+    """The first reason is the heading; further ones that are in no row of the table stand below it."""
     slow = threshold(900.0, passed=False)
-    run = result(thresholds=[slow], verdict=judged([slow], marked_failed=["orders got lost"], script_errors=1))
-    seen = [inline_text(each) for each in tokens(markdown_summary(run)) if each.type == "inline"]
-    assert seen[:4] == [
-        "❌ Failed: load.py",
-        "Failed with exit code 107: the script raised once",
-        "also exit code 110: orders got lost",
-        "also exit code 99: threshold failed: http_req_duration p(95)<500",
+    trace = 'Traceback (most recent call last):\n  File "load.py", line 12, in default\n    name = user["name"]'
+    run = result(
+        thresholds=[slow],
+        errors=[error(detail=trace)],
+        verdict=judged([slow], marked_failed=["orders got lost"], script_errors=1),
+    )
+    text = seen_in(run)
+    assert text[:3] == [
+        "❌ load: load.py:12 raised KeyError: 'name'",
+        'name = user["name"]',
+        "Thresholds: 0 of 1 hold.",
+    ]
+    assert "also fail_test(): orders got lost" in text
+    assert table(run, "limit") == [
+        ["🔴", "http_req_duration p(95)", "< 500\u00a0ms".replace(" ", "\u00a0"), "900\u00a0ms"]
     ]
 
 
 def test_run_without_thresholds_does_not_claim_that_they_hold() -> None:
-    """Nothing was judged, and the summary says that."""
-    assert "no thresholds were set" in markdown_summary(result(thresholds=[]))
+    """Nothing was judged, and the heading says that."""
+    assert headings(result(thresholds=[]))[0] == "✅ load passed: p95 283 ms, no thresholds set"
 
 
-@pytest.mark.parametrize(
-    ("warned", "held", "sentence"),
-    [
-        (0, 3, "All 3 thresholds hold."),
-        (1, 0, "The one threshold does not hold, which is only a warning."),
-        (1, 2, "1 of 3 thresholds does not hold, which is only a warning."),
-        (2, 1, "2 of 3 thresholds do not hold, which is only a warning."),
-    ],
-)
-def test_passed_run_does_not_claim_that_warnings_hold(warned: int, held: int, sentence: str) -> None:
-    """A run may pass although a threshold that only warns does not hold; the sentence below the heading says so."""
+@pytest.mark.parametrize(("warned", "held", "mark"), [(0, 3, "✅"), (1, 0, "⚠️"), (1, 2, "⚠️"), (2, 1, "⚠️")])
+def test_passed_run_does_not_claim_that_warnings_hold(warned: int, held: int, mark: str) -> None:
+    """A run may pass although a threshold that only warns does not hold; heading and counts say so."""
     thresholds = [threshold(900.0, passed=False, severity="warn")] * warned + [threshold()] * held
-    top = markdown_summary(result(thresholds=thresholds, verdict=judged(thresholds))).split("\n\n")
-    assert top[:2] == ["## ✅ Passed: `load.py`", sentence]
+    text = seen_in(result(thresholds=thresholds, verdict=judged(thresholds)))
+    warning = "p(95) of http_req_duration is 900 ms, limit 500 ms (only a warning)"
+    assert text[0] == (f"⚠️ load passed; {warning}" if warned else "✅ load passed: p95 283 ms")
+    assert text[0].startswith(mark)
+    assert text[1] == f"Thresholds: {held} of {warned + held} hold."
 
 
 def test_warnings_stand_between_failures_and_what_holds() -> None:
@@ -169,9 +176,9 @@ def test_thresholds_show_the_measured_value_beside_the_limit() -> None:
         ]
     )
     assert table(run, "Measured") == [
-        ["✗", "List Users", "p(95)<500", "500.0004ms"],
+        ["✗", "List Users", "p(95)<500", "500.0004 ms"],
         ["✗", "http_req_duration{name:/a|b}", "p(95)<500", "no data"],
-        ["✓", "http_req_duration", "p(95)<500", "283.43ms"],
+        ["✓", "http_req_duration", "p(95)<500", "283.43 ms"],
     ]
 
 
@@ -198,8 +205,8 @@ def test_errors_are_counted_and_tracebacks_folded() -> None:
     """The table has one line for each kind; the traceback is as it was, in a block that can be opened."""
     trace = "Traceback (most recent call last):\n  File \"load.py\", line 12, in default\nKeyError: 'name'"
     run = result(errors=[error("HTTP 500", source="POST /orders", count=1_042), error(detail=trace)])
-    assert table(run, "What") == [["1,042", "POST /orders", "HTTP 500"], ["3", "script", "KeyError: 'name'"]]
-    folded = markdown_summary(run).partition("<summary>Tracebacks</summary>")[2]
+    assert table(run, "Where") == [["3", "load.py:12", "KeyError: 'name'"], ["1,042", "POST /orders", "HTTP 500"]]
+    folded = markdown_summary(run).partition("### Tracebacks")[2]
     assert trace in folded
 
 
@@ -285,7 +292,8 @@ def test_charts_hold_for_any_timeline(ends: list[float], p95: float | None) -> N
     for chart in charts(result(timeline=[second(at, p95=p95, p50=p95) for at in ends])):
         assert all(3 <= len(line) <= 60 for line in lines(chart))
         assert re.fullmatch(
-            r'xychart-beta\n( {4}(title "[^"]+"|[xy]-axis "[^"]+" \S+ --> \S+|line \[[\d., ]+\])\n)+', chart
+            r'%%\{init: .*\}%%\nxychart-beta\n( {4}(title "[^"]+"|[xy]-axis "[^"]+" \S+ --> \S+|line \[[\d., ]+\])\n)+',
+            chart,
         )
 
 
@@ -308,7 +316,7 @@ def test_nothing_breaks_out_of_the_markdown(text: str, other: str) -> None:
     markdown.encode("utf-8")
     assert set(headings(run)[1:]) == HEADINGS | {GATE_HEADING}
     parsed = tokens(markdown)
-    assert [each.info for each in parsed if each.type == "fence"] == ["mermaid", "mermaid", "json", ""]
+    assert [each.info for each in parsed if each.type == "fence"] == ["", "mermaid", "mermaid", "json"]
     everything = [part for each in parsed for part in [each, *(each.children or ())]]
     assert not {each.type for each in everything} & OTHERS
     html = {line for each in everything if each.type.startswith("html") for line in each.content.split("\n") if line}
@@ -332,7 +340,8 @@ def test_every_row_has_the_columns_of_its_table(text: str, other: str) -> None:
     )
     markdown = re.sub(r"(?ms)^(`{3,})\S*\n.*?^\1$", "", markdown_summary(run))
     blocks = [block.split("\n") for block in markdown.split("\n\n") if block.startswith("|")]
-    assert [len(block) for block in blocks[:7]] == [3, 4, 3, 4, 3, 3, 3]  # the gate's: metrics, what moved, runs
+    assert [len(block) for block in blocks] == [3, 3, 3, 4, 3, 4, 3, 3, 11]
+    # What changed, errors, thresholds; the gate's metrics, what moved and runs; endpoints, checks, about
     for block in blocks:
         assert {line.count("|") for line in block} == {block[0].count("|")}
 
@@ -345,7 +354,7 @@ def test_names_are_shown_as_they_are(name: str) -> None:
     run = result(endpoints=[endpoint(name)], verdict=verdict(Failure(code=110, reason=name)))
     assert table(run, "p99")[0][1].replace("\u200b", "") == name
     seen = [inline_text(each) for each in tokens(markdown_summary(run)) if each.type == "inline"]
-    assert seen[1].replace("\u200b", "") == f"Failed with exit code 110: {name}"
+    assert seen[0].replace("\u200b", "") == f"❌ load: fail_test(): {name}"
 
 
 @pytest.mark.parametrize("name", ["", " ", "\n", "\u2028"])
@@ -354,18 +363,18 @@ def test_names_of_nothing_are_named(name: str) -> None:
     assert table(result(endpoints=[endpoint(name)]), "p99")[0][1] == "(empty)"
 
 
-def test_one_endpoint_needs_no_folding() -> None:
-    """A small run has a small summary: nothing is folded but the details."""
-    assert markdown_summary(result()).count("<details>") == 1
+def test_all_but_the_headline_is_folded() -> None:
+    """What there is to unfold is named, and the machine is apart from it."""
+    text = markdown_summary(result())
+    assert re.findall("<summary>(.*)</summary>", text) == ["thresholds · endpoints · checks", "About this run"]
+    assert "|" not in text.partition("<details>")[0]
 
 
 def test_a_thousand_endpoints_are_all_there_and_mostly_folded() -> None:
-    """The first rows are open, the rest is one click away."""
+    """The first rows are one click away, the rest two."""
     run = result(endpoints=[endpoint(f"/v3/things/{number}/parts") for number in range(1_000)])
     assert [row[1] for row in table(run, "p99")] == [f"/v3/things/{number}/parts" for number in range(1_000)]
-    text = markdown_summary(run)
-    assert "<summary>975 more</summary>" in text
-    assert text.partition("<details>")[0].count("/v3/things/") == 25
+    assert "<summary>975 more</summary>" in markdown_summary(run)
 
 
 def test_giant_results_fit_and_say_what_was_left_out() -> None:
@@ -393,12 +402,11 @@ def test_giant_results_fit_and_say_what_was_left_out() -> None:
     )
     text = markdown_summary(run)
     assert len(text.encode("utf-8")) < LIMIT
-    columns = Counter(len(row) for row in rows(run))
-    for width in (4, 5):  # thresholds, checks; two headers each, one of them folded
-        shown = columns[width] - 2
+    for column in ("Measured", "Share"):  # thresholds, checks
+        shown = len(table(run, column))
         assert 25 < shown < 5_000
         assert f"… and {5_000 - shown:,} more" in text
-    gate = markdown_section(text, "### ❌ Regression gate")
+    gate = markdown_section(text, f"### {GATE_HEADING}")
     assert len(gate.encode("utf-8")) < 60 * 1024
     assert gate.count("… and ") == 5  # metrics, reasons, what moved, notes, runs
 
@@ -407,44 +415,75 @@ def markdown_section(text: str, heading: str) -> str:
     return text[text.index(heading) :].partition("\n### ")[0]
 
 
-def test_regression_is_told_with_its_numbers_below_the_thresholds() -> None:
-    """The verdict in a heading, a sentence on the runs used, the worst row first, what moved, and each run's commit."""
+def test_regression_is_told_with_its_numbers() -> None:
+    """How much in the heading, how many below it, the row with old, new and range; folded, all that was compared."""
     found = comparison(
         GateVerdict.REGRESSION,
         gated(endpoint="", method="", metric="p50"),
         gated(GateVerdict.REGRESSION, 0.234, low=0.17, high=0.31),
         gated(GateVerdict.INCONCLUSIVE, 0.09, endpoint="/v3/carts", reason="too few requests"),
+        gated(endpoint="", method="", metric="failed requests", unit="share", old=0.0, new=0.0, change=0.0),
         mean_old=120.0, mean_new=134.1, contributions=[contribution()], notes=["one run was left out"],
     )  # fmt: skip
-    run = result(comparisons=[found])
-    assert headings(run)[1:4] == ["Thresholds", GATE_HEADING, "Endpoints"]
-    assert table(run, "Sees")[:2] == [
-        ["✗ regression", "GET /v3/users", "p95", "200ms", "246.8ms", "+23%", "+17% … +31%", "+12%", "▁▂▂▃▁▂▂▃▁▂▂▃█"],
-        ["? inconclusive", "GET /v3/carts", "p95", "200ms", "218ms", "+9.0%", "+5.0% … +13%", "+12%", "▃▄▄▄▃▄▄▄▃▄▄▄▆"],
+    run = result(comparisons=[found], thresholds=[])
+    run = run.model_copy(update={"verdict": judged([], comparisons=[found])})
+    assert headings(run) == ["❌ load: GET /v3/users slower, p95 200 → 247 ms (+23%)", GATE_HEADING, *HEADINGS_BELOW]
+    assert seen_in(run)[1] == (
+        "1 of 4 metrics regressed against 12 runs of the baseline (chance of a false alarm ≤ 1%); 2 unchanged, "
+        "1 not judged (too few requests)."
+    )
+    assert table(run, "plausible range") == [
+        ["🔴", "GET /v3/users p95", "200\u00a0ms", "247\u00a0ms", "+23%", "+17%\u00a0…\u00a0+31%"]
     ]
+    assert table(run, "Would find")[:2] == [
+        ["✗ regression", "GET /v3/users", "p95", "200 ms", "247 ms", "+23%", "+17% … +31%", "+12%", "▁▂▂▃▁▂▂▃▁▂▂▃█"],
+        [
+            "? inconclusive",
+            "GET /v3/carts",
+            "p95",
+            "200 ms",
+            "218 ms",
+            "+9.0%",
+            "+5.0% … +13%",
+            "+12%",
+            "▃▄▄▄▃▄▄▄▃▄▄▄▆",
+        ],
+    ]
+    assert not [row for row in table(run, "Would find") if "failed requests" in row]
     assert table(run, "Moved the mean by") == [["GET /v3/users", "+12.3ms", "0ms", "0ms", "+12ms", "+300µs"]]
     assert table(run, "When")[0] == ["0b" * 20, "2026-11-14T01:02:03+00:00", "run-11"]
-    seen = [inline_text(each) for each in tokens(markdown_summary(run)) if each.type == "inline"]
+    text = seen_in(run)
+    assert "Most of it: GET /v3/users, +12.3 of +14.1 ms in the mean, all of it waiting for the server." in text
     assert (
-        "1 of 3 metrics got worse, more than noise explains. Against 12 runs from 2026-11-03 to 2026-11-14 "
-        "(0000000…0b0b0b0) in .ciload/baseline.json; false alarms ≤ 1%, tolerance 10%."
-    ) in seen
-    assert "? GET /v3/carts p95: too few requests" in seen
-    assert "What moved the mean time of all requests (120ms → 134.1ms, +14.1ms):" in seen
-    assert "Note: one run was left out" in seen
+        "Against 12 runs from 2026-11-03 to 2026-11-14 (0000000…0b0b0b0) in .ciload/baseline.json; "
+        "false alarms ≤ 1%, tolerance 10%."
+    ) in text
+    assert "? GET /v3/carts p95: too few requests" in text
+    assert "Note: one run was left out" in text
+    assert text[-1].endswith(
+        "exit code 96 · 4f2a · ciload 0.1.0 · meant? ciload accept .ciload/baseline.json --reason …"
+    )
 
 
 def test_gates_that_found_nothing_are_told_at_the_top() -> None:
     """A run that passed without a baseline does not look like one that was compared."""
     missing = comparison(GateVerdict.MISSING, runs=[], reason="no such file")
     pairs = comparison(GateVerdict.OK, gated(), gate="side by side", against="http://old:8080", runs=[], blocks=10)
-    run = result(comparisons=[missing, pairs])
-    assert markdown_summary(run).split("\n\n")[1] == (
-        "The one threshold holds. Regression gate, against history: no baseline. Regression gate, side by side: ok."
-    )
-    assert headings(run)[2:4] == [
-        "⚠️ Regression gate, against history: no baseline", "✅ Regression gate, side by side: ok",
-    ]  # fmt: skip
+    text = seen_in(result(comparisons=[missing, pairs]))
+    assert text[0] == "⚠️ load passed; nothing to compare with yet"
+    assert text[1].startswith("1 of 1 metric unchanged against http://old:8080 in 10 pairs of blocks (chance")
+    assert text[2] == "No such file."
+
+
+def test_ten_rows_are_enough() -> None:
+    """Those of all requests are the first; how many more there are is said."""
+    slower = [gated(GateVerdict.REGRESSION, 0.3 + at / 100, endpoint=f"/{at}") for at in range(30)]
+    overall = gated(GateVerdict.REGRESSION, 0.2, endpoint="", method="")
+    run = result(comparisons=[comparison(GateVerdict.REGRESSION, *slower, overall)])
+    found = table(run, "plausible range")
+    assert [row[1] for row in found][:3] == ["all requests p95", "GET /29 p95", "GET /28 p95"]
+    assert len(found) == 10
+    assert "… and 21 more below" in seen_in(run)
 
 
 def test_run_that_ended_before_its_load_has_a_summary() -> None:
@@ -453,5 +492,5 @@ def test_run_that_ended_before_its_load_has_a_summary() -> None:
     run = result(
         scenarios=[], endpoints=[], checks=[], thresholds=[], metrics={}, timeline=[], options={}, verdict=verdict(stop)
     )
-    assert headings(run) == ["❌ Failed: load.py"]
-    assert "Failed with exit code 98: the target did not answer within 60 s" in markdown_summary(run)
+    assert headings(run) == ["❌ load: the target was never ready"]
+    assert seen_in(run)[1:3] == ["The load never began.", "The target did not answer within 60 s."]
