@@ -82,7 +82,7 @@ def compare_with_history(
             "contributions": contributions,
             "drift": drift,
             "notes": [
-                *_shift(selection.others, new, metrics, against),
+                *_shift(selection.others, new, metrics),
                 *_about_drift(drift),
                 *_about_runs(runs, new, selection),
                 *_about_endpoints(metrics),
@@ -190,7 +190,7 @@ def _about_reruns(reruns: Sequence[StoredRun]) -> Iterable[str]:
         yield "not confirmed: no rerun could be used, so the first run alone decides"
 
 
-def _shift(others: Baseline, new: StoredRun, metrics: Sequence[GatedMetric], against: str) -> Iterable[str]:
+def _shift(others: Baseline, new: StoredRun, metrics: Sequence[GatedMetric]) -> Iterable[str]:
     if any(each.verdict is GateVerdict.REGRESSION for each in metrics):
         direction = "worse"
     elif any(each.verdict is GateVerdict.IMPROVED for each in metrics):
@@ -208,7 +208,4 @@ def _shift(others: Baseline, new: StoredRun, metrics: Sequence[GatedMetric], aga
         )
         return
     commit = f" at commit {alarms[0].commit[:SHORT_COMMIT]}" if alarms[0].commit else f" on {alarms[0].at:%Y-%m-%d}"
-    yield (
-        f"level shift: {len(alarms)} runs in a row are {direction}; first seen{commit}; if it is meant: "
-        f"ciload accept {against} --reason …"
-    )
+    yield f"level shift: {len(alarms)} runs in a row are {direction}; first seen{commit}"

@@ -187,10 +187,7 @@ class Gates:
                 "in a row"
             )
         if run.alarm:
-            return (
-                f"saved in {place}, but not as a measure for later runs: it is {run.alarm} than the level there; if "
-                f"that is to stay: ciload accept {place} --reason …"
-            )
+            return f"saved in {place}, but not as a measure for later runs: it is {run.alarm} than the level there"
         if run.tainted:
             return f"saved in {place}, but not as a measure for later runs: {run.tainted[0]}"
         return f"saved in {place}"

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Literal
 
 from ciload.errors import ExitCode
-from ciload.reports.accepting import how_to_accept
+from ciload.reports.accepting import Accepting, how_to_accept
 from ciload.reports.causes import cause_of_change, cause_of_silence, cause_of_threshold
 from ciload.reports.comparison import short
 from ciload.reports.counts import counts_of, worst_first
@@ -41,7 +41,7 @@ class Headline:
         counts: sentences on how many metrics and thresholds, the most important first.
         cause: one sentence, "" if nothing is known.
         to_do: one sentence, "" if there is nothing to say. How to accept a change is not in it.
-        accept: the command that accepts a change, "" if there is none to accept.
+        accept: what accepts a change, None if there is none to accept.
         where: file:line, "" if it is about no line.
         source: what stands in that line, where the script raised.
     """
@@ -53,7 +53,7 @@ class Headline:
     counts: tuple[str, ...] = ()
     cause: str = ""
     to_do: str = ""
-    accept: str = ""
+    accept: Accepting | None = None
     where: str = ""
     source: str = ""
 
@@ -164,6 +164,8 @@ def _of_comparison(comparison: Comparison, result: RunResult) -> Finding:
     lead = leading(comparison.metrics, verdict)
     if lead is not None and verdict in (GateVerdict.REGRESSION, GateVerdict.SUSPICIOUS, GateVerdict.IMPROVED):
         to_do = _sentence(comparison.reason or lead.reason) if verdict is GateVerdict.SUSPICIOUS else ""
+        if comparison.accepted:
+            found, to_do = f"{found}, accepted", _sentence(str(comparison.accepted))
         return Finding(found, cause_of_change(comparison, lead, result), to_do=to_do)
     if comparison.runs_needed is not None:
         more = comparison.runs_needed - len(comparison.runs)

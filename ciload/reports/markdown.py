@@ -158,7 +158,7 @@ def _fold(result: RunResult, share: float, notes: list[str]) -> str:
 def _foot(result: RunResult, headline: Headline, place: Place) -> str:
     url = place.run_url if place.is_comment else result.ci.run_url
     environment = result.environment
-    accept = f"meant? {code(headline.accept)}" if headline.accept else ""
+    accept = f"meant? {code(headline.accept.text)} {headline.accept.where}".rstrip() if headline.accept else ""
     parts = [
         _figures(result),
         f"exit code {result.verdict.exit_code}" if result.verdict.exit_code else "",

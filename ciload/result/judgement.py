@@ -112,7 +112,7 @@ def _of_gates(evidence: Evidence) -> tuple[list[Failure], list[str]]:
     found = sorted(enumerate(evidence.comparisons), key=lambda each: each[1].verdict is not GateVerdict.REGRESSION)
     for index, each in found:
         if each.verdict is GateVerdict.REGRESSION and each.accepted:
-            warnings.append(f"{_regression(each)}; {each.accepted}")
+            warnings.append(open_question(each))
         elif each.verdict is GateVerdict.REGRESSION:
             failures.append(Failure(code=ExitCode.REGRESSION, reason=_regression(each), comparison=index))
         elif each.verdict in (GateVerdict.MISSING, GateVerdict.INCONCLUSIVE, GateVerdict.SUSPICIOUS):
@@ -152,6 +152,9 @@ def _regression(comparison: Comparison) -> str:
 
 
 def open_question(comparison: Comparison) -> str:
+    """What there is to know of a comparison that fails nothing."""
+    if comparison.accepted:
+        return f"{_regression(comparison)}; {comparison.accepted}"
     where = f"({comparison.gate}, {comparison.against})"
     if comparison.verdict is GateVerdict.MISSING:
         said = "no baseline" if comparison.gate == "history" else "nothing to compare with"

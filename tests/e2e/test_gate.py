@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -133,6 +134,36 @@ def test_a_regression_is_found_and_stays_one(ciload: Ciload, shop: Shop, shop_ur
     assert "TLS to the database" in shown.stdout
     replayed = ciload.command("calibrate", "baseline.json")
     assert replayed.returncode == 0, replayed.stderr
+
+
+def test_a_change_that_is_meant_fails_nothing_and_is_the_new_level(ciload: Ciload, shop: Shop, shop_url: str) -> None:
+    """By a flag, or by a line in the commit that was pushed: that run passes, and those after it."""
+    keep = ("-u", "4", "-i", "60", "--name", "shop", "--base-url", shop_url, "--save-baseline", "baseline.json")
+    for _ in range(5):
+        assert ciload.run(SCRIPT, *keep).code == 0
+    shop.seconds = 0.02
+    meant = ciload.run(SCRIPT, *keep, "--accept", "TLS to the database")
+    assert meant.code == 0, meant.stdout
+    assert comparison(meant)["verdict"] == "regression"
+    assert comparison(meant)["accepted"]["where"] == "--accept"
+    assert "slower" in meant.stdout
+    assert "TLS to the database" in meant.summary
+    assert stored(ciload.folder / "baseline.json")[-1] == (True, "worse")
+    assert ciload.run(SCRIPT, *keep).code == 0
+
+    shop.seconds = 0.06
+    git = ["git", "-C", str(ciload.folder), "-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    message = "Ask the tax office\n\nciload-accept: one more hop"
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", message], check=True)
+    unseen = ciload.run(SCRIPT, *keep[:-2], "--baseline", "baseline.json")
+    assert unseen.code == 96  # outside of CI nobody knows who has pushed this
+    build = {"JENKINS_URL": "https://ci.example", "BUILD_USER_ID": "ann"}
+    pushed = ciload.run(SCRIPT, *keep, **build)
+    assert pushed.code == 0, pushed.stdout
+    said = comparison(pushed)["accepted"]
+    assert (said["by"], said["reason"]) == ("ann", "one more hop")
+    assert "one more hop" in ciload.command("baseline", "show", "baseline.json").stdout
 
 
 @pytest.mark.parametrize(

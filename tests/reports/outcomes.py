@@ -6,7 +6,7 @@ from typing import Any
 
 from ciload.errors import ExitCode
 from ciload.metrics.metric import Kind
-from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
+from ciload.result.comparison import Accepted, Comparison, GatedMetric, GateVerdict
 from ciload.result.document import CI, Failure, Git, Load, MetricResult, RunResult, ThresholdResult
 from ciload.result.judgement import Evidence, judge
 from tests.reports.results import (
@@ -188,6 +188,7 @@ def unjudged(verdict: GateVerdict, **changes: Any) -> Comparison:
 
 
 MISSING_REASON = ".ciload/baseline.json does not exist; --save-baseline makes one"
+ACCEPTED = Accepted(by="ann", reason="TLS to the database", where="the text of pull request 7")
 PAIRS: dict[str, Any] = {"gate": "side by side", "against": "http://old:8080", "runs": [], "blocks": 24}
 
 OUTCOMES: dict[str, RunResult] = {
@@ -239,6 +240,7 @@ OUTCOMES: dict[str, RunResult] = {
         ]
     ),
     "side by side regression": shop(comparisons=[regression(**PAIRS, fresh=2)]),
+    "accepted": shop(comparisons=[regression(accepted=ACCEPTED)]),
     "both gates": shop(comparisons=[regression(**PAIRS), compared(OK, moved(OK, 30.0, 30.3))]),
     "threshold failed": shop(thresholds=[slow(), threshold(24.1, metric="http_req_waiting", limit=400)]),
     "threshold that only warns": shop(thresholds=[slow(severity="warn"), threshold()]),

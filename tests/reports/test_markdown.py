@@ -461,7 +461,7 @@ def test_regression_is_told_with_its_numbers() -> None:
     assert "? GET /v3/carts p95: too few requests" in text
     assert "Note: one run was left out" in text
     assert text[-1].endswith(
-        "exit code 96 · 4f2a · ciload 0.1.0 · meant? ciload accept .ciload/baseline.json --reason …"
+        "exit code 96 · 4f2a · ciload 0.1.0 · meant? ciload accept .ciload/baseline.json --reason REASON"
     )
 
 

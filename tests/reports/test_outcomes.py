@@ -20,7 +20,7 @@ from ciload.reports.headline import headline_of
 from ciload.reports.junit import junit_xml
 from ciload.reports.markdown import Place, markdown_summary, result_section
 from ciload.result.comparison import NOT_KNOWN, GateVerdict
-from ciload.result.document import Failure, RunResult
+from ciload.result.document import CI, Failure, RunResult
 from tests.reports.outcomes import OUTCOMES, compared, moved, regression, shop, unjudged
 from tests.reports.rendering import MEASURE, WIDTH, as_html, browser_page
 from tests.reports.results import comparison, contribution, error, gated, hostile, result, threshold, verdict
@@ -39,6 +39,7 @@ TITLES = {
     "suspicious": "⚠️ shop-api passed; maybe slower, p95 30 → 34 ms (+13%)",
     "inconclusive": "⚠️ shop-api passed; cannot be compared with main",
     "side by side regression": "❌ shop-api: slower, p95 30 → 59 ms (+96%)",
+    "accepted": "⚠️ shop-api passed; slower, p95 30 → 59 ms (+96%), accepted",
     "both gates": "❌ shop-api: slower, p95 30 → 59 ms (+96%)",
     "threshold failed": "❌ shop-api: p(95) of http_req_duration is 168 ms, limit 100 ms",
     "threshold that only warns": (
@@ -188,15 +189,27 @@ def test_threshold_without_data_and_lower_limits_have_their_words() -> None:
         assert (headline.found, headline.cause) == (found, cause)
 
 
+def accepting(name: str, **changes: Any) -> str:
+    found = how_to_accept(OUTCOMES[name].model_copy(update=changes))
+    return "" if found is None else str(found)
+
+
 def test_where_there_is_something_to_accept_it_is_said_how() -> None:
-    """In the file that is kept; not side by side, where the old target is what it is."""
-    said = "ciload accept .ciload/baseline.json --reason …"
-    assert how_to_accept(OUTCOMES["regression"]) == how_to_accept(OUTCOMES["improved"]) == said
-    assert how_to_accept(OUTCOMES["side by side regression"]) == how_to_accept(OUTCOMES["suspicious"]) == ""
-    fetched = shop(options={"save_baseline": "new.json"}, comparisons=[regression(against="artifact:shop")])
-    assert how_to_accept(fetched) == "ciload accept new.json --reason …"
-    dangerous = shop(comparisons=[regression(against="x; rm -rf ~")])
-    assert how_to_accept(dangerous) == "ciload accept 'x; rm -rf ~' --reason …"
+    """By the line that counts there, and at a terminal by the command."""
+    line, here = "ciload-accept: REASON", CI(provider=None)
+    for name in ("regression", "improved", "side by side regression"):
+        assert accepting(name) == f"{line} in a commit message, or in the text of the pull request"
+    merge_request = CI(provider="gitlab", pull_request="3")
+    assert accepting("regression", ci=merge_request).endswith("in the text of the merge request")
+    for provider in ("github", "gitlab", "jenkins"):
+        assert accepting("regression", ci=CI(provider=provider)) == f"{line} in the message of the next commit"
+    assert accepting("regression", ci=here) == "ciload accept .ciload/baseline.json --reason REASON"
+    assert accepting("side by side regression", ci=here) == "--accept REASON with the next run"
+    fetched = {"options": {"save_baseline": "new.json"}, "comparisons": [regression(against="artifact:shop")]}
+    assert accepting("regression", ci=here, **fetched) == "ciload accept new.json --reason REASON"
+    dangerous = [regression(against="x; rm -rf ~")]
+    assert accepting("regression", ci=here, comparisons=dangerous) == "ciload accept 'x; rm -rf ~' --reason REASON"
+    assert accepting("suspicious") == accepting("passed, ok") == accepting("accepted") == ""
 
 
 @pytest.mark.parametrize(
