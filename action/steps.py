@@ -31,7 +31,7 @@ CANCELLED = (INTERRUPTED, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 OPTIONS = (
     "script", "config", "vus", "duration", "iterations", "rate", "stages", "base_url", "compare_url", "wait_for",
     "wait_timeout", "thresholds", "on_missing_baseline", "on_inconclusive", "tolerance", "false_alarm", "confirm",
-    "comment", "name", "target", "target_process", "compare_process",
+    "accept", "comment", "name", "target", "target_process", "compare_process",
 )  # fmt: skip
 PROCESSES = ("target_process", "compare_process")
 # Events that only people with write access can cause, so that what they measured may become the level for others.

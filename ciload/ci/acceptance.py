@@ -88,12 +88,23 @@ def _of_pull_request(pull_request: Any, environment: Mapping[str, str], folder: 
     where = f"the text of pull request {number}"
     reason = reason_in(dig(pull_request, "body"))
     if not reason and isinstance(sha, str):
-        reason, where = reason_in(*_messages(folder, sha)), f"the message of commit {sha[:7]}"
+        messages = _messages(folder, sha) or [_asked_message(sha, environment)]
+        reason, where = reason_in(*messages), f"the message of commit {sha[:7]}"
     if not reason:
         return NOTHING
     author = dig(pull_request, "user", "login")
     why = _why_no_writer(author, dig(pull_request, "author_association"), environment, ours=ours)
     return _accepted(reason, author, where) if not why else _refused(reason, where, why)
+
+
+def _asked_message(sha: str, environment: Mapping[str, str]) -> object:
+    """What a commit says that git does not have here: a pull request is checked out as a merge; images have no git."""
+    try:
+        with github_api(environment) as api:
+            path = f"{repository_of(environment)}/commits/{quote(sha, safe='')}"
+            return dig(api.call("GET", path), "commit", "message")
+    except ApiError:
+        return None
 
 
 def _of_merged(environment: Mapping[str, str]) -> Search:

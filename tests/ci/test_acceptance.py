@@ -158,6 +158,13 @@ def test_a_commit_of_the_pull_request_counts_as_its_text_does(job: Job, github: 
     assert find_acceptance(job(event={"pull_request": asked}), repository).accepted is None
 
 
+def test_a_commit_that_is_not_checked_out_is_asked_for(job: Job, github: GitHub, repository: Path) -> None:
+    github.always[f"GET /repos/a/b/commits/{SHA}"] = Reply(200, {"commit": {"message": "ciload-accept: over there"}})
+    permits(github, "write")
+    found = find_acceptance(job(event={"pull_request": pull_request(body="")}), repository)
+    assert reason(found) == "over there"
+
+
 def test_a_merge_takes_the_text_of_its_pull_request_along(job: Job, github: GitHub, repository: Path) -> None:
     merged = pull_request() | {"merged_at": "2026-11-01T00:00:00Z", "merge_commit_sha": SHA}
     github.pulls = [merged | {"merge_commit_sha": "0" * 40, "body": "ciload-accept: of another"}, merged]
