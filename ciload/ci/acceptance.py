@@ -88,7 +88,7 @@ def _of_pull_request(pull_request: Any, environment: Mapping[str, str], folder: 
     where = f"the text of pull request {number}"
     reason = reason_in(dig(pull_request, "body"))
     if not reason and isinstance(sha, str):
-        messages = _messages(folder, sha) or [_asked_message(sha, environment)]
+        messages: Sequence[object] = _messages(folder, sha) or [_asked_message(sha, environment)]
         reason, where = reason_in(*messages), f"the message of commit {sha[:7]}"
     if not reason:
         return NOTHING

@@ -14,6 +14,7 @@ from ciload.result.document import CI, Environment, Git
 from ciload.version import __version__
 
 GIT_TIMEOUT_S = 5
+CHECKOUTS = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR", "WORKSPACE")
 USERS = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_USER_ID")
 
 
@@ -59,6 +60,18 @@ def identify_git(environment: Mapping[str, str], folder: Path) -> Git:
     status = _git(folder, "status", "--porcelain", "--untracked-files=no")
     commit = commit or environment.get("GIT_COMMIT")
     return Git(commit=commit, branch=branch or None, dirty=None if status is None else bool(status))
+
+
+def find_folder(environment: Mapping[str, str], folder: Path) -> str | None:
+    """Where `folder` is in the repository, "" at its top: by git, else by what the CI checks out to."""
+    prefix = _git(folder, "rev-parse", "--show-prefix")
+    if prefix is not None:
+        return prefix.rstrip("/")
+    for variable in CHECKOUTS:
+        top = environment.get(variable)
+        if top and folder.is_relative_to(top):
+            return folder.relative_to(top).as_posix().removeprefix(".")
+    return None
 
 
 def identify_user(environment: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from ciload.ci.forge import ApiError, ForgeApi, dig
 from ciload.reports.markdown import Place, summary_within
 from ciload.result.document import RunResult
+from ciload.result.identity import identity_of
 
 MOST_BYTES = 65_536  # GitHub's limit is so many characters, which are never more than bytes
 
@@ -25,12 +26,8 @@ class Thread:
 
 
 def marker_of(result: RunResult, workflow: str, job: str) -> str:
-    """What a comment is found by: the same for every run of one test in one job, another for every other.
-
-    The legs of a matrix share a job: `--name` or `--target` tells them apart.
-    """
-    said: Mapping[str, object] = result.options
-    parts = [workflow, job, str(said.get("name") or result.name), str(said.get("target") or "")]
+    """What a comment is found by: the same for every run of one test in one job, another for every other."""
+    parts = [workflow, job, *identity_of(result)]
     return f"<!-- ciload:{sha256(chr(0).join(parts).encode('utf-8', 'replace')).hexdigest()[:16]} -->"
 
 

@@ -117,6 +117,7 @@ FLAGS = (
     ),
     Flag("name", GATE, "Of this test: compares its runs even when the script has changed.", "TEXT"),
     Flag("target", GATE, "What is tested, such as staging (default: the host of --base-url).", "TEXT"),
+    Flag("leg", OUTPUT, "Which of several of this test it is, as in a matrix: its comment is its own.", "TEXT"),
     Flag("tags", OUTPUT, "Tag of every sample; may be repeated.", "NAME=VALUE", ("--tag",), "list"),
     Flag(
         "config", OUTPUT, "YAML file with options (default ciload.yaml if it exists).", "FILE",

@@ -109,6 +109,9 @@ class Options(BaseModel):
     )
     name: str = Field("", max_length=200, description="of the test: its runs are compared even if the script changes")
     target: str = Field("", max_length=200, description="what is tested, such as staging; runs elsewhere are not used")
+    leg: str = Field(
+        "", max_length=200, description="which of several of this test, such as a matrix leg: its comment is its own"
+    )
     wait_for: WebAddress = Field("", description="URL that must answer with a status below 400 before the run starts")
     wait_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="how long to wait for it")
     allow_script_errors: bool = Field(False, description="exceptions in iterations do not fail the run")

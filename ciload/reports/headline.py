@@ -22,7 +22,7 @@ from ciload.result.document import Failure, RunResult
 from ciload.text import one_line
 
 Mark = Literal["✅", "⚠️", "❌"]
-LONGEST_NAME = 50
+LONGEST_NAME, LONGEST_LEG = 50, 40
 LONGEST_FOUND = 130
 LONGEST_CAUSE = 400
 NO_DATA = "no data: "
@@ -93,7 +93,12 @@ def _headline(result: RunResult, mark: Mark, name: str, link: str, finding: Find
 
 
 def name_of(result: RunResult) -> str:
-    """What the test is called: as `--name` says, else by its script: `tests/load` of `tests/load.py`."""
+    """What the test is called: as `--name` says, else by its script: `tests/load` of `tests/load.py`; and its leg."""
+    leg = short(str(result.options.get("leg") or ""), LONGEST_LEG)
+    return f"{_without_leg(result)} ({leg})" if leg else _without_leg(result)
+
+
+def _without_leg(result: RunResult) -> str:
     said = str(result.options.get("name") or "")
     script = PurePath(result.name)
     path = script.stem if script.is_absolute() else result.name.removesuffix(".py")

@@ -65,6 +65,7 @@ class Facts:
     run_id: str
     name: str
     script_sha256: str
+    folder: str | None
     options: dict[str, Any]
     scenarios: Sequence[ScenarioResult]
     thresholds: Sequence[Threshold]
@@ -119,6 +120,7 @@ def build_result(snapshot: Snapshot, facts: Facts) -> tuple[RunResult, Evidence]
             run_id=facts.run_id,
             name=facts.name,
             script_sha256=facts.script_sha256,
+            folder=facts.folder,
             options=facts.options,
             scenarios=list(facts.scenarios),
             git=facts.git,

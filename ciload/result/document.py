@@ -334,6 +334,9 @@ class RunResult(DocumentPart):
     run_id: str
     name: str = Field(description="the script's path as it was given, or host and path of the page")
     script_sha256: str
+    folder: str | None = Field(
+        default=None, description='where it was started, from the top of the repository; "" at the top, null: not known'
+    )
     options: dict[str, object]
     scenarios: list[ScenarioResult]
     git: Git

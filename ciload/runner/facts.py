@@ -141,6 +141,7 @@ def _facts(identity: Identity, **rest: Any) -> Facts:
         run_id=identity.run_id,
         name=identity.script,
         script_sha256=identity.script_sha256,
+        folder=identity.folder,
         git=identity.git,
         ci=identity.ci,
         environment=identity.machine,

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
-from ciload.ci.identity import fingerprint, identify_ci, identify_git
+from ciload.ci.identity import find_folder, fingerprint, identify_ci, identify_git
 from ciload.result.document import CI, Environment, Git
 from ciload.script.page import Page
 
@@ -20,6 +20,7 @@ class Identity:
     run_id: str
     script: str
     script_sha256: str
+    folder: str | None
     git: Git
     ci: CI
     machine: Environment
@@ -27,7 +28,12 @@ class Identity:
 
 def identify(script: Path | Page, environment: Mapping[str, str]) -> Identity:
     """Asks git, which may take seconds."""
-    return replace(identify_quickly(script, environment), git=identify_git(environment, Path.cwd()))
+    here = Path.cwd()
+    return replace(
+        identify_quickly(script, environment),
+        git=identify_git(environment, here),
+        folder=find_folder(environment, here),
+    )
 
 
 def identify_quickly(script: Path | Page, environment: Mapping[str, str]) -> Identity:
@@ -36,6 +42,7 @@ def identify_quickly(script: Path | Page, environment: Mapping[str, str]) -> Ide
         run_id=uuid4().hex,
         script=str(script),
         script_sha256=_digest(script),
+        folder=None,
         git=Git(commit=None, branch=None, dirty=None),
         ci=identify_ci(environment),
         machine=fingerprint(),

@@ -16,7 +16,7 @@ from ciload.gate.gates import Gates, GateSettings
 from ciload.metrics.blocks import Arm
 from ciload.metrics.cpu_series import CpuSource
 from ciload.metrics.registry import Registry
-from ciload.options.model import Options
+from ciload.options.model import URL_OPTIONS, Options
 from ciload.options.plan import Plan, make_plan, origins
 from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
 from ciload.result.comparison import Accepted
@@ -60,7 +60,7 @@ class PreparedRun:
     cpu_sources: Mapping[Arm, CpuSource]
 
 
-OF_TEST = ("name", "target")  # options that say which test this is
+OF_TEST = ("name", "target", "leg", "base_url")  # options that say which test this is
 
 
 class PreparationFailedError(Exception):
@@ -112,6 +112,7 @@ def prepare(request: RunRequest, control: Control, interface: Interface) -> Prep
     else:
         return PreparedRun(request, identity, script, plan, registry, gates, folder, cpu_sources)
     known = {option: text for option in OF_TEST if (text := _text(sources, option))}
+    known |= {option: without_secrets(known[option]) for option in URL_OPTIONS if option in known}
     raise PreparationFailedError(error, identity, _out_dir(sources), known, comment=_wants_comment(sources)) from error
 
 

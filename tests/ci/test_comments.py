@@ -303,13 +303,17 @@ def test_comment_file_that_cannot_be_written_fails_the_run(github: GitHub, job: 
 
 
 def test_marker_tells_tests_jobs_and_workflows_apart() -> None:
-    """By the name of the test, or its script, and by the target; not by what changes from run to run."""
-    runs = [result(), result(name="b.py"), result(options={"name": "x"}), result(options={"target": "staging"})]
+    """By name, or folder and script, by target and leg; not by what changes from run to run."""
+    runs = [
+        result(), result(name="b.py"), result(folder="services/shop"), result(options={"name": "x"}),
+        result(options={"target": "staging"}), result(options={"base_url": "http://localhost:8001"}),
+        result(options={"leg": "ubuntu, 3.12"}), result(options={"name": "x", "leg": "ubuntu, 3.12"}),
+    ]  # fmt: skip
     markers = {marker_of(run, workflow, job) for run in runs for workflow in "ab" for job in "cd"}
-    assert len(markers) == 16
+    assert len(markers) == 4 * len(runs)
     assert marker_of(result(run_id="1"), "a", "b") == marker_of(result(run_id="2", timeline=[]), "a", "b")
     assert marker_of(result(options={"name": "x"}), "a", "b") == marker_of(
-        result(options={"name": "x"}, name="c"), "a", "b"
+        result(options={"name": "x", "base_url": "http://preview-17.example"}, name="c", folder="d"), "a", "b"
     )
     assert all(re.fullmatch(r"<!-- ciload:[0-9a-f]{16} -->", each) for each in markers)
 

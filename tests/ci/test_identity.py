@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ciload.ci.identity import fingerprint, identify_ci, identify_git
+from ciload.ci.identity import find_folder, fingerprint, identify_ci, identify_git
 from tests.reports.results import result
 
 GITHUB = {
@@ -68,6 +68,20 @@ def test_without_git_the_ci_knows_the_commit(tmp_path: Path) -> None:
     """In a container without the repository, the environment still says what is tested."""
     found = identify_git({"CI_COMMIT_SHA": "abc", "CI_COMMIT_REF_NAME": "main"}, tmp_path)
     assert (found.commit, found.branch, found.dirty) == ("abc", "main", None)
+
+
+def test_the_folder_is_told_from_the_top_of_the_repository(tmp_path: Path) -> None:
+    """By git, and where there is no git, as in an image, by what the CI has checked out to."""
+    inner = tmp_path / "services" / "shop"
+    inner.mkdir(parents=True)
+    assert find_folder({}, inner) is None
+    for variable in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR", "WORKSPACE"):
+        assert find_folder({variable: str(tmp_path)}, inner) == "services/shop"
+        assert find_folder({variable: str(tmp_path)}, tmp_path) == ""
+        assert find_folder({variable: str(inner)}, tmp_path) is None
+    git(tmp_path, "init", "-b", "trunk")
+    assert find_folder({}, inner) == "services/shop"
+    assert find_folder({}, tmp_path) == ""
 
 
 def test_the_machine_is_described() -> None:

@@ -28,7 +28,7 @@ from ciload.result.thresholds import Limit, Threshold, parse_threshold
 def facts(thresholds: list[Threshold], windows: Mapping[Threshold, float | None]) -> Facts:
     """Of a run of 10 s and ten iterations."""
     return Facts(
-        run_id="1", name="load.py", script_sha256="", options={}, allow_script_errors=False, scenarios=[],
+        run_id="1", name="load.py", script_sha256="", folder=None, options={}, allow_script_errors=False, scenarios=[],
         thresholds=thresholds, git=Git(commit=None, branch=None, dirty=None), ci=CI(provider=None), stops=[],
         fingerprint=Fingerprint(scenario="", load="", target="", runner="", ciload=""),
         environment=Environment(ciload="", python="", os="", machine="", cpu="", cores=1, memory_bytes=1),
