@@ -3,9 +3,10 @@
     probe      leaves with 0 if this Python will do
     plan       decides everything that the steps of action.yml need to know, and says so in GITHUB_OUTPUT
     run        starts ciload: in a container, or in a virtual environment
+    merge      adds what others have saved in the meantime to what is to be saved
     container  starts ciload right here, for docker/action.yml
 
-The first three run with the runner's own Python, before there is a ciload. So this takes nothing but the standard
+The first four run with the runner's own Python, before there is a ciload. So this takes nothing but the standard
 library, from Python 3.8 on. Inputs arrive as JSON or as INPUT_* variables and leave as CILOAD_* variables, never as
 shell text.
 """
@@ -16,6 +17,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -72,6 +74,8 @@ def options(inputs: Mapping[str, str], environment: Environment) -> dict[str, st
     if not (found.get("CILOAD_SCRIPT") or environment.get("CILOAD_SCRIPT")):
         raise ActionError("the input `script` is missing: the path of the scenario script")
     found["CILOAD_OUT_DIR"] = results(inputs, environment)
+    if leg(environment) and not environment.get("CILOAD_LEG"):
+        found["CILOAD_LEG"] = leg(environment)
     if "compare_url" in inputs and switch(inputs, "until_clear", "true"):
         found["CILOAD_UNTIL_CLEAR"] = "true"
     for kind, option in (("missing-baseline", "missing_baseline"), ("inconclusive", "inconclusive")):
@@ -116,13 +120,30 @@ def fail_on(inputs: Mapping[str, str]) -> list[str] | None:
 def identity(inputs: Mapping[str, str], environment: Environment) -> str:
     """Names this test among others of the repository, for people (a slug) and without doubt (a hash).
 
-    Without the hash `api` would find what `api-v2` stored, since keys of caches are compared by their beginnings.
+    It is its name, else its script in its folder at its target; and a leg of the matrix, if there is one. Without the
+    hash `api` would find what `api-v2` stored, since keys of caches are compared by their beginnings.
     """
-    name = inputs.get("name") or inputs.get("script") or environment.get("CILOAD_NAME") or environment["CILOAD_SCRIPT"]
-    where = [environment.get(key, "") for key in ("RUNNER_OS", "RUNNER_ARCH", "MATRIX", "CILOAD_TARGET")]
-    facts = json.dumps([name, inputs.get("target", ""), inputs.get("working_directory", "."), *where])
+    name = inputs.get("name") or environment.get("CILOAD_NAME")
+    name = name or inputs.get("script") or environment["CILOAD_SCRIPT"]
+    target = inputs.get("target") or environment.get("CILOAD_TARGET", "")
+    facts = ["name", name, target]
+    if not (inputs.get("name") or environment.get("CILOAD_NAME")):
+        folder = os.path.normpath(inputs.get("working_directory", "."))
+        server = urlsplit(inputs.get("base_url") or environment.get("CILOAD_BASE_URL", "")).netloc.rpartition("@")[2]
+        facts = ["script", folder, name, target or server]
+    key = json.dumps([*facts, environment.get("MATRIX", "")])
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60]
-    return f"{slug}-{hashlib.sha256(facts.encode()).hexdigest()[:8]}"
+    return f"{slug}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+
+
+def leg(environment: Environment) -> str:
+    """The leg of the matrix as GitHub writes it behind the name of the job: `ubuntu-latest, 3.12`."""
+    try:
+        matrix = json.loads(environment.get("MATRIX") or "null")
+    except ValueError:
+        return ""
+    values = matrix.values() if isinstance(matrix, dict) else ()
+    return ", ".join(each if isinstance(each, str) else json.dumps(each) for each in values)[:200]
 
 
 def may_save(inputs: Mapping[str, str], environment: Environment) -> bool:
@@ -149,16 +170,35 @@ def baseline(inputs: Mapping[str, str], environment: Environment) -> tuple[str, 
     kept = inputs.get("baseline", "cache")
     if kept in ("off", "false"):  # what YAML makes of it
         return "off", {}
-    file = f".ciload/{identity(inputs, environment)}.json" if kept in ("cache", "artifact") else kept
+    here = identity(inputs, environment)
+    file = cached(here) if kept in ("cache", "artifact") else kept
     saves = may_save(inputs, environment)
     if kept == "artifact":
-        name = f"artifact:ciload-baseline-{identity(inputs, environment)}"
         # Who saves compares with what was saved before, which is therefore fetched in any case.
-        return kept, {"CILOAD_BASELINE": name, **({"CILOAD_SAVE_BASELINE": file} if saves else {})}
-    where = kept if kept == "cache" else "elsewhere"
-    if saves and not re.match(r"https?:|artifact:", file):
-        return where, {"CILOAD_SAVE_BASELINE": file}
-    return where, {"CILOAD_BASELINE": file}
+        chosen = {"CILOAD_BASELINE": artifact(here), **({"CILOAD_SAVE_BASELINE": file} if saves else {})}
+    elif saves and not re.match(r"https?:|artifact:", file):
+        chosen = {"CILOAD_SAVE_BASELINE": file}
+    else:
+        chosen = {"CILOAD_BASELINE": file}
+    if "baseline_from" in inputs:
+        places = {"cache": cached, "artifact": artifact}
+        chosen["CILOAD_BASELINE_FROM"] = places.get(kept, str)(inputs["baseline_from"])
+    return (kept if kept in ("cache", "artifact") else "elsewhere"), chosen
+
+
+def cached(test: str) -> str:
+    """The file in which the runs of a test are kept in the cache."""
+    return f".ciload/{test}.json"
+
+
+def artifact(test: str) -> str:
+    """The artifact in which they are kept."""
+    return f"artifact:ciload-baseline-{test}"
+
+
+def key_prefix(test: str) -> str:
+    """How the keys of its caches begin."""
+    return f"ciload-v2-{test}-"
 
 
 # --- where ciload runs
@@ -237,11 +277,14 @@ def venv_command(environment: Environment) -> list[str]:
         raise ActionError("ciload needs Python 3.11: set `python-version`")
     folder = Path(environment["RUNNER_TEMP"], "ciload-venv")
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
+    ciload = str(programs / "ciload")
+    if shutil.which(ciload):  # by an earlier step
+        return [ciload]
     install = [str(programs / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
     for command in ([sys.executable, "-m", "venv", str(folder)], [*install, environment["GITHUB_ACTION_PATH"]]):
         if prepare("Install ciload", command) != 0:
             raise ActionError(f"ciload could not be installed: {' '.join(command)} failed")
-    return [str(programs / "ciload")]
+    return [ciload]
 
 
 def prepare(title: str, command: list[str]) -> int:
@@ -273,25 +316,34 @@ def plan(environment: Environment) -> int:
     for name in ("doctor", "trends"):
         switch(inputs, name, "false")
     kept, chosen = baseline(inputs, environment)
-    folder = inputs.get("working_directory", ".")
-    name = identity(inputs, environment)
-    prefix = f"ciload-v1-{name}-"
+    name, older = identity(inputs, environment), inputs.get("baseline_from", "") if kept == "cache" else ""
+    if older and not re.fullmatch(r"[a-z0-9-]+", older):
+        raise ActionError("the input `baseline-from` takes what the output `identity` of the other test says")
     file = chosen.get("CILOAD_SAVE_BASELINE") or chosen.get("CILOAD_BASELINE", "")
     job = re.sub(r"[^A-Za-z0-9]+", "-", environment.get("GITHUB_JOB", ""))
+    run_id = f"{environment.get('GITHUB_RUN_ID', '')}-{environment.get('GITHUB_RUN_ATTEMPT', '')}"
     write_outputs(
         environment,
         {
             "mode": mode(inputs, environment),
+            "identity": name,
             "keep": kept,
-            "baseline": os.path.normpath(os.path.join(folder, file)),  # noqa: PTH118
-            "baseline-artifact": f"ciload-baseline-{name}",
-            "prefix": prefix,
-            "key": f"{prefix}{environment.get('GITHUB_RUN_ID', '')}-{environment.get('GITHUB_RUN_ATTEMPT', '')}",
-            "results": os.path.normpath(os.path.join(folder, results(inputs, environment))),  # noqa: PTH118
+            "baseline": in_folder(inputs, file),
+            "baseline-artifact": artifact(name).partition(":")[2],
+            "prefix": key_prefix(name),
+            "key": key_prefix(name) + run_id,
+            "older": in_folder(inputs, cached(older)) if older else "",
+            "older-prefix": key_prefix(older) if older else "",
+            "results": in_folder(inputs, results(inputs, environment)),
             "artifact": f"ciload-{job}-{name}",
         },
     )
     return 0
+
+
+def in_folder(inputs: Mapping[str, str], path: str) -> str:
+    """A path as steps that start in the workspace name it."""
+    return os.path.normpath(os.path.join(inputs.get("working_directory", "."), path))  # noqa: PTH118
 
 
 def run(environment: Environment, *, here: bool = False) -> int:
@@ -327,10 +379,37 @@ def run(environment: Environment, *, here: bool = False) -> int:
         write_trends(command, {**environment, **passed})
     verdict = step_code(code, read(document), wanted)
     saved = "true" if digest(kept) not in (None, before) else "false"
+    if saved == "true":
+        shutil.copy(kept, mine(kept))  # restoring the cache once more overwrites the file
     write_outputs(environment, {"exit-code": str(code), "saved": saved})
     if code != verdict:
         say("notice", f"ciload left with {code}, which is not among what `fail-on` names")
     return verdict
+
+
+def merge(environment: Environment) -> int:
+    """Add what others have saved since this run began to what it is going to save, which takes the place of theirs."""
+    inputs = read_inputs(environment)
+    kept, chosen = baseline(inputs, environment)
+    os.chdir(inputs.get("working_directory", "."))
+    file = Path(chosen["CILOAD_SAVE_BASELINE"])
+    if kept == "cache" and digest(file) == digest(mine(file)):  # nobody has
+        return 0
+    passed = {"GITHUB_TOKEN": inputs["token"]} if "token" in inputs else {}
+    in_docker = (environment.get("MODE") or mode(inputs, environment)) == "docker"
+    command = docker_command(inputs, environment, passed) if in_docker else venv_command(environment)
+    others = [str(mine(file))] if kept == "cache" else [chosen["CILOAD_BASELINE"]]
+    if start([*command, "baseline", "merge", str(file), *others], {**environment, **passed}):
+        shutil.copy(mine(file), file)
+        say("warning", "what another run has saved meanwhile is not in the baseline that is saved: the log says why")
+    elif digest(file) != digest(mine(file)):
+        say("notice", "another run has saved its baseline meanwhile: its runs were added")
+    return 0
+
+
+def mine(file: Path) -> Path:
+    """Where this run's own baseline is put aside."""
+    return file.with_name(f"{file.name}.mine")
 
 
 def write_trends(command: list[str], environment: Environment) -> None:
@@ -445,6 +524,8 @@ def main(arguments: list[str]) -> int:
             return probe(os.environ)
         if arguments == ["plan"]:
             return plan(os.environ)
+        if arguments == ["merge"]:
+            return merge(os.environ)
         return run(os.environ, here=arguments == ["container"])
     except ActionError as error:
         say("error", str(error))

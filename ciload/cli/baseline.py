@@ -6,6 +6,7 @@ All text of the file may be hostile.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -15,7 +16,8 @@ from ciload.cli.command import exit_code_of, show_parts
 from ciload.errors import ExitCode, UsageError
 from ciload.gate import levels as of
 from ciload.gate.document import Acceptance, Baseline, StoredRun
-from ciload.gate.store import read_baseline, update
+from ciload.gate.gates import ARTIFACT
+from ciload.gate.store import parse_baseline, read_baseline, update
 from ciload.reports.format import format_share, format_value
 from ciload.reports.terminal import Grid, Printable, grid, line
 from ciload.result.document import Fingerprint
@@ -90,12 +92,17 @@ def change_file(file: str, change: Callable[[Baseline], Baseline]) -> Baseline:
 
 
 def existing_baseline(place: str) -> Baseline:
-    """The baseline at a path or URL.
+    """The baseline at a path, at a URL, or in an artifact. An artifact that nobody has made yet holds nothing.
 
     Raises:
         UsageError: there is none.
         BaselineError: it cannot be read.
     """
+    if place.startswith(ARTIFACT):
+        from ciload.ci.artifacts import fetch  # late: few are
+
+        data = fetch(place, os.environ)
+        return Baseline() if data is None else parse_baseline(data, one_line(place))
     baseline = read_baseline(place)
     if baseline is None:
         raise UsageError(

@@ -75,6 +75,11 @@ FLAGS = (
     Flag("allow_script_errors", JUDGING, "Exceptions in iterations do not fail the run.", kind="switch"),
     Flag("allow_empty", JUDGING, "A run that measured nothing does not fail for that.", kind="switch"),
     Flag("baseline", GATE, "Compare with the earlier runs in there.", "FILE|URL|artifact:NAME"),
+    Flag(
+        "baseline_from", GATE,
+        "Take over the runs in there while --baseline or --save-baseline has none, as after a test was renamed.",
+        "FILE|URL|artifact:NAME",
+    ),
     Flag("save_baseline", GATE, "Add this run to that file, for later ones to be compared with.", "FILE"),
     Flag(
         "compare_url", GATE,

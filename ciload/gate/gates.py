@@ -27,6 +27,7 @@ class GateSettings:
     """What is asked of the gates; the names are those of the options."""
 
     baseline: str = ""
+    baseline_from: str = ""
     save_baseline: str = ""
     compare_url: str = ""
     until_clear: bool = False
@@ -52,12 +53,14 @@ class Gates:
     Attributes:
         settings: what is asked for.
         history: what the baseline held before the load.
+        inherited: that is from another test's baseline, since there was none of this one.
         accepted: who says that the level has moved, if somebody does. Alarms that the history ends with are a new
             level then, and a regression that this run shows fails nothing and begins one.
     """
 
     settings: GateSettings
     history: Baseline | None = None
+    inherited: bool = False
     accepted: Accepted | None = None
 
     @classmethod
@@ -75,17 +78,21 @@ class Gates:
             return cls(settings)
         from ciload.gate.store import check_writable, parse_baseline, read_baseline  # late: most need none
 
+        def read(place: str) -> Baseline | None:
+            if not place.startswith(ARTIFACT):
+                return read_baseline(place)
+            data = fetch_artifact(place)
+            return None if data is None else parse_baseline(data, one_line(place))
+
         kept = None
         if settings.save_baseline:
             check_writable(Path(settings.save_baseline))
             kept = read_baseline(settings.save_baseline)
-        if not settings.baseline:
-            # Who saves without comparing compares with what is saved: a regression must not become a level of its own.
-            return cls(settings, kept)
-        if not settings.baseline.startswith(ARTIFACT):
-            return cls(settings, read_baseline(settings.baseline))
-        data = fetch_artifact(settings.baseline)
-        return cls(settings, None if data is None else parse_baseline(data, one_line(settings.baseline)))
+        # Who saves without comparing compares with what is saved: a regression must not become a level of its own.
+        history = read(settings.baseline) if settings.baseline else kept
+        if settings.baseline_from and not (history and history.runs):
+            return cls(settings, read(settings.baseline_from), inherited=True)
+        return cls(settings, history)
 
     def accept(self, accepted: Accepted) -> Gates:
         """The same gates, for a run of which somebody has said this."""
@@ -115,8 +122,7 @@ class Gates:
         if settings.compare_url:
             comparisons.append(compare_side_by_side(results, terms))
         if settings.against_history:
-            against = without_secrets(settings.baseline) if settings.baseline else settings.save_baseline
-            comparisons.append(compare_results_with_history(results, self.history, against, terms))
+            comparisons.append(compare_results_with_history(results, self.history, self._against, terms))
         if self.accepted:
             meant = {"accepted": self.accepted}
             comparisons = [
@@ -124,6 +130,12 @@ class Gates:
                 for each in comparisons
             ]
         return comparisons
+
+    @property
+    def _against(self) -> str:
+        settings = self.settings
+        place = settings.baseline or settings.save_baseline
+        return without_secrets(settings.baseline_from if self.inherited and self.history else place)
 
     def wants_confirmation(self, result: RunResult, comparisons: Sequence[Comparison]) -> str:
         """What looks like a regression and should be looked at again; "" if nothing does, or nobody wants to know."""
@@ -166,8 +178,9 @@ class Gates:
 
         def add(baseline: Baseline) -> Baseline:
             nonlocal run
-            if self.history is not None and self.settings.baseline.startswith(ARTIFACT):
-                # The next artifact takes its place: without what is in this one, no history would ever grow.
+            replaced = self.inherited or self.settings.baseline.startswith(ARTIFACT)
+            if self.history is not None and replaced:
+                # What is saved takes its place: without what is in there, no history would ever grow.
                 baseline = merge(baseline, self.history)
             if self.accepted:
                 baseline = _accept(baseline, self.accepted)

@@ -90,6 +90,9 @@ class Options(BaseModel):
         False, description="side by side: end the load as soon as every metric is decided; --duration is the limit"
     )
     baseline: Place = Field("", description="file, URL or artifact:NAME with earlier runs to compare with")
+    baseline_from: Place = Field(
+        "", description="the same, of another test: used, and taken over, while there is nothing at baseline"
+    )
     save_baseline: str = Field("", description="file that this run is added to")
     accept: str = Field(
         "", max_length=500, description="why it is right that the level has moved: no regression fails the run"
@@ -122,6 +125,6 @@ class Options(BaseModel):
     quiet: bool = Field(False, description="no progress and no summary, only errors")
 
 
-URL_OPTIONS = ("base_url", "compare_url", "baseline", "wait_for")  # these may hold credentials
+URL_OPTIONS = ("base_url", "compare_url", "baseline", "baseline_from", "wait_for")  # these may hold credentials
 # Whoever sets one of them decides about all of them.
 LOAD_OPTIONS = ("duration", "iterations", "stages", "rate", "scenarios")

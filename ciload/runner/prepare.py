@@ -135,6 +135,7 @@ def load(request: RunRequest, sources: list[Source], registry: Registry, control
 def gate_settings(options: Options) -> GateSettings:
     return GateSettings(
         baseline=options.baseline,
+        baseline_from=options.baseline_from,
         save_baseline=options.save_baseline,
         compare_url=options.compare_url,
         until_clear=options.until_clear,

@@ -166,6 +166,55 @@ class TestBaseline:
         assert api.outputs["artifact"] != other.outputs["artifact"]
         assert again.steps["plan"]["outputs"]["baseline"] == api.uses("actions/cache/save")[0]["path"]
 
+    def test_tests_of_one_job_keep_out_of_each_others_way(self, runner: Runner, url: str) -> None:
+        """Two folders, two targets or two legs are two tests: no artifact, cache or comment of one is the other's."""
+        (runner.workspace / "shop").mkdir()
+        runner.write("shop/load.py", SCRIPT)
+        uses: list[tuple[dict[str, str], dict[str, str] | None]] = [
+            (asked(url), None), (asked(url, working_directory="shop"), None),
+            (asked(url.replace("127.0.0.1", "localhost")), None), (asked(url, target="staging"), None),
+            (asked(url), {"python": "3.12"}), (asked(url), {"python": "3.13"}), (asked(url, name="shop"), None),
+        ]  # fmt: skip
+        jobs = [runner.job(given, matrix=matrix, only="plan") for given, matrix in uses]
+
+        for output in ("artifact", "baseline", "identity"):
+            assert len({job.outputs[output] for job in jobs}) == len(jobs)
+        named = [runner.job(asked(where, name="shop"), only="plan") for where in (url, "http://preview-7.example")]
+        assert len({job.outputs["identity"] for job in named}) == 1
+
+    def test_two_pushes_at_once_lose_nothing(self, history: tuple[Runner, list[Job]], tmp_path: Path, url: str) -> None:
+        """Whoever saves last adds what the other has saved since both began."""
+        (tmp_path / "other").mkdir()
+        (tmp_path / "this").mkdir()
+        other, this = copy_of(history[0], tmp_path / "other"), copy_of(history[0], tmp_path / "this")
+        [saved] = other.job(asked(url)).uses("actions/cache/save")
+        entry = other.folder / "caches" / "refs_heads_main" / saved["key"]
+        meanwhile = f"import shutil\nasync def teardown(data):\n    shutil.copytree({str(entry)!r}, {str(this.folder)!r}"
+        this.write("load.py", f"{SCRIPT}\n{meanwhile} + '/caches/refs_heads_main/{saved['key']}')\n")
+        job = this.job(asked(url))
+
+        assert job.status == "success", job.log
+        assert "another run has saved its baseline meanwhile: its runs were added" in job.log
+        assert len(job_runs(this, job)) == 5
+        again = this.job(asked(url))
+        assert "meanwhile" not in again.log
+        assert len(job_runs(this, again)) == 6
+
+    def test_a_renamed_test_takes_its_runs_along(self, after_history: Runner, url: str) -> None:
+        """Once: what it has then is its own."""
+        before = after_history.job(asked(url), only="plan").outputs["identity"]
+        renamed = {"matrix": {"python": "3.14"}}
+        first = after_history.job(asked(url, baseline_from=before), **renamed)  # type: ignore[arg-type]
+        second = after_history.job(asked(url, baseline_from=before), **renamed)  # type: ignore[arg-type]
+
+        assert first.status == "success", first.log
+        assert gate(first)["against"] == f".ciload/{before}.json"
+        assert gate(first)["verdict"] != GateVerdict.MISSING
+        assert gate(second)["against"] == f".ciload/{first.outputs['identity']}.json"
+        assert [len(job_runs(after_history, job)) for job in (first, second)][-1] == 5
+        wrong = after_history.job(asked(url, baseline_from="../x"), **renamed)  # type: ignore[arg-type]
+        assert "the input `baseline-from` takes what the output `identity`" in wrong.log
+
     def test_in_an_artifact(self, runner: Runner, url: str) -> None:
         """The default branch asks for the newest artifact of the name that it gives its own."""
         with serving(Empty) as api:
