@@ -187,10 +187,15 @@ class TestBaseline:
         (tmp_path / "other").mkdir()
         (tmp_path / "this").mkdir()
         other, this = copy_of(history[0], tmp_path / "other"), copy_of(history[0], tmp_path / "this")
+        this.runs += 100
         [saved] = other.job(asked(url)).uses("actions/cache/save")
         entry = other.folder / "caches" / "refs_heads_main" / saved["key"]
-        meanwhile = f"import shutil\nasync def teardown(data):\n    shutil.copytree({str(entry)!r}, {str(this.folder)!r}"
-        this.write("load.py", f"{SCRIPT}\n{meanwhile} + '/caches/refs_heads_main/{saved['key']}')\n")
+        meanwhile = (
+            f"import shutil\nasync def teardown(data):\n    shutil.copytree({str(entry)!r}, {str(this.folder)!r}"
+        )
+        this.write(
+            "load.py", f"{SCRIPT}\n{meanwhile} + '/caches/refs_heads_main/{saved['key']}', dirs_exist_ok=True)\n"
+        )
         job = this.job(asked(url))
 
         assert job.status == "success", job.log
