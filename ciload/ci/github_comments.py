@@ -56,7 +56,7 @@ def read_event(environment: Mapping[str, str]) -> Any:
         return None
 
 
-def post_comment(environment: Mapping[str, str], marker: str, body: str) -> Posted:
+def post_comment(environment: Mapping[str, str], marker: str, body: str, *, begin: bool = True) -> Posted:
     """Write the comment at the pull request of this run, if there is one.
 
     Raises:
@@ -72,7 +72,7 @@ def post_comment(environment: Mapping[str, str], marker: str, body: str) -> Post
             listing=f"{repository}/issues/{number}/comments", edit=f"{repository}/issues/comments/{{id}}",
             edit_method="PATCH", mine=lambda comment: _is_mine(comment, me),
         )  # fmt: skip
-        return Posted(stick(api, thread, marker, body), number)
+        return Posted(stick(api, thread, marker, body, begin=begin), number)
 
 
 def find_pull_request(api: ForgeApi, repository: str, environment: Mapping[str, str]) -> int | None:

@@ -31,7 +31,7 @@ def target_project(environment: Mapping[str, str]) -> str:
     return f"/projects/{quote(number, safe='')}"
 
 
-def post_note(environment: Mapping[str, str], marker: str, body: str) -> str:
+def post_note(environment: Mapping[str, str], marker: str, body: str, *, begin: bool = True) -> str:
     """Write the note at the merge request of this pipeline; "updated", "created", or "" when there is none.
 
     Raises:
@@ -46,4 +46,4 @@ def post_note(environment: Mapping[str, str], marker: str, body: str) -> str:
         if not isinstance(me, int):
             raise ApiError("GitLab does not say whose token CILOAD_GITLAB_TOKEN is")
         thread = Thread(notes, f"{notes}/{{id}}", "PUT", lambda note: dig(note, "author", "id") == me)
-        return stick(api, thread, marker, body)
+        return stick(api, thread, marker, body, begin=begin)

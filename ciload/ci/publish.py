@@ -10,16 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ciload.ci.commit_status import set_status
 from ciload.ci.forge import ApiError
 from ciload.ci.github import annotate, append_outputs, append_summary, outputs_of
 from ciload.ci.github_comments import post_comment
 from ciload.ci.gitlab import post_note
 from ciload.ci.sticky import comment_text, marker_of
 from ciload.ci.workflow_commands import workflow_command
+from ciload.result.comparison import GateVerdict
 from ciload.result.document import RunResult
 
 GITHUB, GITLAB = "github", "gitlab"
 DOCS = "docs/ci.md"
+CHANGED = (GateVerdict.REGRESSION, GateVerdict.SUSPICIOUS, GateVerdict.IMPROVED)
 
 
 @dataclass(slots=True)
@@ -29,24 +32,33 @@ class Published:
     said: list[str] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
 
+    def add(self, said: str, denied: bool) -> None:
+        """What came of something that takes a permission: without it, the workflow's page says so."""
+        self.said.append(said)
+        self.commands += [workflow_command("notice", said, {"title": "ciload"})] if denied else []
+
 
 def publish(
     result: RunResult,
     files: Sequence[Path],
     folder: Path,
     environment: Mapping[str, str],
-    write_comment: Callable[[str], Path] | None,
+    write_comment: Callable[[str], Path],
     *,
+    comment: str = "off",
+    status: bool = False,
     exit_code: int,
 ) -> Published:
-    """Summary, outputs, annotations and comment, where there are such things.
+    """Summary, outputs, annotations, comment and status, where there are such things.
 
     Args:
         result: of the run.
         files: its reports.
         folder: where they are.
         environment: that of the CI.
-        write_comment: writes the comment's file; None if there is to be no comment on the pull request.
+        write_comment: writes the comment's file.
+        comment: when there is to be one on the pull request: always, on-failure, on-change, off.
+        status: whether the commit gets one.
         exit_code: what the process will say; not always the verdict's, since the baseline is saved after it.
 
     Raises:
@@ -54,15 +66,15 @@ def publish(
     """
     published, files = Published(), [*files]
     provider = result.ci.provider
-    if write_comment is not None:
+    if comment != "off":
         job = environment.get("GITHUB_JOB") or environment.get("CI_JOB_NAME") or result.ci.job or ""
         workflow = environment.get("GITHUB_WORKFLOW", "")
         marker = marker_of(result, workflow, job)
         body = comment_text(result, marker, result.ci.run_url)
         files.append(write_comment(body))
-        said, denied = _comment(provider, environment, marker, body, files[-1])
-        published.said.append(said)
-        published.commands += [workflow_command("notice", said, {"title": "ciload"})] if denied else []
+        published.add(*_comment(result, environment, marker, body, files[-1], when=comment))
+    if status:
+        published.add(*_status(result, environment))
     if provider == GITHUB:
         published.commands += annotate(result, environment)
         outputs = outputs_of(result, exit_code, folder, files, environment)
@@ -81,16 +93,23 @@ def _write_or_warn(variable: str, write: Callable[[], str | None]) -> list[str]:
     return [f"warning: {said}"] if said else []
 
 
+def is_worth_a_comment(result: RunResult, when: str) -> bool:
+    """Whether a comment is to be begun. One that is there is brought up to date in any case, or it would be wrong."""
+    changed = any(each.verdict in CHANGED for each in result.comparisons)
+    return when == "always" or not result.verdict.passed or (when == "on-change" and changed)
+
+
 def _comment(
-    provider: str | None, environment: Mapping[str, str], marker: str, body: str, file: Path
+    result: RunResult, environment: Mapping[str, str], marker: str, body: str, file: Path, *, when: str
 ) -> tuple[str, bool]:
     """Try to comment; what came of it, and whether the token may not do it."""
+    provider, begin = result.ci.provider, is_worth_a_comment(result, when)
     try:
         if provider == GITHUB:
-            posted = post_comment(environment, marker, body)
+            posted = post_comment(environment, marker, body, begin=begin)
             done = f"{posted.done} a comment at pull request {posted.number}" if posted.done else ""
         elif provider == GITLAB:
-            noted = post_note(environment, marker, body)
+            noted = post_note(environment, marker, body, begin=begin)
             done = f"{noted} a note at the merge request" if noted else ""
         else:
             return f"--comment: comments are for GitHub and GitLab; {file} has what one would say", False
@@ -100,4 +119,16 @@ def _comment(
             said = f"no comment, because the token may not write one: {error}. {why}: {DOCS} shows what to do"
             return f"{said}. {file} has the comment", True
         return f"warning: no comment: {error}. {file} has it", False
+    if not (done or begin):
+        return f"comment: {when}: nothing to comment on; {file} has what a comment would say", False
     return done or f"--comment: this run belongs to no open pull request; {file} has what a comment would say", False
+
+
+def _status(result: RunResult, environment: Mapping[str, str]) -> tuple[str, bool]:
+    """Try to set the status of the commit; what came of it, and whether the token may not do it."""
+    try:
+        done = set_status(result, environment)
+    except ApiError as error:
+        why = "; the token may not do it: a job needs `permissions: statuses: write`" if error.denied else ""
+        return f"{'' if error.denied else 'warning: '}no status at the commit: {error}{why}", error.denied
+    return done or "--status: the commits of GitHub and GitLab have one; this run belongs to neither", False

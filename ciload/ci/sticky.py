@@ -42,22 +42,24 @@ def comment_text(result: RunResult, marker: str, run_url: str | None, origin: st
     return f"{marker}\n{summary_within(result, room, note, place)}"
 
 
-def stick(api: ForgeApi, thread: Thread, marker: str, body: str) -> str:
+def stick(api: ForgeApi, thread: Thread, marker: str, body: str, *, begin: bool = True) -> str:
     """Write the comment, over the one that we wrote before if there is one; "updated" or "created".
+
+    Unless one is to be begun, there has to be one before; "" if there is none.
 
     Raises:
         ApiError: it could not be written.
     """
     while True:
         try:
-            return _stick_once(api, thread, marker, body)
+            return _stick_once(api, thread, marker, body, begin=begin)
         except ApiError as error:
             # A comment that failed to be created may have been: look again before another is.
             if not api.pause(error):
                 raise
 
 
-def _stick_once(api: ForgeApi, thread: Thread, marker: str, body: str) -> str:
+def _stick_once(api: ForgeApi, thread: Thread, marker: str, body: str, *, begin: bool) -> str:
     found = _find(api, thread, marker)
     if found is not None:
         try:
@@ -67,6 +69,8 @@ def _stick_once(api: ForgeApi, thread: Thread, marker: str, body: str) -> str:
                 raise
         else:
             return "updated"
+    if not begin:
+        return ""
     api.call("POST", thread.listing, {"body": body})
     return "created"
 

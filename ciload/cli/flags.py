@@ -128,7 +128,13 @@ FLAGS = (
         "config", OUTPUT, "YAML file with options (default ciload.yaml if it exists).", "FILE",
         variable="CILOAD_CONFIG",
     ),
-    Flag("comment", OUTPUT, "In CI: comment on the pull request, always the same comment.", kind="switch"),
+    Flag(
+        "comment", OUTPUT,
+        "In CI: comment on the pull request, always the same comment. In CILOAD_COMMENT or the file, `on-failure` and "
+        "`on-change` begin one only if the run failed, or the gate found a change.",
+        kind="switch",
+    ),
+    Flag("status", OUTPUT, "In CI: set a status of the commit, which has the headline.", kind="switch"),
     Flag(
         "secrets", OUTPUT, "Variable whose value becomes *** in all that ciload writes; may be repeated.", "NAME",
         ("--secret",), "list",

@@ -46,6 +46,17 @@ def _workers(value: object) -> object:
     return number
 
 
+def comment_when(value: object) -> object:
+    """When there is to be a comment; a switch is always or off."""
+    words = {"true": "always", "1": "always", "yes": "always", "on": "always"}
+    words |= {"false": "off", "0": "off", "no": "off"}
+    return words.get(str(value).lower(), value)
+
+
+CommentWhen = Annotated[Literal["always", "on-failure", "on-change", "off"], BeforeValidator(comment_when)]
+COMMENT_WHEN: tuple[str, ...] = ("always", "on-failure", "on-change", "off")
+
+
 class Options(BaseModel):
     """What a run was asked to do. Unset load options stay None; `plan.py` turns them into scenarios."""
 
@@ -119,7 +130,8 @@ class Options(BaseModel):
     wait_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="how long to wait for it")
     allow_script_errors: bool = Field(False, description="exceptions in iterations do not fail the run")
     allow_empty: bool = Field(False, description="a run that measured nothing does not fail for that")
-    comment: bool = Field(False, description="in CI, comment on the pull request or merge request")
+    comment: CommentWhen = Field("off", description="in CI, comment on the pull request: " + ", ".join(COMMENT_WHEN))
+    status: bool = Field(False, description="in CI, set a status of the commit, beside that of the job")
     secrets: VariableNames = Field((), description="variables whose values are replaced by *** in all that is written")
     out_dir: str = Field("ciload-results", min_length=1, description="where the reports go")
     quiet: bool = Field(False, description="no progress and no summary, only errors")

@@ -16,7 +16,7 @@ from ciload.gate.gates import Gates, GateSettings
 from ciload.metrics.blocks import Arm
 from ciload.metrics.cpu_series import CpuSource
 from ciload.metrics.registry import Registry
-from ciload.options.model import URL_OPTIONS, Options
+from ciload.options.model import COMMENT_WHEN, URL_OPTIONS, Options, comment_when
 from ciload.options.plan import Plan, make_plan, origins
 from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
 from ciload.result.comparison import Accepted
@@ -63,6 +63,14 @@ class PreparedRun:
 OF_TEST = ("name", "target", "leg", "base_url")  # options that say which test this is
 
 
+@dataclass(frozen=True, slots=True)
+class ForCI:
+    """What the CI is to be given besides what costs no permission: a comment, and when; a status of the commit."""
+
+    comment: str = "off"
+    status: bool = False
+
+
 class PreparationFailedError(Exception):
     """There will be no load. `error` is for the user; the rest is for the reports that say so.
 
@@ -70,14 +78,14 @@ class PreparationFailedError(Exception):
     """
 
     def __init__(
-        self, error: CiloadError, identity: Identity, out_dir: str, known: Mapping[str, str], *, comment: bool
+        self, error: CiloadError, identity: Identity, out_dir: str, known: Mapping[str, str], to_ci: ForCI
     ) -> None:
         super().__init__(str(error))
         self.error = error
         self.identity = identity
         self.out_dir = out_dir
         self.known = known
-        self.comment = comment
+        self.to_ci = to_ci
 
 
 def prepare(request: RunRequest, control: Control, interface: Interface) -> PreparedRun:
@@ -113,7 +121,7 @@ def prepare(request: RunRequest, control: Control, interface: Interface) -> Prep
         return PreparedRun(request, identity, script, plan, registry, gates, folder, cpu_sources)
     known = {option: text for option in OF_TEST if (text := _text(sources, option))}
     known |= {option: without_secrets(known[option]) for option in URL_OPTIONS if option in known}
-    raise PreparationFailedError(error, identity, _out_dir(sources), known, comment=_wants_comment(sources)) from error
+    raise PreparationFailedError(error, identity, _out_dir(sources), known, _for_ci(sources)) from error
 
 
 def load(request: RunRequest, sources: list[Source], registry: Registry, control: Control) -> tuple[Script, Plan]:
@@ -198,10 +206,15 @@ def find_cpu_sources(options: Options, sources: Sequence[Source]) -> dict[Arm, C
     return found
 
 
-def _wants_comment(sources: Sequence[Source]) -> bool:
-    """Whether a comment was asked for, as far as is known when options may be wrong."""
-    named = [source.values["comment"] for source in sources if "comment" in source.values]
-    return bool(named) and str(named[0]).lower() in ("true", "1", "yes", "on")
+def _for_ci(sources: Sequence[Source]) -> ForCI:
+    """What was asked for, as far as is known when options may be wrong."""
+    named = {name: _first(sources, name) for name in ("comment", "status")}
+    when = comment_when(named["comment"])
+    return ForCI(comment=str(when) if when in COMMENT_WHEN else "off", status=comment_when(named["status"]) == "always")
+
+
+def _first(sources: Sequence[Source], option: str) -> object:
+    return next((source.values[option] for source in sources if option in source.values), None)
 
 
 def _out_dir(sources: Sequence[Source]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from ciload.result.judgement import judge as judge_evidence
 from ciload.runner.facts import facts_of_failure
 from ciload.runner.interface import Interface
 from ciload.runner.masking import masked
-from ciload.runner.prepare import PreparationFailedError, PreparedRun, RunRequest
+from ciload.runner.prepare import ForCI, PreparationFailedError, PreparedRun, RunRequest
 from ciload.runner.report_files import COMMENT, REPORTS, claim_folder, write_report
 from ciload.runner.summary_hook import CustomOutputs, call_summary_hook
 
@@ -71,9 +71,9 @@ def _publish(
     except BaselineError as error:
         interface.say(str(error), "error")
         exit_code = exit_code or error.exit_code
-    comment = prepared.plan.options.comment
+    to_ci = ForCI(prepared.plan.options.comment, prepared.plan.options.status)
     environment = prepared.request.environment
-    exit_code = _give_to_ci(result, files, prepared.folder, environment, interface, exit_code, comment=comment)
+    exit_code = _give_to_ci(result, files, prepared.folder, environment, interface, exit_code, to_ci)
     return Finished(result, files, exit_code)
 
 
@@ -87,7 +87,7 @@ def publish_failure(failed: PreparationFailedError, request: RunRequest, interfa
     result, _ = build_result(Snapshot(dict(BUILTIN)), facts_of_failure(failed.identity, failed.error, failed.known))
     result = masked(result, request.mask)
     files, _ = _write_reports(folder, result, interface)
-    _give_to_ci(result, files, folder, request.environment, interface, failed.error.exit_code, comment=failed.comment)
+    _give_to_ci(result, files, folder, request.environment, interface, failed.error.exit_code, failed.to_ci)
 
 
 def _write_reports(folder: Path, result: RunResult, interface: Interface) -> tuple[list[Path], int]:
@@ -109,19 +109,18 @@ def _give_to_ci(
     environment: Mapping[str, str],
     interface: Interface,
     exit_code: int,
-    *,
-    comment: bool,
+    to_ci: ForCI,
 ) -> int:
     """Answers the exit code, which an unwritten comment changes."""
-    if result.ci.provider not in ("github", "gitlab") and not comment:
+    if result.ci.provider not in ("github", "gitlab") and to_ci == ForCI():
         return exit_code
     from ciload.ci.publish import publish as publish_in_ci  # late: at a terminal nobody needs it
 
-    write_comment: Callable[[str], Path] = lambda body: write_report(folder / COMMENT, body)  # noqa: E731
     try:
         published = publish_in_ci(
-            result, files, folder, environment, write_comment if comment else None, exit_code=exit_code
-        )
+            result, files, folder, environment, lambda body: write_report(folder / COMMENT, body),
+            comment=to_ci.comment, status=to_ci.status, exit_code=exit_code,
+        )  # fmt: skip
     except UsageError as error:
         interface.say(str(error), "error")
         return exit_code or error.exit_code

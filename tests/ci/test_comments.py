@@ -20,12 +20,13 @@ from ciload.ci.sticky import MOST_BYTES, comment_text, marker_of
 from ciload.ci.workflow_commands import workflow_command
 from ciload.cli.comment import _comment
 from ciload.errors import UsageError
+from ciload.result.comparison import GateVerdict
 from ciload.result.document import CI, Failure, RunResult
 from ciload.runner.report_files import COMMENT, write_report
 from tests.ci.conftest import Job
 from tests.ci.forge import BOT, HUMAN, OTHER_BOT, SHA, TOKEN, GitHub, GitLab, Reply
 from tests.reports import results
-from tests.reports.results import hostile, hostile_comparison, result, verdict
+from tests.reports.results import comparison, hostile, hostile_comparison, result, verdict
 from tests.runner.reports import write_reports
 
 MARKER = "<!-- ciload:0123456789abcdef -->"
@@ -235,9 +236,12 @@ def comment_in(folder: Path) -> Callable[[str], Path]:
     return lambda body: write_report(folder / COMMENT, body)
 
 
-def published(run: RunResult, folder: Path, environment: dict[str, str]) -> list[str]:
-    files = write_reports(folder, run)
-    return publish(run, files, folder, environment, comment_in(folder), exit_code=run.verdict.exit_code).said
+def published(
+    run: RunResult, folder: Path, environment: dict[str, str], comment: str = "always", *, status: bool = False
+) -> list[str]:
+    files, code = write_reports(folder, run), run.verdict.exit_code
+    write = comment_in(folder)
+    return publish(run, files, folder, environment, write, comment=comment, status=status, exit_code=code).said
 
 
 def test_comment_is_posted_and_kept_as_a_file(github: GitHub, job: Job, tmp_path: Path) -> None:
@@ -255,7 +259,9 @@ def test_fork_gets_a_notice_instead_of_a_failure(github: GitHub, job: Job, tmp_p
     """One line says why there is no comment, where it is, and what to do."""
     github.always["POST .*comments"] = DENIED
     run = result(ci=CI(provider="github"))
-    done = publish(run, write_reports(tmp_path, run), tmp_path, job(), comment_in(tmp_path), exit_code=0)
+    done = publish(
+        run, write_reports(tmp_path, run), tmp_path, job(), comment_in(tmp_path), comment="always", exit_code=0
+    )
     [said] = done.said
     assert done.commands == [workflow_command("notice", said, {"title": "ciload"})]
     assert "forks" in said
@@ -283,6 +289,68 @@ def test_what_keeps_us_from_commenting_is_said(
     [said] = published(result(ci=CI(provider="github")), tmp_path, job(**changes))
     assert expected in said
     assert "newline" not in said
+
+
+GITHUB_RUN = CI(provider="github", run_url="https://github.test/a/b/actions/runs/1")
+FAILED = verdict(Failure(code=99, reason="threshold failed: p(95)<100"))
+
+
+@pytest.mark.parametrize(
+    ("when", "run", "begins"),
+    [
+        ("always", result(ci=GITHUB_RUN), True),
+        ("on-failure", result(ci=GITHUB_RUN), False),
+        ("on-failure", result(ci=GITHUB_RUN, verdict=FAILED), True),
+        ("on-failure", result(ci=GITHUB_RUN, comparisons=[comparison(GateVerdict.IMPROVED)]), False),
+        ("on-change", result(ci=GITHUB_RUN), False),
+        ("on-change", result(ci=GITHUB_RUN, verdict=FAILED), True),
+        ("on-change", result(ci=GITHUB_RUN, comparisons=[comparison(GateVerdict.IMPROVED)]), True),
+        ("on-change", result(ci=GITHUB_RUN, comparisons=[comparison(GateVerdict.SUSPICIOUS)]), True),
+        ("on-change", result(ci=GITHUB_RUN, comparisons=[comparison(GateVerdict.OK)]), False),
+        ("off", result(ci=GITHUB_RUN, verdict=FAILED), False),
+    ],
+)
+def test_comments_only_when_they_are_wanted(
+    when: str, run: RunResult, begins: bool, github: GitHub, job: Job, tmp_path: Path
+) -> None:
+    said = published(run, tmp_path, job(), when)
+    assert bool(github.comments) == begins
+    assert (tmp_path / "comment.md").is_file() == (when != "off")
+    assert not [line for line in said if line.startswith("warning")]
+
+
+def test_a_comment_that_is_there_is_kept_true(github: GitHub, job: Job, tmp_path: Path) -> None:
+    """A failure that has been mended must not stand there as if it were not."""
+    published(result(ci=GITHUB_RUN, verdict=FAILED), tmp_path, job(), "on-failure")
+    assert published(result(ci=GITHUB_RUN), tmp_path, job(), "on-failure") == ["updated a comment at pull request 7"]
+    [kept] = github.comments
+    assert "✅" in kept["body"]
+
+
+def test_the_status_of_the_commit_has_the_headline(github: GitHub, job: Job, tmp_path: Path) -> None:
+    """At the commit that was pushed, not at the merge that is checked out."""
+    github.always[f"POST /repos/a/b/statuses/{SHA}"] = Reply(201, {})
+    for run, state in ((result(ci=GITHUB_RUN), "success"), (result(ci=GITHUB_RUN, verdict=FAILED), "failure")):
+        environment = job(GITHUB_SHA="0" * 40)
+        assert published(run, tmp_path, environment, "off", status=True) == [f"set the status of commit {SHA[:7]}"]
+        asked = github.asked[-1].body
+        assert (asked["state"], asked["context"], asked["target_url"]) == (state, "ciload: load", GITHUB_RUN.run_url)
+        assert 0 < len(asked["description"]) <= 140
+
+
+def test_a_token_that_may_not_set_a_status_is_told_and_fails_nothing(github: GitHub, job: Job, tmp_path: Path) -> None:
+    github.always["POST .*statuses.*"] = DENIED
+    [said] = published(result(ci=GITHUB_RUN), tmp_path, job(), "off", status=True)
+    assert "permissions: statuses: write" in said
+    [said] = published(result(), tmp_path, {}, "off", status=True)
+    assert "the commits of GitHub and GitLab have one" in said
+
+
+def test_the_status_on_gitlab(gitlab: GitLab, pipeline: dict[str, str], tmp_path: Path) -> None:
+    gitlab.always[f"POST /projects/5/statuses/{SHA}"] = Reply(201, {})
+    run = result(ci=CI(provider="gitlab"), verdict=FAILED)
+    assert published(run, tmp_path, pipeline | {"CI_COMMIT_SHA": SHA}, "off", status=True)
+    assert gitlab.asked[-1].body["state"] == "failed"
 
 
 def test_elsewhere_a_comment_is_a_file_only(tmp_path: Path) -> None:

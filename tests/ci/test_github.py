@@ -234,11 +234,16 @@ def test_what_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     """In a container without these files, or with files of root's, the verdict is what counts."""
     run = result(ci=CI(provider="github"))
     files = write_reports(tmp_path, run)
-    said = publish(run, files, tmp_path, {}, None, exit_code=0).said
+    said = publish(run, files, tmp_path, {}, nothing, exit_code=0).said
     assert [each.partition(" is not set")[0] for each in said] == [
         "warning: GITHUB_STEP_SUMMARY", "warning: GITHUB_OUTPUT",
     ]  # fmt: skip
     nowhere = environment(tmp_path / "nowhere")
-    said = publish(run, files, tmp_path, nowhere, None, exit_code=0).said
+    said = publish(run, files, tmp_path, nowhere, nothing, exit_code=0).said
     assert all("cannot write there: No such file" in each for each in said)
     assert len(said) == 2
+
+
+def nothing(_: str) -> Path:
+    """No comment was asked for."""
+    raise AssertionError("a comment was written")
