@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ciload.ci.workflow_commands import Bracket
-from ciload.errors import CiloadError, ExitCode, OptionsError
+from ciload.errors import CiloadError, ExitCode, OptionsError, UsageError
 from ciload.secrets import Masker
 from ciload.text import several_lines
 
@@ -17,19 +17,26 @@ if TYPE_CHECKING:
     from ciload.reports.terminal import Printable
 
 
-def exit_code_of(act: Callable[[], int], bracket: Bracket | None = None, mask: Masker | None = None) -> int:
+def exit_code_of(
+    act: Callable[[], int], bracket: Bracket | None = None, mask: Masker | None = None, *, is_run: bool = False
+) -> int:
     """Do it; an error of the user's is printed as a line, and so is an interruption.
 
     `bracket` is around all that is printed; without one, there is the CI's. `mask` is asked when something is to be
     said, so it may learn secrets until then.
     """
-    mask = mask or Masker()
+    mask, environment = mask or Masker(), dict(os.environ)
     if bracket is None:
-        Bracket.around(os.environ).open()
+        bracket = Bracket.around(os.environ)
+        bracket.open()
     try:
         return act()
     except CiloadError as error:
         say(mask(f"error: {error}" if not isinstance(error, OptionsError) else _list_mistakes(error)))
+        if isinstance(error, UsageError):
+            from ciload.ci.usage_errors import tell_usage_error  # late: it knows reports
+
+            bracket.later(tell_usage_error(mask(str(error)), environment, is_run=is_run))
         return error.exit_code
     except KeyboardInterrupt:
         say("interrupted")

@@ -39,7 +39,7 @@ def act_on_script(name: str, asked: Asked, act: Callable[[RunRequest, Bracket], 
         os.environ.update(_parse_env(asked.env))  # after the copy: -e is for the script and never sets options
         return act(RunRequest(script, options, environment, asked.config, mask), bracket)
 
-    return exit_code_of(with_environment, bracket, mask)
+    return exit_code_of(with_environment, bracket, mask, is_run=name == "run")
 
 
 def _script(name: str, asked: Asked) -> tuple[Path | Page, Mapping[str, Any]]:
