@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -33,9 +34,11 @@ CANCELLED = (INTERRUPTED, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 OPTIONS = (
     "script", "config", "vus", "duration", "iterations", "rate", "stages", "base_url", "compare_url", "wait_for",
     "wait_timeout", "thresholds", "on_missing_baseline", "on_inconclusive", "tolerance", "false_alarm", "confirm",
-    "accept", "comment", "name", "target", "target_process", "compare_process",
+    "accept", "comment", "status", "name", "target", "target_process", "compare_process",
 )  # fmt: skip
 PROCESSES = ("target_process", "compare_process")
+# What ciload needs to be beside: the runner's processes, or libraries of the script's.
+OUTSIDE = (*PROCESSES, "requirements")
 # Events that only people with write access can cause, so that what they measured may become the level for others.
 TRUSTED_EVENTS = ("push", "schedule", "workflow_dispatch")
 FAIL_ON = ("thresholds", "regression", "missing-baseline", "inconclusive", "errors")
@@ -209,15 +212,15 @@ def mode(inputs: Mapping[str, str], environment: Environment) -> str:
     wish = inputs.get("mode", "auto")
     if wish not in ("auto", "docker", "venv"):
         raise ActionError(f"the input `mode` takes auto, docker or venv, not {wish!r}")
-    watched = next((each for each in PROCESSES if each in inputs or environment.get(f"CILOAD_{each.upper()}")), "")
-    if wish == "docker" and watched:
-        name = watched.replace("_", "-")
-        raise ActionError(f"the input `{name}` needs `mode: venv`: a container sees none of the runner's processes")
+    outside = next((each for each in OUTSIDE if each in inputs or environment.get(f"CILOAD_{each.upper()}")), "")
+    if wish == "docker" and outside:
+        why = "nothing can be installed in the image" if outside == "requirements" else "it sees no other processes"
+        raise ActionError(f"the input `{outside.replace('_', '-')}` needs `mode: venv`: in a container, {why}")
     if wish != "auto":
         return wish
     # In a job with `container:` the workspace's path and localhost are those of that container, and Docker's are not.
     suits = environment.get("RUNNER_OS", "Linux") == "Linux" and not environment.get("CONTAINER")
-    suits = suits and not watched
+    suits = suits and not outside
     return "docker" if suits and docker_works() else "venv"
 
 
@@ -271,28 +274,68 @@ def docker_command(inputs: Mapping[str, str], environment: Environment, passed: 
     return [*command, *(word for each in names for word in ("--env", each)), name]
 
 
-def venv_command(environment: Environment) -> list[str]:
-    """The installed `ciload`, from the action's own checkout."""
+def venv_command(inputs: Mapping[str, str], environment: Environment) -> list[str]:
+    """The installed `ciload`, from the action's own checkout, with what the script requires."""
     if sys.version_info < OLDEST_PYTHON:
         raise ActionError("ciload needs Python 3.11: set `python-version`")
     folder = Path(environment["RUNNER_TEMP"], "ciload-venv")
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
     ciload = str(programs / "ciload")
-    if shutil.which(ciload):  # by an earlier step
-        return [ciload]
     install = [str(programs / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-    for command in ([sys.executable, "-m", "venv", str(folder)], [*install, environment["GITHUB_ACTION_PATH"]]):
-        if prepare("Install ciload", command) != 0:
+    commands = []
+    if not shutil.which(ciload):  # else an earlier step has installed it
+        commands += [[sys.executable, "-m", "venv", str(folder)], [*install, environment["GITHUB_ACTION_PATH"]]]
+    if "requirements" in inputs:
+        commands.append([*install, *(word for each in inputs["requirements"].split() for word in ("-r", each))])
+    for command in commands:
+        if prepare("Install ciload", command, {**environment, "PIP_CACHE_DIR": str(pip_cache(environment))}) != 0:
             raise ActionError(f"ciload could not be installed: {' '.join(command)} failed")
     return [ciload]
 
 
-def prepare(title: str, command: list[str]) -> int:
+def requirements(inputs: Mapping[str, str]) -> list[str]:
+    """Files that say what the script requires, from the working directory."""
+    files = inputs.get("requirements", "").split()
+    missing = [each for each in files if not Path(inputs.get("working_directory", "."), each).is_file()]
+    if missing:
+        raise ActionError(f"the input `requirements` names {missing[0]}, which is not there")
+    return files
+
+
+def requirements_key(inputs: Mapping[str, str], environment: Environment) -> str:
+    """The cache of what pip has downloaded for them; "" if nothing is required."""
+    files = [Path(inputs.get("working_directory", "."), each) for each in requirements(inputs)]
+    where = "-".join(environment.get(name, "") for name in ("RUNNER_OS", "RUNNER_ARCH"))
+    text = b"\0".join(each.read_bytes() for each in files)
+    return f"ciload-pip-{where}-{hashlib.sha256(text).hexdigest()[:16]}" if files else ""
+
+
+def uploads(inputs: Mapping[str, str], environment: Environment) -> bool:
+    """Whether reports become an artifact. Servers other than GitHub's own do not know how (artifacts of version 4)."""
+    wish = inputs.get("upload", "auto")
+    if wish not in ("auto", "on", "off", "true", "false"):
+        raise ActionError(f"the input `upload` takes auto, on or off, not {wish!r}")
+    host = urlsplit(environment.get("GITHUB_SERVER_URL", "https://github.com")).hostname or ""
+    theirs = host == "github.com" or host.endswith(".ghe.com")
+    if not theirs and inputs.get("baseline") == "artifact":
+        raise ActionError(f"`baseline: artifact` works on github.com alone, and this is {host}: use `cache`")
+    return wish in ("on", "true") or (wish == "auto" and theirs)
+
+
+def flags(inputs: Mapping[str, str]) -> list[str]:
+    """Further flags for the command line, as a shell would read them."""
+    try:
+        return shlex.split(inputs.get("flags", ""), comments=True)
+    except ValueError as error:
+        raise ActionError(f"the input `flags` cannot be read: {error}") from None
+
+
+def prepare(title: str, command: list[str], environment: Environment = os.environ) -> int:
     """Run what has to come before ciload; its output is folded away in the log."""
     sys.stdout.write(f"::group::{title}\n")
     sys.stdout.flush()
     try:
-        return subprocess.call(command)  # noqa: S603
+        return subprocess.call(command, env=dict(environment))  # noqa: S603
     finally:
         sys.stdout.write("::endgroup::\n")
         sys.stdout.flush()
@@ -313,8 +356,9 @@ def plan(environment: Environment) -> int:
     inputs = read_inputs(environment)
     options(inputs, environment)
     script_variables(inputs, environment)
-    for name in ("doctor", "trends"):
+    for name in ("doctor", "trends", "status"):
         switch(inputs, name, "false")
+    flags(inputs)
     kept, chosen = baseline(inputs, environment)
     name, older = identity(inputs, environment), inputs.get("baseline_from", "") if kept == "cache" else ""
     if older and not re.fullmatch(r"[a-z0-9-]+", older):
@@ -335,10 +379,17 @@ def plan(environment: Environment) -> int:
             "older": in_folder(inputs, cached(older)) if older else "",
             "older-prefix": key_prefix(older) if older else "",
             "results": in_folder(inputs, results(inputs, environment)),
-            "artifact": f"ciload-{job}-{name}",
+            "artifact": f"ciload-{job}-{name}" if uploads(inputs, environment) else "",
+            "requirements-key": requirements_key(inputs, environment),
+            "pip-cache": str(pip_cache(environment)),
         },
     )
     return 0
+
+
+def pip_cache(environment: Environment) -> Path:
+    """What pip downloads for the script is kept there."""
+    return Path(environment.get("RUNNER_TEMP", "."), "ciload-pip")
 
 
 def in_folder(inputs: Mapping[str, str], path: str) -> str:
@@ -355,14 +406,14 @@ def run(environment: Environment, *, here: bool = False) -> int:
     passed = {**script_variables(inputs, environment), **options(inputs, environment), **chosen}
     if "token" in inputs:
         passed["GITHUB_TOKEN"] = inputs["token"]
-    os.chdir(inputs.get("working_directory", "."))
+    enter(inputs)
     if here:
         explain_localhost({**environment, **passed})
         command = ["ciload"]
     elif (environment.get("MODE") or mode(inputs, environment)) == "docker":
         command = docker_command(inputs, environment, passed)
     else:
-        command = venv_command(environment)
+        command = venv_command(inputs, environment)
     document = Path(passed["CILOAD_OUT_DIR"], "result.json")
     if document.is_file():
         document.unlink()
@@ -374,7 +425,7 @@ def run(environment: Environment, *, here: bool = False) -> int:
             return INTERRUPTED
         if code:
             say("warning", f"ciload doctor left with {code}: its last line says how far to rely on this runner")
-    code = start([*command, "run"], {**environment, **passed})
+    code = start([*command, "run", *flags(inputs)], {**environment, **passed})
     if switch(inputs, "trends", "false") and code not in CANCELLED:
         write_trends(command, {**environment, **passed})
     verdict = step_code(code, read(document), wanted)
@@ -387,17 +438,26 @@ def run(environment: Environment, *, here: bool = False) -> int:
     return verdict
 
 
+def enter(inputs: Mapping[str, str]) -> None:
+    """Go to the working directory."""
+    folder = inputs.get("working_directory", ".")
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise ActionError(f"the input `working-directory` is {folder}: {error.strerror}") from None
+
+
 def merge(environment: Environment) -> int:
     """Add what others have saved since this run began to what it is going to save, which takes the place of theirs."""
     inputs = read_inputs(environment)
     kept, chosen = baseline(inputs, environment)
-    os.chdir(inputs.get("working_directory", "."))
+    enter(inputs)
     file = Path(chosen["CILOAD_SAVE_BASELINE"])
     if kept == "cache" and digest(file) == digest(mine(file)):  # nobody has
         return 0
     passed = {"GITHUB_TOKEN": inputs["token"]} if "token" in inputs else {}
     in_docker = (environment.get("MODE") or mode(inputs, environment)) == "docker"
-    command = docker_command(inputs, environment, passed) if in_docker else venv_command(environment)
+    command = docker_command(inputs, environment, passed) if in_docker else venv_command({}, environment)
     others = [str(mine(file))] if kept == "cache" else [chosen["CILOAD_BASELINE"]]
     if start([*command, "baseline", "merge", str(file), *others], {**environment, **passed}):
         shutil.copy(mine(file), file)

@@ -329,6 +329,8 @@ class Runner:
             elif source.is_file():
                 target.mkdir(parents=True)
                 shutil.copy(source, target)
+        elif name == "actions/cache":
+            job.used[-1][1]["kept"] = str(machine / "temp")  # of what is downloaded, nothing is played
         elif name == "actions/cache/save":
             entry = caches / ref.replace("/", "_") / given["key"]
             entry.mkdir(parents=True)

@@ -27,6 +27,18 @@ pathlib.Path("seen.json").write_text(json.dumps(dict(os.environ)))
 async def default():
     await http.get(os.environ.get("WHERE", "/"), name="page")
 """
+PACKAGE = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+PACKAGE_BACKEND = """
+import zipfile
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    with zipfile.ZipFile(f"{folder}/helper-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("of_the_script.py", "")
+        wheel.writestr("helper-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: helper\\nVersion: 1\\n")
+        wheel.writestr("helper-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr("helper-1.dist-info/RECORD", "")
+    return "helper-1-py3-none-any.whl"
+"""
 SLOW_SCRIPT = """
 import pathlib
 from ciload import http, sleep
@@ -314,6 +326,12 @@ class TestInputs:
             ({"compare-url": "http://old", "until-clear": "1"}, "the input `until-clear` takes true or false"),
             ({"doctor": "quick"}, "the input `doctor` takes true or false"),
             ({"trends": "yes"}, "the input `trends` takes true or false"),
+            ({"status": "maybe"}, "the input `status` takes true or false"),
+            ({"upload": "never"}, "the input `upload` takes auto, on or off"),
+            ({"flags": "--tag 'x"}, "the input `flags` cannot be read: No closing quotation"),
+            ({"requirements": "gone.txt"}, "the input `requirements` names gone.txt, which is not there"),
+            ({"mode": "docker", "requirements": "load.py"}, "the input `requirements` needs `mode: venv`"),
+            ({"working-directory": "gone"}, "the input `working-directory` is gone: No such file or directory"),
             ({"mode": "docker", "target-process": "port"}, "the input `target-process` needs `mode: venv`"),
         ],
     )
@@ -350,6 +368,64 @@ class TestInputs:
         assert gate(job)["verdict"] == GateVerdict.MISSING
         assert job.outputs["junit"] == "service/ciload-results/junit.xml"
         assert job.uses("actions/cache/save")[0]["path"].startswith("service/.ciload/")
+
+    def test_flags_reach_the_command_line(self, runner: Runner, url: str) -> None:
+        """Read as a shell would, and with nothing of a shell: the image gets them as arguments."""
+        job = runner.job(asked(url, baseline="off", flags="--tag 'team=a b' --leg \"$(id)\" # why"))
+
+        assert job.result["options"]["tags"] == {"team": "a b"}
+        assert job.result["options"]["leg"] == "$(id)"
+
+    def test_comment_and_status_say_when(self, runner: Runner, url: str) -> None:
+        """The words of `comment` are ciload's own."""
+        job = runner.job(asked(url, baseline="off", comment="on-change", status="true"))
+
+        assert job.status == "success", job.log
+        assert (job.result["options"]["comment"], job.result["options"]["status"]) == ("on-change", True)
+
+    def test_the_leg_of_a_matrix_is_named(self, runner: Runner, url: str) -> None:
+        """As GitHub writes it behind the name of the job."""
+        job = runner.job(asked(url, baseline="off"), matrix={"os": "ubuntu-latest", "python": "3.12"})
+
+        assert "## ✅ load (ubuntu-latest, 3.12) passed" in job.report("summary.md")
+
+    @pytest.mark.parametrize(
+        ("server", "wish", "uploaded"),
+        [
+            ("https://github.com", "auto", True),
+            ("https://octo.ghe.com", "auto", True),
+            ("https://github.octo.example", "auto", False),
+            ("https://codeberg.org", "auto", False),
+            ("https://codeberg.org", "on", True),
+            ("https://github.com", "off", False),
+        ],
+    )
+    def test_reports_are_uploaded_where_that_works(
+        self, server: str, wish: str, uploaded: bool, runner: Runner
+    ) -> None:
+        """GitHub Enterprise Server, Gitea and Forgejo do not take artifacts of this version."""
+        job = runner.job({"script": "load.py", "upload": wish}, environment={"GITHUB_SERVER_URL": server}, only="plan")
+
+        assert bool(job.outputs["artifact"]) == uploaded
+        if server.endswith("codeberg.org"):
+            wrong = {"script": "load.py", "baseline": "artifact", "upload": wish}
+            said = runner.job(wrong, environment={"GITHUB_SERVER_URL": server}, only="plan").log
+            assert "`baseline: artifact` works on github.com alone, and this is codeberg.org" in said
+
+    @pytest.mark.skipif(not usable_python(), reason="this Python cannot make virtual environments")
+    def test_what_the_script_requires_is_installed(self, runner: Runner, url: str) -> None:
+        """Beside ciload, in a virtual environment, with what pip downloads kept in a cache for the same files."""
+        (runner.workspace / "helper").mkdir(exist_ok=True)
+        runner.write("helper/pyproject.toml", PACKAGE)
+        runner.write("helper/backend.py", PACKAGE_BACKEND)
+        runner.write("requirements.txt", "./helper\n")
+        runner.write("load.py", f"import of_the_script\n{SCRIPT}")
+        job = runner.job(asked(url, baseline="off", requirements="requirements.txt"))
+
+        assert job.status == "success", job.log
+        [cache] = job.uses("actions/cache")
+        assert cache["key"].startswith("ciload-pip-Linux-X64-")
+        assert [call for call in job.docker if call[0] == "run"] == []
 
     def test_options_in_the_jobs_environment_count(self, runner: Runner, url: str) -> None:
         """CILOAD_* variables of job or step set what no input sets."""
