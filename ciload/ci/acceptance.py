@@ -25,6 +25,7 @@ from ciload.result.comparison import Accepted
 from ciload.text import one_line
 
 LINE = re.compile(r"^[ \t]*ciload-accept:[ \t]*(\S.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
+MESSAGES = "CILOAD_COMMIT_MESSAGE"  # of what was pushed, for an image without git
 LONGEST_REASON = 500
 LONGEST_TEXT = 1 << 20
 MOST_COMMITS = 50
@@ -149,7 +150,9 @@ def _on_gitlab(environment: Mapping[str, str], folder: Path) -> Search:
     who, number = get("GITLAB_USER_LOGIN", ""), get("CI_MERGE_REQUEST_IID")
     reason, where = reason_in(get("CI_MERGE_REQUEST_DESCRIPTION")), f"the text of merge request {number}"
     if not reason:
-        reason = reason_in(get("CI_COMMIT_MESSAGE"), *_messages(folder, _since(get("CI_COMMIT_BEFORE_SHA"))))
+        reason = reason_in(
+            get("CI_COMMIT_MESSAGE"), get(MESSAGES), *_messages(folder, _since(get("CI_COMMIT_BEFORE_SHA")))
+        )
         where = f"the message of commit {get('CI_COMMIT_SHA', '')[:7]}"
     if not reason:
         return NOTHING
@@ -160,7 +163,7 @@ def _on_gitlab(environment: Mapping[str, str], folder: Path) -> Search:
 
 def _on_jenkins(environment: Mapping[str, str], folder: Path) -> Search:
     get = environment.get
-    reason = reason_in(*_messages(folder, _since(get("GIT_PREVIOUS_COMMIT"))))
+    reason = reason_in(get(MESSAGES), *_messages(folder, _since(get("GIT_PREVIOUS_COMMIT"))))
     where = f"the message of commit {get('GIT_COMMIT', '')[:7]}".rstrip()
     if not reason:
         return NOTHING

@@ -108,6 +108,14 @@ class ForgeApi:
         """
         return self._retry("GET", path, None, most_bytes, elsewhere=True)[0]
 
+    def upload(self, path: str, data: bytes) -> None:
+        """Put a file there.
+
+        Raises:
+            ApiError: it is not taken.
+        """
+        self._retry("PUT", path, data, MOST_BYTES, elsewhere=False)
+
     def pause(self, error: ApiError) -> bool:
         """Wait before another attempt; False when none is to be made. All that one API is asked shares the few."""
         if not error.passing or self._pauses == len(PAUSES_S):
@@ -166,7 +174,10 @@ class ForgeApi:
         try:
             headers = self._headers if home else {"Accept-Encoding": "identity"}
             sent = body if home else None
-            with self._client.stream(method, url, headers=headers, follow_redirects=False, json=sent) as reply:
+            content, values = (sent, None) if isinstance(sent, bytes) else (None, sent)
+            with self._client.stream(
+                method, url, headers=headers, follow_redirects=False, content=content, json=values
+            ) as reply:
                 for chunk in reply.iter_bytes():
                     data += chunk
                     if len(data) > most_bytes:

@@ -16,7 +16,7 @@ from ciload.cli.command import exit_code_of, show_parts
 from ciload.errors import ExitCode, UsageError
 from ciload.gate import levels as of
 from ciload.gate.document import Acceptance, Baseline, StoredRun
-from ciload.gate.gates import ARTIFACT
+from ciload.gate.gates import ELSEWHERE
 from ciload.gate.store import parse_baseline, read_baseline, update
 from ciload.reports.format import format_share, format_value
 from ciload.reports.terminal import Grid, Printable, grid, line
@@ -92,16 +92,16 @@ def change_file(file: str, change: Callable[[Baseline], Baseline]) -> Baseline:
 
 
 def existing_baseline(place: str) -> Baseline:
-    """The baseline at a path, at a URL, or in an artifact. An artifact that nobody has made yet holds nothing.
+    """The baseline at a path, at a URL, or where the CI keeps it. What nobody has made there yet holds nothing.
 
     Raises:
         UsageError: there is none.
         BaselineError: it cannot be read.
     """
-    if place.startswith(ARTIFACT):
-        from ciload.ci.artifacts import fetch  # late: few are
+    if place.startswith(ELSEWHERE):
+        from ciload.ci.places import CiPlaces  # late: few are
 
-        data = fetch(place, os.environ)
+        data = CiPlaces(os.environ).fetch(place)
         return Baseline() if data is None else parse_baseline(data, one_line(place))
     baseline = read_baseline(place)
     if baseline is None:

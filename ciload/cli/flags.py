@@ -74,13 +74,13 @@ FLAGS = (
     Flag("teardown_timeout", JUDGING, "Time for teardown(); then exit 101 (default 1m).", "TIME"),
     Flag("allow_script_errors", JUDGING, "Exceptions in iterations do not fail the run.", kind="switch"),
     Flag("allow_empty", JUDGING, "A run that measured nothing does not fail for that.", kind="switch"),
-    Flag("baseline", GATE, "Compare with the earlier runs in there.", "FILE|URL|artifact:NAME"),
+    Flag("baseline", GATE, "Compare with the earlier runs in there.", "FILE|URL|artifact:NAME|package:NAME"),
     Flag(
         "baseline_from", GATE,
         "Take over the runs in there while --baseline or --save-baseline has none, as after a test was renamed.",
         "FILE|URL|artifact:NAME",
     ),
-    Flag("save_baseline", GATE, "Add this run to that file, for later ones to be compared with.", "FILE"),
+    Flag("save_baseline", GATE, "Add this run to it, for later ones to be compared with.", "FILE|package:NAME"),
     Flag(
         "compare_url", GATE,
         "An older version of the target: each iteration runs at it and at --base-url, in random order, so it takes "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ciload.errors import BaselineError
 from ciload.result.comparison import Accepted, Comparison, GateVerdict
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from ciload.gate.until_clear import UntilClear
     from ciload.gate.verdicts import Terms
 
-ARTIFACT = "artifact:"
+ARTIFACT, PACKAGE = "artifact:", "package:"
+ELSEWHERE = (ARTIFACT, PACKAGE)  # what the CI keeps
+
+
+class Places(Protocol):
+    """Where baselines are that are neither files nor at URLs; see `ci/places.py`."""
+
+    def fetch(self, place: str) -> bytes | None: ...
+
+    def store(self, place: str, change: Callable[[bytes | None], bytes], is_in: Callable[[bytes], bool]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,7 @@ class Gates:
 
     Attributes:
         settings: what is asked for.
+        places: what the CI keeps.
         history: what the baseline held before the load.
         inherited: that is from another test's baseline, since there was none of this one.
         accepted: who says that the level has moved, if somebody does. Alarms that the history ends with are a new
@@ -59,40 +69,47 @@ class Gates:
     """
 
     settings: GateSettings
+    places: Places
     history: Baseline | None = None
     inherited: bool = False
     accepted: Accepted | None = None
 
     @classmethod
-    def open(cls, settings: GateSettings, fetch_artifact: Callable[[str], bytes | None]) -> Gates:
+    def open(cls, settings: GateSettings, places: Places) -> Gates:
         """See to it that everything is there before a load is made.
 
         Args:
             settings: what is asked for.
-            fetch_artifact: gets what `artifact:NAME` stands for; None if there is none.
+            places: what the CI keeps.
 
         Raises:
             BaselineError: the baseline cannot be read, or the new one could not be written.
         """
         if not settings.against_history:
-            return cls(settings)
+            return cls(settings, places)
         from ciload.gate.store import check_writable, parse_baseline, read_baseline  # late: most need none
 
         def read(place: str) -> Baseline | None:
-            if not place.startswith(ARTIFACT):
+            if not place.startswith(ELSEWHERE):
                 return read_baseline(place)
-            data = fetch_artifact(place)
+            data = places.fetch(place)
             return None if data is None else parse_baseline(data, one_line(place))
 
         kept = None
+        if settings.save_baseline.startswith(ARTIFACT):
+            raise BaselineError(
+                f"{one_line(settings.save_baseline)}: an artifact is uploaded by the pipeline: save in a file, as "
+                "docs/ci.md shows"
+            )
         if settings.save_baseline:
-            check_writable(Path(settings.save_baseline))
-            kept = read_baseline(settings.save_baseline)
+            if not settings.save_baseline.startswith(PACKAGE):
+                check_writable(Path(settings.save_baseline))
+            kept = read(settings.save_baseline)
         # Who saves without comparing compares with what is saved: a regression must not become a level of its own.
         history = read(settings.baseline) if settings.baseline else kept
         if settings.baseline_from and not (history and history.runs):
-            return cls(settings, read(settings.baseline_from), inherited=True)
-        return cls(settings, history)
+            return cls(settings, places, read(settings.baseline_from), inherited=True)
+        return cls(settings, places, history)
 
     def accept(self, accepted: Accepted) -> Gates:
         """The same gates, for a run of which somebody has said this."""
@@ -178,7 +195,7 @@ class Gates:
 
         def add(baseline: Baseline) -> Baseline:
             nonlocal run
-            replaced = self.inherited or self.settings.baseline.startswith(ARTIFACT)
+            replaced = self.inherited or self.settings.baseline.startswith(ELSEWHERE)
             if self.history is not None and replaced:
                 # What is saved takes its place: without what is in there, no history would ever grow.
                 baseline = merge(baseline, self.history)
@@ -191,7 +208,10 @@ class Gates:
             kept = merge(baseline, Baseline(runs=[run]))
             return _accept(kept, self.accepted) if self.accepted else kept
 
-        update(Path(place), add)
+        if place.startswith(PACKAGE):
+            self._store(place, add, run.run_id)
+        else:
+            update(Path(place), add)
         if run.alarm and self.accepted:
             return f"saved in {place}; from now on, runs are compared with this level: {self.accepted}"
         if run.alarm == "better":
@@ -204,6 +224,20 @@ class Gates:
         if run.tainted:
             return f"saved in {place}, but not as a measure for later runs: {run.tainted[0]}"
         return f"saved in {place}"
+
+    def _store(self, place: str, add: Callable[[Baseline], Baseline], run_id: str) -> None:
+        from ciload.gate.document import Baseline
+        from ciload.gate.store import parse_baseline
+
+        shown = one_line(place)
+
+        def change(data: bytes | None) -> bytes:
+            return add(Baseline() if data is None else parse_baseline(data, shown)).to_json().encode()
+
+        def is_in(data: bytes) -> bool:
+            return any(run.run_id == run_id for run in parse_baseline(data, shown).runs)
+
+        self.places.store(place, change, is_in)
 
 
 def _accept(baseline: Baseline, accepted: Accepted) -> Baseline:

@@ -100,11 +100,13 @@ class Options(BaseModel):
     until_clear: bool = Field(
         False, description="side by side: end the load as soon as every metric is decided; --duration is the limit"
     )
-    baseline: Place = Field("", description="file, URL or artifact:NAME with earlier runs to compare with")
+    baseline: Place = Field(
+        "", description="file, URL, artifact:NAME or package:NAME with earlier runs to compare with"
+    )
     baseline_from: Place = Field(
         "", description="the same, of another test: used, and taken over, while there is nothing at baseline"
     )
-    save_baseline: str = Field("", description="file that this run is added to")
+    save_baseline: str = Field("", description="file, or package:NAME, that this run is added to")
     accept: str = Field(
         "", max_length=500, description="why it is right that the level has moved: no regression fails the run"
     )

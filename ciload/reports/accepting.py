@@ -10,7 +10,7 @@ from ciload.result.document import RunResult
 from ciload.text import one_line
 
 LONGEST_PLACE = 120
-FETCHED = ("artifact:", "http://", "https://")
+FETCHED = ("artifact:", "package:", "http://", "https://")
 LINE = "ciload-accept: REASON"
 PULL_REQUESTS = {"github": "pull request", "gitlab": "merge request"}
 

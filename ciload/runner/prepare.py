@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from ciload.ci.identity import identify_user
+from ciload.ci.places import CiPlaces
 from ciload.engine.control import Control
 from ciload.errors import CiloadError, Complaint, OptionsError, UsageError
 from ciload.gate.gates import Gates, GateSettings
@@ -105,7 +106,7 @@ def prepare(request: RunRequest, control: Control, interface: Interface) -> Prep
         script, plan = load(request, sources, registry, control)
         interface.planned(plan)
         folder = claim_folder(plan.options.out_dir)
-        gates = Gates.open(gate_settings(plan.options), lambda place: _fetch(place, request.environment))
+        gates = Gates.open(gate_settings(plan.options), CiPlaces(request.environment))
         if accepted := _acceptance(plan.options, request.environment, interface):
             gates = gates.accept(accepted)
         _wait(plan.options, interface)
@@ -165,12 +166,6 @@ def _acceptance(options: Options, environment: Mapping[str, str], interface: Int
     if search.refused:
         interface.say(search.refused, "warning")
     return search.accepted
-
-
-def _fetch(place: str, environment: Mapping[str, str]) -> bytes | None:
-    from ciload.ci.artifacts import fetch  # late: few baselines are artifacts
-
-    return fetch(place, environment)
 
 
 def _wait(options: Options, interface: Interface) -> None:

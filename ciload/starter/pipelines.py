@@ -59,22 +59,21 @@ load:
 $start  variables:
     CILOAD_SCRIPT: $script
     CILOAD_BASE_URL: $base_url
-$wait    # What this job of the target branch left behind; the default branch adds its own run to it.
-    CILOAD_BASELINE: artifact:load
+$wait    # In the project's package registry, where it survives red pipelines; the default branch adds its own run.
+    CILOAD_BASELINE: package:load
     # A note at the merge request, if CILOAD_GITLAB_TOKEN is set.
     CILOAD_COMMENT: "true"
 $secrets  rules:
     - if: $$CI_PIPELINE_SOURCE == "merge_request_event"
     - if: $$CI_COMMIT_BRANCH == $$CI_DEFAULT_BRANCH
       variables:
-        CILOAD_SAVE_BASELINE: ciload-baseline.json
+        CILOAD_SAVE_BASELINE: package:load
   script:
     - ciload run
   artifacts:
     when: always
     paths:
       - ciload-results/
-      - ciload-baseline.json
     reports:
       junit: ciload-results/junit.xml
       # Premium: the widgets of the merge request.
@@ -104,10 +103,13 @@ $start                // Of the last build, also of a failed one: an alarm belon
                     selector: lastCompleted(), filter: 'ciload-baseline.json', optional: true
                 )
                 sh '''
+                    # What was pushed: a line `ciload-accept: reason` accepts a change.
+                    export CILOAD_COMMIT_MESSAGE="$$(git log -1 --format=%B)"
                     docker run --rm --network host --user "$$(id -u):$$(id -g)" --volume "$$WORKSPACE:/load" \\
                         --env CILOAD_SCRIPT --env CILOAD_BASE_URL$options \\
                         --env JENKINS_URL --env BUILD_NUMBER --env BUILD_URL --env JOB_NAME \\
-                        --env CHANGE_ID --env BRANCH_NAME --env GIT_COMMIT \\
+                        --env CHANGE_ID --env CHANGE_FORK --env BRANCH_NAME --env GIT_COMMIT \\
+                        --env CILOAD_COMMIT_MESSAGE \\
                         ghcr.io/OWNER/ciload:v0 run "$$BASELINE_OPTION" ciload-baseline.json
                 '''
             }

@@ -199,7 +199,7 @@ def serving(server: Server) -> Iterator[Server]:
             data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             parts = urlsplit(self.path)
             headers = {key.lower(): value for key, value in self.headers.items()}
-            body = json.loads(data) if data else None
+            body = _body(data, headers)
             reply = server.take(Request(self.command, parts.path, parse_qs(parts.query), headers, body))
             sent = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
             self.send_response(reply.status)
@@ -221,6 +221,11 @@ def serving(server: Server) -> Iterator[Server]:
         yield server
         running.shutdown()
         thread.join()
+
+
+def _body(data: bytes, headers: dict[str, str]) -> Any:
+    """Values, or a file that was uploaded."""
+    return json.loads(data) if headers.get("content-type") == "application/json" else data or None
 
 
 def archive(**files: bytes) -> bytes:
