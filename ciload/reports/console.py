@@ -190,7 +190,8 @@ def _verdict(result: RunResult) -> Text:
         text.append(f"\n    {_indent(verdict.failures[0].reason)}")
     others = verdict.failures[1:]
     for other in others[:MOST_ERRORS]:
-        text.append(f"\n    also: {visible(failure_found(other, result).found)}")
+        finding = failure_found(other, result)
+        text.append(f"\n    also: {visible(' · '.join(filter(None, (finding.found, finding.cause))))}")
     if (more := len(others) - MOST_ERRORS) > 0:
         text.append(f"\n    also: {more} more reasons in result.json")
     return text

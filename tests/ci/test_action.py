@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,13 @@ def asked(url: str, **more: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory, url: str) -> tuple[Runner, list[Job]]:
-    """A repository whose default branch has been tested three times."""
+    """A repository whose default branch has been tested three times, on a machine that was not too busy for it."""
     runner = Runner(tmp_path_factory.mktemp("history"))
     runner.write("load.py", SCRIPT)
-    return runner, [runner.job(asked(url)) for _ in range(3)]
+    jobs = [runner.job(asked(url))]
+    while len(jobs) < 9 and sum(not run["tainted"] for run in job_runs(runner, jobs[-1])) < 3:
+        jobs.append(runner.job(asked(url)))
+    return runner, jobs
 
 
 @pytest.fixture
@@ -79,6 +82,15 @@ def runner(tmp_path: Path) -> Runner:
     runner = Runner(tmp_path)
     runner.write("load.py", SCRIPT)
     return runner
+
+
+def measured(run: Callable[[], Job]) -> Job:
+    """A job that was a measure: on a machine whose host is busy, not every one is."""
+    for _ in range(3):
+        job = run()
+        if not any("no good measure" in each["reason"] for each in job.result["comparisons"]):
+            break
+    return job
 
 
 def gate(job: Job) -> dict[str, Any]:
@@ -128,8 +140,8 @@ class TestBaseline:
         runner, jobs = history
         saved = [job.uses("actions/cache/save")[0] for job in jobs]
 
-        assert len({each["key"] for each in saved}) == 3
-        assert len(json.loads((runner.workspace / saved[-1]["path"]).read_text())["runs"]) == 3
+        assert len({each["key"] for each in saved}) == len(jobs)
+        assert len(json.loads((runner.workspace / saved[-1]["path"]).read_text())["runs"]) == len(jobs)
 
     def test_pull_request_within_tolerance_passes(self, after_history: Runner, url: str) -> None:
         """A pull request is compared with the default branch and leaves no baseline of its own behind."""
@@ -153,7 +165,7 @@ class TestBaseline:
 
     def test_pull_request_that_is_slower_fails(self, after_history: Runner, url: str) -> None:
         """A regression fails the step with 96, and its reports are uploaded all the same."""
-        job = after_history.job(asked(url, env="WHERE=/slow/100"), **PULL_REQUEST)  # type: ignore[arg-type]
+        job = measured(lambda: after_history.job(asked(url, env="WHERE=/slow/100"), **PULL_REQUEST))  # type: ignore[arg-type]
 
         assert job.status == "failure", job.log
         assert job.outputs["exit-code"] == "96"
@@ -162,7 +174,7 @@ class TestBaseline:
 
     def test_regression_on_the_default_branch_is_kept_as_one(self, after_history: Runner, url: str) -> None:
         """The step fails, and the baseline remembers the alarm."""
-        job = after_history.job(asked(url, env="WHERE=/slow/100"))
+        job = measured(lambda: after_history.job(asked(url, env="WHERE=/slow/100")))
 
         assert (job.status, job.outputs["exit-code"]) == ("failure", "96")
         assert len(job.uses("actions/cache/save")) == 1
@@ -212,10 +224,11 @@ class TestBaseline:
 
         assert job.status == "success", job.log
         assert "another run has saved its baseline meanwhile: its runs were added" in job.log
-        assert len(job_runs(this, job)) == 5
+        before = len(history[1])
+        assert len(job_runs(this, job)) == before + 2
         again = this.job(asked(url))
         assert "meanwhile" not in again.log
-        assert len(job_runs(this, again)) == 6
+        assert len(job_runs(this, again)) == before + 3
 
     def test_a_renamed_test_takes_its_runs_along(self, after_history: Runner, url: str) -> None:
         """Once: what it has then is its own."""
@@ -228,7 +241,7 @@ class TestBaseline:
         assert gate(first)["against"] == f".ciload/{before}.json"
         assert gate(first)["verdict"] != GateVerdict.MISSING
         assert gate(second)["against"] == f".ciload/{first.outputs['identity']}.json"
-        assert [len(job_runs(after_history, job)) for job in (first, second)][-1] == 5
+        assert len(job_runs(after_history, second)) >= 5
         wrong = after_history.job(asked(url, baseline_from="../x"), **renamed)  # type: ignore[arg-type]
         assert "the input `baseline-from` takes what the output `identity`" in wrong.log
 
@@ -618,7 +631,7 @@ class TestTrends:
         page = job.report("trends/index.html")
 
         assert (job.status, job.outputs["exit-code"]) == ("failure", "99")
-        assert "trends/index.html: 4 runs, 1 kind of runs" in job.log
+        assert f"trends/index.html: {len(job_runs(after_history, job))} runs, 1 kind of runs" in job.log
         assert all(f'"id":"{run["run_id"][:11]}' in page for run in job_runs(after_history, job))
 
     def test_without_a_baseline_there_is_none(self, runner: Runner, url: str) -> None:

@@ -44,9 +44,8 @@ def test_errors_of_the_users_are_lines(
 
 def test_a_bug_shows_its_traceback_harmlessly() -> None:
     """Its message may quote what a target answered."""
-    code = (
-        "import ciload.cli as cli\ndef broken(**_): raise RuntimeError('a bug \\x1b[2J')\ncli.app = broken\ncli.main()\n"
-    )
+    broken = "def broken(**_): raise RuntimeError('a bug \\x1b[2J')"
+    code = f"import ciload.cli as cli\n{broken}\ncli.app = broken\ncli.main()\n"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert done.returncode == ExitCode.INTERNAL_ERROR
     assert done.stderr.splitlines()[-1] == "RuntimeError: a bug \\x1b[2J"

@@ -81,7 +81,8 @@ def test_script_gives_no_commands_and_ciload_does(ciload: Ciload, server: str, w
         CILOAD_GITHUB_TOKEN="ghp_1234",
     )
     assert code == 99
-    assert [(name, properties.get("line"), text) for name, properties, text in runner.commands] == [
+    told = [(name, properties.get("line"), text) for name, properties, text in runner.commands]
+    assert [each for each in told if "the generator was the bottleneck" not in each[2]] == [  # on a busy machine
         ("add-mask", None, "ghp_1234"),
         ("add-mask", None, "sesame"),
         ("error", "8", "checks: rate is 0, the threshold is rate>0.5"),
