@@ -51,6 +51,12 @@ FLAGS = (
         "at once.",
         "N/UNIT",
     ),
+    Flag(
+        "once", LOAD,
+        "Only see whether the script works: one iteration of each scenario, without thresholds and gates. Checks and "
+        "requests that fail are failures.",
+        kind="switch",
+    ),
     Flag("graceful_stop", LOAD, "Time for running iterations to end after that (default 30s).", "TIME"),
     Flag(
         "warmup", LOAD,

@@ -69,6 +69,7 @@ class Options(BaseModel):
     rate: Annotated[tuple[float, float], BeforeValidator(_rate)] | None = Field(
         None, description="iterations to start, and in how many seconds, whatever the target does"
     )
+    once: bool = Field(False, description="one iteration of each scenario, to see whether the script works")
     scenarios: Scenarios | None = Field(None, min_length=1, description="several loads at once, by name")
     graceful_stop: Duration = Field(30.0, description="time for running iterations to end when the duration is over")
     warmup: Duration = Field(

@@ -34,6 +34,7 @@ UNQUOTED = frozenset({"env", "tags", "secrets", *URL_OPTIONS})
 WARMUP_SHARE = 0.1
 LONGEST_WARMUP_S = 5.0
 LEAST_LEFT_S = 10.0  # what the gate needs at least
+OF_THE_GATE = ("baseline", "baseline_from", "save_baseline", "compare_url", "confirm", "until_clear", "accept")
 # What may be said together about the load; everything else contradicts itself.
 TOGETHER = ({"duration", "iterations"}, {"duration", "rate"})
 
@@ -124,6 +125,8 @@ def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric], check_fu
     if complaints:
         raise OptionsError(complaints)
     plan = Plan(options=options, scenarios=scenarios, thresholds=tuple(thresholds), warnings=tuple(_lost(sources)))
+    if options.once:
+        return _only_once(plan)
     if options.compare_url and "warmup" not in owner and plan.iterations_in_all is None:
         # A copy that was just started is slower than one that is warm, and that is no regression.
         warmup_s = float(
@@ -134,6 +137,20 @@ def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric], check_fu
         message = f"a warm-up of {options.warmup:g} s leaves nothing to measure of a load of {plan.length_s:g} s"
         raise OptionsError([Complaint(owner["warmup"].where(("warmup",)), message)])
     return plan
+
+
+def _only_once(plan: Plan) -> Plan:
+    """The plan that shows whether the script works. How fast it is, one iteration cannot tell."""
+    kept = ("exec", "env", "tags", "graceful_stop")
+    scenarios: dict[str, Scenario] = {
+        name: PerVUIterations(**{field: getattr(each, field) for field in kept})
+        for name, each in plan.scenarios.items()
+    }
+    unused = {
+        name: Options.model_fields[name].get_default(call_default_factory=True)
+        for name in (*OF_THE_GATE, "warmup", "min_iteration_duration", "workers")
+    }
+    return Plan(options=plan.options.model_copy(update=unused), scenarios=scenarios, thresholds=())
 
 
 def origins(sources: Sequence[Source]) -> dict[str, str]:

@@ -384,7 +384,7 @@ def _hint(threshold: Threshold, snapshot: Snapshot, lost: Sequence[str]) -> str:
 
 def _warnings(snapshot: Snapshot, facts: Facts, thresholds: Sequence[ThresholdResult]) -> list[str]:
     found = [*facts.warnings, *facts.generator.warnings]
-    if not thresholds and facts.scenarios:
+    if not thresholds and facts.scenarios and not facts.options.get("once"):
         found.append("no thresholds: nothing was judged but that the script ran; add `thresholds` to make this a gate")
     for scenario in facts.scenarios:
         found += _about_starts(scenario, facts)

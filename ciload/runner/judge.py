@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from uuid import uuid4
 
@@ -30,9 +31,24 @@ def result_of(prepared: PreparedRun, outcome: RunOutcome) -> tuple[RunResult, Ev
     """The result as far as the load alone tells, and what its verdict is made from."""
     options = prepared.plan.options
     result, evidence = build_result(outcome.snapshot, facts_of_run(prepared.identity, prepared.plan, outcome))
+    stops = [*evidence.stops, *(_what_does_not_work(result) if options.once else ())]
     return masked(result, prepared.request.mask), replace(
-        evidence, on_missing_baseline=options.on_missing_baseline, on_inconclusive=options.on_inconclusive
-    )
+        evidence, stops=stops, on_missing_baseline=options.on_missing_baseline,
+        on_inconclusive=options.on_inconclusive,
+    )  # fmt: skip
+
+
+def _what_does_not_work(result: RunResult) -> Iterator[Failure]:
+    """Of a run with --once, in which nothing may fail."""
+    code = ExitCode.THRESHOLDS_FAILED
+    for check in result.checks:
+        if check.fails:
+            group = f" in group {check.group.removeprefix('::')}" if check.group else ""
+            yield Failure(code=code, reason=f"--once: check {check.name!r}{group} failed")
+    for endpoint in result.endpoints:
+        if endpoint.failed:
+            requests = f"{endpoint.failed} of {endpoint.requests} requests"
+            yield Failure(code=code, reason=f"--once: {endpoint.method} {endpoint.name}: {requests} failed")
 
 
 def judge(

@@ -341,3 +341,30 @@ def test_groups_may_be_shared(ciload: Ciload, server: str) -> None:
     run = ciload.run(script, "--base-url", server, "-u", "5", "-i", "50")
     assert run.code == 0, run.stderr
     assert run.result["metrics"]["group_duration"]["trend"]["count"] == 100
+
+
+BROKEN = """
+from ciload import check, http
+
+options = {"vus": 50, "duration": "1h", "thresholds": {"http_req_duration": "p(95)<0.0001"}}
+
+async def default():
+    reply = await http.get("/status/500" if BROKEN else "/")
+    check(reply, {"is fine": lambda r: r.status_code == 200})
+"""
+
+
+class TestOnce:
+    def test_a_script_that_works(self, ciload: Ciload, hanging: str) -> None:
+        """One iteration, and no threshold is in its way."""
+        run = ciload.run(BROKEN.replace("BROKEN", "False"), "--once", "--base-url", hanging)
+        assert (run.code, run.result["load"]["iterations"]) == (0, 1), run.stdout
+        assert run.result["verdict"]["warnings"] == []
+
+    def test_one_that_does_not(self, ciload: Ciload, hanging: str) -> None:
+        """What is a percentage in a load is a failure here."""
+        run = ciload.run(BROKEN.replace("BROKEN", "True"), "--once", "--base-url", hanging)
+        assert run.code == 99
+        assert run.reasons == [
+            "--once: check 'is fine' failed", "--once: GET /status/500: 1 of 1 requests failed",
+        ]  # fmt: skip

@@ -432,3 +432,22 @@ def test_the_process_of_a_script_with_full_urls_has_an_id() -> None:
     """Only the script knows its target, so no URL is asked for; numbers in YAML do as well."""
     assert plan_of({}, script={"target_process": 4711}).options.target_process == "4711"
     assert plan_of({"target_process": "container:shop-1"}).options.target_process == "container:shop-1"
+
+
+def test_once_is_one_iteration_of_each_scenario_and_no_judgement_by_times() -> None:
+    """Whatever load, thresholds and gates there are; what belongs to the script stays."""
+    several = {
+        "browse": {"executor": "constant-vus", "vus": 9, "duration": "1m", "exec": "browse", "env": {"A": "b"}},
+        "buy": {"executor": "constant-arrival-rate", "rate": 50, "duration": "1m", "startTime": "30s"},
+    }
+    script = {"scenarios": several, "thresholds": {"http_req_duration": "p(95)<1"}}
+    gate = {"baseline": "b.json", "save_baseline": "b.json", "base_url": "http://a", "compare_url": "http://b"}
+    plan = plan_of(flags={"once": True, "warmup": "10s", "workers": "2", **gate}, script=script)
+    assert plan.iterations_in_all == 2
+    assert plan.thresholds == ()
+    assert [(name, each.exec, each.env) for name, each in plan.scenarios.items()] == [
+        ("browse", "browse", {"A": "b"}), ("buy", "default", {}),
+    ]  # fmt: skip
+    options = plan.options
+    assert (options.warmup, options.workers, options.baseline, options.compare_url) == (0, 1, "", "")
+    assert options.base_url == "http://a"
