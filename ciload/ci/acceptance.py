@@ -85,7 +85,6 @@ def _on_github(environment: Mapping[str, str], folder: Path) -> Search:
 
 def _of_pull_request(pull_request: Any, environment: Mapping[str, str], folder: Path) -> Search:
     sha, number = dig(pull_request, "head", "sha"), dig(pull_request, "number")
-    ours = dig(pull_request, "head", "repo", "full_name") == dig(pull_request, "base", "repo", "full_name")
     where = f"the text of pull request {number}"
     reason = reason_in(dig(pull_request, "body"))
     if not reason and isinstance(sha, str):
@@ -93,9 +92,7 @@ def _of_pull_request(pull_request: Any, environment: Mapping[str, str], folder: 
         reason, where = reason_in(*messages), f"the message of commit {sha[:7]}"
     if not reason:
         return NOTHING
-    author = dig(pull_request, "user", "login")
-    why = _why_no_writer(author, dig(pull_request, "author_association"), environment, ours=ours)
-    return _accepted(reason, author, where) if not why else _refused(reason, where, why)
+    return _if_a_writer_says_so(pull_request, reason, where, environment)
 
 
 def _asked_message(sha: str, environment: Mapping[str, str]) -> object:
@@ -120,11 +117,16 @@ def _of_merged(environment: Mapping[str, str]) -> Search:
         return NOTHING
     for each in merged:
         if dig(each, "merged_at") and dig(each, "merge_commit_sha") == sha and (reason := reason_in(dig(each, "body"))):
-            author, where = dig(each, "user", "login"), f"the text of pull request {dig(each, 'number')}"
-            ours = dig(each, "head", "repo", "full_name") == dig(each, "base", "repo", "full_name")
-            why = _why_no_writer(author, dig(each, "author_association"), environment, ours=ours)
-            return _accepted(reason, author, where) if not why else _refused(reason, where, why)
+            where = f"the text of pull request {dig(each, 'number')}"
+            return _if_a_writer_says_so(each, reason, where, environment)
     return NOTHING
+
+
+def _if_a_writer_says_so(pull_request: Any, reason: str, where: str, environment: Mapping[str, str]) -> Search:
+    author, base = dig(pull_request, "user", "login"), dig(pull_request, "base", "repo", "full_name")
+    ours = isinstance(base, str) and dig(pull_request, "head", "repo", "full_name") == base
+    why = _why_no_writer(author, dig(pull_request, "author_association"), environment, ours=ours)
+    return _accepted(reason, author, where) if not why else _refused(reason, where, why)
 
 
 def _why_no_writer(author: Any, association: Any, environment: Mapping[str, str], *, ours: bool) -> str:
@@ -156,8 +158,9 @@ def _on_gitlab(environment: Mapping[str, str], folder: Path) -> Search:
         where = f"the message of commit {get('CI_COMMIT_SHA', '')[:7]}"
     if not reason:
         return NOTHING
-    if number and get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID") != get("CI_MERGE_REQUEST_PROJECT_ID"):
-        return _refused(reason, where, "it is from a fork")
+    project = get("CI_MERGE_REQUEST_PROJECT_ID")
+    if number and (not project or get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID") != project):
+        return _refused(reason, where, "it is not known to be from this project, but from a fork")
     return _accepted(reason, who, where)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ciload.errors import BaselineError
 from ciload.result.comparison import Accepted, Comparison, GateVerdict
-from ciload.result.document import RunResult
+from ciload.result.document import Fingerprint, RunResult
 from ciload.secrets import without_secrets
 from ciload.text import one_line
 
@@ -113,8 +113,7 @@ class Gates:
 
     def accept(self, accepted: Accepted) -> Gates:
         """The same gates, for a run of which somebody has said this."""
-        history = self.history and _accept(self.history, accepted)
-        return replace(self, history=history, accepted=accepted)
+        return replace(self, accepted=accepted)
 
     def until_clear(self, measured_s: float) -> UntilClear | None:
         """What says that the load has shown what it is for; None when it is to be done whole.
@@ -139,7 +138,8 @@ class Gates:
         if settings.compare_url:
             comparisons.append(compare_side_by_side(results, terms))
         if settings.against_history:
-            comparisons.append(compare_results_with_history(results, self.history, self._against, terms))
+            history = self.history and self._accept(self.history, results[0].fingerprint)
+            comparisons.append(compare_results_with_history(results, history, self._against, terms))
         if self.accepted:
             meant = {"accepted": self.accepted}
             comparisons = [
@@ -199,14 +199,12 @@ class Gates:
             if self.history is not None and replaced:
                 # What is saved takes its place: without what is in there, no history would ever grow.
                 baseline = merge(baseline, self.history)
-            if self.accepted:
-                baseline = _accept(baseline, self.accepted)
+            baseline = self._accept(baseline, run.fingerprint)
             compared = list(result.comparisons)
             if all(each.verdict is GateVerdict.MISSING for each in compared if each.gate == "history"):
                 compared.append(compare_with_history(run, [], baseline, place, terms))
             run = mark(run, compared)
-            kept = merge(baseline, Baseline(runs=[run]))
-            return _accept(kept, self.accepted) if self.accepted else kept
+            return self._accept(merge(baseline, Baseline(runs=[run])), run.fingerprint)
 
         if place.startswith(PACKAGE):
             self._store(place, add, run.run_id)
@@ -239,11 +237,12 @@ class Gates:
 
         self.places.store(place, change, is_in)
 
+    def _accept(self, baseline: Baseline, fingerprint: Fingerprint) -> Baseline:
+        """The alarms that the runs of this test end with as a new level, if somebody has said so."""
+        from ciload.gate import levels
 
-def _accept(baseline: Baseline, accepted: Accepted) -> Baseline:
-    """The alarms that the file ends with, if there are any, as a new level."""
-    from ciload.gate import levels
-
-    if not any(levels.recent_alarms(baseline, kind) for kind in levels.kinds(baseline)):
-        return baseline
-    return levels.accept(baseline, by=accepted.by, reason=accepted.reason, at=datetime.now(UTC)).baseline
+        kinds = [kind for kind in levels.kinds(baseline) if kind.scenario == fingerprint.scenario]
+        if self.accepted is None or not any(levels.recent_alarms(baseline, kind) for kind in kinds):
+            return baseline
+        said = {"by": self.accepted.by, "reason": self.accepted.reason, "scenario": fingerprint.scenario}
+        return levels.accept(baseline, at=datetime.now(UTC), **said).baseline

@@ -148,12 +148,14 @@ def _newest(found: Sequence[Level], most: int) -> list[Level]:
     return newest
 
 
-def accept(baseline: Baseline, *, by: str, reason: str, at: datetime, run_id: str | None = None) -> Accepted:
+def accept(
+    baseline: Baseline, *, by: str, reason: str, at: datetime, run_id: str | None = None, scenario: str | None = None
+) -> Accepted:
     """Let the runs since the level moved be a new one, of every kind that ends with alarms.
 
     Where the level moved is the most likely place in the runs since the last level: it may be before the first alarm,
     since a small change raises none at first, and after it, since that one may have been false. With `run_id`, it is
-    that run, and what came after it in the same direction.
+    that run, and what came after it in the same direction. With `scenario`, kinds of that test alone are looked at.
 
     Raises:
         UsageError: there is nothing that could be accepted.
@@ -161,7 +163,8 @@ def accept(baseline: Baseline, *, by: str, reason: str, at: datetime, run_id: st
     if run_id is not None:
         groups = [_Group(_from(baseline, run_id), [])]
     else:
-        groups = [_since_the_split(baseline, kind) for kind in kinds(baseline) if recent_alarms(baseline, kind)]
+        wanted = [kind for kind in kinds(baseline) if scenario in (None, kind.scenario)]
+        groups = [_since_the_split(baseline, kind) for kind in wanted if recent_alarms(baseline, kind)]
     if not groups:
         raise UsageError(
             "there is nothing to accept: no alarm since the last accepted run; "

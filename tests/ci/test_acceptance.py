@@ -199,7 +199,9 @@ def test_gitlab_takes_the_word_of_whoever_may_push(pipeline: dict[str, str], rep
     assert found.accepted == Accepted(by="ann", reason="new index", where="the text of merge request 3")
     of_fork = find_acceptance(pipeline | MERGE_REQUEST | {"CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "9"}, repository)
     assert of_fork.accepted is None
-    assert of_fork.refused.endswith("does not count: it is from a fork")
+    assert of_fork.refused.endswith("does not count: it is not known to be from this project, but from a fork")
+    unknown = {"CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "", "CI_MERGE_REQUEST_PROJECT_ID": ""}
+    assert find_acceptance(pipeline | MERGE_REQUEST | unknown, repository).accepted is None
 
 
 def test_gitlab_finds_it_among_all_commits_of_a_push(pipeline: dict[str, str], repository: Path) -> None:

@@ -149,6 +149,25 @@ def measured(p50s: list[float], alarms: str) -> Baseline:
 OLD_LEVEL = [10.0, 10.1, 9.9, 10.05, 9.95, 10.0, 10.1, 9.9]
 
 
+def test_accepting_for_one_test_leaves_the_alarms_of_others_alone() -> None:
+    """Several tests may share a file, and somebody speaks of one of them."""
+    mine = history("aaaww")
+    theirs = mine.model_copy(
+        update={
+            "runs": [
+                run.model_copy(
+                    update={"run_id": f"{run.run_id}-b", "fingerprint": KIND.model_copy(update={"scenario": "name:b"})}
+                )
+                for run in mine.runs
+            ]
+        }
+    )
+    both = Baseline(runs=[*mine.runs, *theirs.runs])
+    taken = accept(both, by="ann", reason="new index", at=LATER, scenario="name:b")
+    assert {run.fingerprint.scenario for run in taken.runs} == {"name:b"}
+    assert recent_alarms(taken.baseline, KIND) == recent_alarms(both, KIND) != []
+
+
 def test_accepting_leaves_out_what_was_a_false_alarm() -> None:
     """An alarm just before the level moved, far from the runs after it, is not part of the new level."""
     baseline = measured([*OLD_LEVEL, 13.5, 11.9, 12.0, 12.1, 12.0], "a" * 8 + "w" * 5)
