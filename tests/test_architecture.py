@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "starter": set(),
     "processes": {"metrics"},
 }
-ANYWHERE = {"errors", "durations", "files", "secrets", "streams", "text", "version"}
+ANYWHERE = {"child", "errors", "durations", "files", "secrets", "streams", "text", "version"}
 
 
 def imported_modules(path: Path) -> set[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio
 
+from ciload.child import SIGNALS
 from ciload.engine.control import Control, Stop
 from ciload.engine.load import SegmentEnd, SegmentLoad
 from ciload.engine.messages import Assignment, Blocked, Broken, Finish, FromWorker, Go, Ready
@@ -32,9 +33,9 @@ from ciload.streams import secure_streams
 def main(descriptor: int) -> None:
     """What a worker process runs; `descriptor` is its end of the pipe to the parent."""
     secure_streams()
-    for number in (signal.SIGINT, signal.SIGTERM):  # the parent gets them too, and says what to do about them
+    for number in SIGNALS:  # the parent gets them too, and says what to do about them
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     pipe = ParentPipe(Connection(descriptor))
     assignment: Assignment = pipe.connection.recv()
     registry = Registry()

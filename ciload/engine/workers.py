@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import pickle
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
 import anyio
 
+from ciload.child import how_it_ended, start_child
 from ciload.engine.aggregator import Aggregator
 from ciload.engine.control import Control, Stop
 from ciload.engine.load import LOOK_EVERY_S, SegmentEnd, SegmentReport
@@ -29,10 +28,6 @@ from ciload.options.plan import Plan
 from ciload.script.failures import one_line
 from ciload.script.page import Page
 
-START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
-    "from ciload.engine.worker import main; main(int(sys.argv[1]))"
-)
 HEAD_START_S = 0.1  # between telling the workers to start and the start, so that it finds all of them waiting
 PATIENCE_S = 15.0  # for a worker that should have ended by now
 
@@ -45,18 +40,7 @@ class Worker:
     def __init__(self, index: int, assignment: Assignment, received: Received) -> None:
         self.index = index
         self.ready = False
-        self.connection, theirs = Pipe()
-        descriptor = theirs.fileno()
-        # Signals that come before the worker ignores them must not end it: it starts with them blocked.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-        try:
-            self.process = subprocess.Popen(  # noqa: S603  # ourselves
-                [sys.executable, "-P", "-c", START, str(descriptor), json.dumps(sys.path)],
-                pass_fds=[descriptor], stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
+        self.process, self.connection = start_child("ciload.engine.worker")
         threading.Thread(target=self._listen, args=(self.connection, received), daemon=True).start()
         self.send(assignment)
 
@@ -82,7 +66,7 @@ class Worker:
             return "did not end and was killed"
         finally:
             self.connection.close()
-        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return how_it_ended(code)
 
 
 class WorkerProcesses:
