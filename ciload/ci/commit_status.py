@@ -9,27 +9,28 @@ from ciload.ci.forge import dig
 from ciload.ci.github_comments import github_api, read_event, repository_of
 from ciload.ci.gitlab import gitlab_api
 from ciload.reports.headline import headline_of
-from ciload.result.document import RunResult
+from ciload.reports.suite_headline import suite_headline
+from ciload.result.suite import Suite, Tested, has_passed
 from ciload.text import one_line
 
 LONGEST = 140  # of a description on GitHub; GitLab takes 255
 
 
-def set_status(result: RunResult, environment: Mapping[str, str]) -> str:
+def set_status(tested: Tested, environment: Mapping[str, str]) -> str:
     """Set it; what was done, "" if there is no commit at a forge.
 
     Raises:
         ApiError: it could not be set.
     """
-    headline = headline_of(result)
+    headline = suite_headline(tested) if isinstance(tested, Suite) else headline_of(tested)
     name, said = f"ciload: {headline.name}", one_line(headline.found, LONGEST)
-    link = {"target_url": result.ci.run_url} if result.ci.run_url else {}
-    passed = result.verdict.passed
-    if result.ci.provider == "github" and (sha := _sha_on_github(environment)):
+    link = {"target_url": tested.ci.run_url} if tested.ci.run_url else {}
+    passed = has_passed(tested)
+    if tested.ci.provider == "github" and (sha := _sha_on_github(environment)):
         with github_api(environment) as api:
             status = {"state": "success" if passed else "failure", "context": name, "description": said, **link}
             api.call("POST", f"{repository_of(environment)}/statuses/{quote(sha, safe='')}", status)
-    elif result.ci.provider == "gitlab" and (sha := environment.get("CI_COMMIT_SHA", "")):
+    elif tested.ci.provider == "gitlab" and (sha := environment.get("CI_COMMIT_SHA", "")):
         project = quote(environment.get("CI_PROJECT_ID", ""), safe="")
         with gitlab_api(environment) as api:
             status = {"state": "success" if passed else "failed", "name": name, "description": said, **link}

@@ -6,7 +6,7 @@ import math
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,10 +15,12 @@ from ciload.reports.comparison import ORDER, by_importance, describe_metric
 from ciload.reports.findings import metric_found, threshold_found
 from ciload.reports.format import format_digits
 from ciload.reports.headline import failure_found, name_of
-from ciload.reports.markdown import summary_within
+from ciload.reports.markdown_within import summary_within
+from ciload.reports.suite_headline import TestLine, lines_of, name_of_suite
 from ciload.reports.values import PLACE, explain_threshold
 from ciload.result.comparison import GateVerdict
 from ciload.result.document import Failure, RunResult
+from ciload.result.suite import Suite, Tested, results_of
 from ciload.text import one_line
 
 SUMMARY_BYTES = (1 << 20) - 1024  # GitHub drops a step's summaries as a whole when they are larger than 1 MiB
@@ -30,7 +32,7 @@ COMPLAINT = re.compile(r"(?P<file>[^\n:]+):(?P<line>\d+): ")  # mistakes in opti
 # --- files of the step
 
 
-def append_summary(result: RunResult, folder: Path, environment: Mapping[str, str]) -> str:
+def append_summary(tested: Tested, folder: Path, environment: Mapping[str, str]) -> str:
     """Add to the summary of the step, which other runs may share; what was left out for lack of room, in words.
 
     Raises:
@@ -39,7 +41,7 @@ def append_summary(result: RunResult, folder: Path, environment: Mapping[str, st
     path = Path(environment["GITHUB_STEP_SUMMARY"])
     before = path.stat().st_size if path.exists() else 0
     note = "_Shortened: GitHub takes 1 MiB of one step. The whole is in `summary.md` among the results._"
-    text = summary_within(result, SUMMARY_BYTES - before - 2, note)
+    text = summary_within(tested, SUMMARY_BYTES - before - 2, note)
     if text:
         with path.open("a", encoding="utf-8", errors="replace", newline="\n") as file:
             file.write("\n\n" + text if before else text)
@@ -62,18 +64,19 @@ def append_outputs(outputs: Mapping[str, str], environment: Mapping[str, str]) -
 
 
 def outputs_of(
-    result: RunResult, exit_code: int, folder: Path, files: Sequence[Path], environment: Mapping[str, str]
+    tested: Tested, exit_code: int, folder: Path, files: Sequence[Path], environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """What later steps may want to know. Times are ms; what was not measured is empty."""
-    metrics = result.metrics
+    """What later steps may want to know. Times are ms; what was not measured, or is several tests', is empty."""
+    metrics = tested.metrics if isinstance(tested, RunResult) else {}
     duration, requests, failed = (metrics.get(name) for name in ("http_req_duration", "http_reqs", "http_req_failed"))
+    verdicts = {found.verdict for result in results_of(tested) for found in result.comparisons}
     values = {
         "verdict": "passed" if exit_code == 0 else "failed",
         "exit-code": str(exit_code),
         "p95": _number(duration.trend.p95 if duration and duration.trend else None),
         "rate": _number(requests.rate if requests else None),
         "error-rate": _number(failed.rate if failed else None),
-        "gate": next((str(each) for each in ORDER if each in {found.verdict for found in result.comparisons}), ""),
+        "gate": next((str(each) for each in ORDER if each in verdicts), ""),
         "results": _in_workspace(folder, environment),
     }
     return values | {_output_name(path): _in_workspace(path, environment) for path in files}
@@ -101,24 +104,44 @@ def _in_workspace(path: Path, environment: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """Something to say about the run. `where` is file:line, or empty: then it is about the script."""
+    """Something to say about a run. `where` is file:line, or empty: then it is about `file`, the script."""
 
     title: str
     text: str
     where: str = ""
+    file: str = ""
 
 
-def annotate(result: RunResult, environment: Mapping[str, str]) -> list[str]:
+def annotate(tested: Tested, environment: Mapping[str, str]) -> list[str]:
     """Commands that show what failed at the line that asked for it, then what is only a warning; the worst first."""
-    lines = []
-    name = name_of(result)
-    for level, found in (("error", [*_failures(result)]), ("warning", [*_warnings(result)])):
-        titled = [replace(each, title=f"{name}: {each.title}") for each in found[:MOST_ANNOTATIONS]]
-        lines += [_annotation(level, each, result, environment) for each in titled]
+    if isinstance(tested, Suite):
+        name, script = name_of_suite(tested), ""
+        told: list[tuple[RunResult | None, TestLine | None]] = [(each.test.result, each) for each in lines_of(tested)]
+    else:
+        name, script = name_of(tested), tested.name
+        told = [(tested, None)]
+    lines: list[str] = []
+    for level, find in (("error", _failures), ("warning", _warnings)):
+        found = [each for result, line in told for each in _of_test(find, result, line)]
+        lines += [_annotation(level, each, environment) for each in found[:MOST_ANNOTATIONS]]
         if (more := len(found) - MOST_ANNOTATIONS) > 0:
-            rest = Annotation(name, f"… and {more:,} more: the job summary has them all")
-            lines.append(_annotation(level, rest, result, environment))
+            rest = Annotation(name, f"… and {more:,} more: the job summary has them all", file=script)
+            lines.append(_annotation(level, rest, environment))
     return lines
+
+
+def _of_test(
+    find: Callable[[RunResult], Iterator[Annotation]], result: RunResult | None, line: TestLine | None
+) -> Iterator[Annotation]:
+    """What there is to say of one test; if that is none of its failures, what its process came to."""
+    name, file = (line.name, line.test.script) if line else ("", "")
+    if result is not None:
+        name, file = name_of(result), result.name
+    found = [] if result is None else [*find(result)]
+    if find is _failures and not found and line is not None and line.test.failed:
+        found = [Annotation(line.found, line.test.reason or line.found)]
+    for each in found:
+        yield replace(each, title=f"{name}: {each.title}", file=file)
 
 
 def _failures(result: RunResult) -> Iterator[Annotation]:
@@ -158,9 +181,9 @@ def _warnings(result: RunResult) -> Iterator[Annotation]:
         yield Annotation("warning", warning)
 
 
-def _annotation(level: str, annotation: Annotation, result: RunResult, environment: Mapping[str, str]) -> str:
+def _annotation(level: str, annotation: Annotation, environment: Mapping[str, str]) -> str:
     place = PLACE.fullmatch(annotation.where)
-    file = place["file"] if place else result.name
+    file = place["file"] if place else annotation.file
     properties = {"file": one_line(_in_workspace(Path(file), environment), LONGEST_LINE) if _usable(file) else ""}
     if place:
         properties["line"] = place["line"]

@@ -1,4 +1,4 @@
-"""Hands the result of a run to the CI that it runs in.
+"""Hands the result of a run, or of several tests, to the CI that it runs in.
 
 What cannot be handed over is a warning: it must not hide the verdict. Only the comment's file, one of the results,
 has to be written.
@@ -18,7 +18,7 @@ from ciload.ci.gitlab import post_note
 from ciload.ci.sticky import comment_text, marker_of
 from ciload.ci.workflow_commands import workflow_command
 from ciload.result.comparison import GateVerdict
-from ciload.result.document import RunResult
+from ciload.result.suite import Tested, has_passed, results_of
 
 GITHUB, GITLAB = "github", "gitlab"
 DOCS = "docs/ci.md"
@@ -39,7 +39,7 @@ class Published:
 
 
 def publish(
-    result: RunResult,
+    tested: Tested,
     files: Sequence[Path],
     folder: Path,
     environment: Mapping[str, str],
@@ -52,7 +52,7 @@ def publish(
     """Summary, outputs, annotations, comment and status, where there are such things.
 
     Args:
-        result: of the run.
+        tested: what was run.
         files: its reports.
         folder: where they are.
         environment: that of the CI.
@@ -65,20 +65,20 @@ def publish(
         Only what `write_comment` does.
     """
     published, files = Published(), [*files]
-    provider = result.ci.provider
+    provider = tested.ci.provider
     if comment != "off":
-        job = environment.get("GITHUB_JOB") or environment.get("CI_JOB_NAME") or result.ci.job or ""
+        job = environment.get("GITHUB_JOB") or environment.get("CI_JOB_NAME") or tested.ci.job or ""
         workflow = environment.get("GITHUB_WORKFLOW", "")
-        marker = marker_of(result, workflow, job)
-        body = comment_text(result, marker, result.ci.run_url)
+        marker = marker_of(tested, workflow, job)
+        body = comment_text(tested, marker, tested.ci.run_url)
         files.append(write_comment(body))
-        published.add(*_comment(result, environment, marker, body, files[-1], when=comment))
+        published.add(*_comment(tested, environment, marker, body, files[-1], when=comment))
     if status:
-        published.add(*_status(result, environment))
+        published.add(*_status(tested, environment))
     if provider == GITHUB:
-        published.commands += annotate(result, environment)
-        outputs = outputs_of(result, exit_code, folder, files, environment)
-        published.said += _write_or_warn("GITHUB_STEP_SUMMARY", lambda: append_summary(result, folder, environment))
+        published.commands += annotate(tested, environment)
+        outputs = outputs_of(tested, exit_code, folder, files, environment)
+        published.said += _write_or_warn("GITHUB_STEP_SUMMARY", lambda: append_summary(tested, folder, environment))
         published.said += _write_or_warn("GITHUB_OUTPUT", lambda: append_outputs(outputs, environment))
     return published
 
@@ -93,17 +93,17 @@ def _write_or_warn(variable: str, write: Callable[[], str | None]) -> list[str]:
     return [f"warning: {said}"] if said else []
 
 
-def is_worth_a_comment(result: RunResult, when: str) -> bool:
+def is_worth_a_comment(tested: Tested, when: str) -> bool:
     """Whether a comment is to be begun. One that is there is brought up to date in any case, or it would be wrong."""
-    changed = any(each.verdict in CHANGED for each in result.comparisons)
-    return when == "always" or not result.verdict.passed or (when == "on-change" and changed)
+    changed = any(each.verdict in CHANGED for result in results_of(tested) for each in result.comparisons)
+    return when == "always" or not has_passed(tested) or (when == "on-change" and changed)
 
 
 def _comment(
-    result: RunResult, environment: Mapping[str, str], marker: str, body: str, file: Path, *, when: str
+    tested: Tested, environment: Mapping[str, str], marker: str, body: str, file: Path, *, when: str
 ) -> tuple[str, bool]:
     """Try to comment; what came of it, and whether the token may not do it."""
-    provider, begin = result.ci.provider, is_worth_a_comment(result, when)
+    provider, begin = tested.ci.provider, is_worth_a_comment(tested, when)
     try:
         if provider == GITHUB:
             posted = post_comment(environment, marker, body, begin=begin)
@@ -124,10 +124,10 @@ def _comment(
     return done or f"--comment: this run belongs to no open pull request; {file} has what a comment would say", False
 
 
-def _status(result: RunResult, environment: Mapping[str, str]) -> tuple[str, bool]:
+def _status(tested: Tested, environment: Mapping[str, str]) -> tuple[str, bool]:
     """Try to set the status of the commit; what came of it, and whether the token may not do it."""
     try:
-        done = set_status(result, environment)
+        done = set_status(tested, environment)
     except ApiError as error:
         why = "; the token may not do it: a job needs `permissions: statuses: write`" if error.denied else ""
         return f"{'' if error.denied else 'warning: '}no status at the commit: {error}{why}", error.denied

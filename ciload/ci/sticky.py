@@ -8,9 +8,10 @@ from hashlib import sha256
 from typing import Any
 
 from ciload.ci.forge import ApiError, ForgeApi, dig
-from ciload.reports.markdown import Place, summary_within
-from ciload.result.document import RunResult
+from ciload.reports.markdown import Place
+from ciload.reports.markdown_within import summary_within
 from ciload.result.identity import identity_of
+from ciload.result.suite import Tested
 
 MOST_BYTES = 65_536  # GitHub's limit is so many characters, which are never more than bytes
 
@@ -25,13 +26,13 @@ class Thread:
     mine: Callable[[Any], bool]
 
 
-def marker_of(result: RunResult, workflow: str, job: str) -> str:
-    """What a comment is found by: the same for every run of one test in one job, another for every other."""
-    parts = [workflow, job, *identity_of(result)]
+def marker_of(tested: Tested, workflow: str, job: str) -> str:
+    """What a comment is found by: the same for every run of one test, or suite, in one job, another for every other."""
+    parts = [workflow, job, *identity_of(tested)]
     return f"<!-- ciload:{sha256(chr(0).join(parts).encode('utf-8', 'replace')).hexdigest()[:16]} -->"
 
 
-def comment_text(result: RunResult, marker: str, run_url: str | None, origin: str = "") -> str:
+def comment_text(tested: Tested, marker: str, run_url: str | None, origin: str = "") -> str:
     """The comment: what is known without looking anything up, and where the rest is.
 
     `origin` is a sentence about where the result is from.
@@ -39,7 +40,7 @@ def comment_text(result: RunResult, marker: str, run_url: str | None, origin: st
     note = "_Shortened: the whole is in the job's summary and in `summary.md` among the results._"
     place = Place(is_comment=True, run_url=run_url, origin=origin)
     room = MOST_BYTES - len(f"{marker}\n".encode())
-    return f"{marker}\n{summary_within(result, room, note, place)}"
+    return f"{marker}\n{summary_within(tested, room, note, place)}"
 
 
 def stick(api: ForgeApi, thread: Thread, marker: str, body: str, *, begin: bool = True) -> str:

@@ -11,8 +11,8 @@ from ciload.ci.github_comments import post_comment, read_event
 from ciload.ci.sticky import comment_text, marker_of
 from ciload.cli.command import exit_code_of, say
 from ciload.errors import BaselineError, ExitCode, UsageError
-from ciload.result.document import RunResult
-from ciload.result.reader import read_result
+from ciload.result.reader import read_tested
+from ciload.result.suite import Tested
 
 
 def comment_command(folder: Path) -> int:
@@ -23,14 +23,14 @@ def comment_command(folder: Path) -> int:
 def _comment(folder: Path, environment: Mapping[str, str]) -> int:
     if environment.get("GITHUB_ACTIONS") != "true":
         raise UsageError("ciload comment is for workflows of GitHub Actions: docs/ci.md shows one")
-    result = _read(folder / "result.json")
+    tested = _read(folder)
     run = dig(read_event(environment), "workflow_run")
     # The name that the other run's workflow has, so that the comment is the one that it would have written itself.
     workflow = dig(run, "name") or environment.get("GITHUB_WORKFLOW", "")
-    marker = marker_of(result, str(workflow), result.ci.job or "")
+    marker = marker_of(tested, str(workflow), tested.ci.job or "")
     url = dig(run, "html_url")
     origin = "from the run's own files, which the pull request decides on" if run else ""
-    body = comment_text(result, marker, url if isinstance(url, str) else None, origin)
+    body = comment_text(tested, marker, url if isinstance(url, str) else None, origin)
     try:
         posted = post_comment(environment, marker, body)
     except ApiError as error:
@@ -43,8 +43,8 @@ def _comment(folder: Path, environment: Mapping[str, str]) -> int:
     return ExitCode.PASSED
 
 
-def _read(path: Path) -> RunResult:
+def _read(folder: Path) -> Tested:
     try:
-        return read_result(path)
+        return read_tested(folder)
     except BaselineError as error:
         raise UsageError(f"{error}; use the same version of ciload in both workflows") from None

@@ -6,6 +6,7 @@ Values are text here: one place (options/) checks them, wherever they come from,
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 LOAD, TARGET, HTTP, JUDGING, GATE, OUTPUT = "Load", "Target", "HTTP", "Judging", "Regression gate", "Output"
+
+VARIABLE = re.compile(r"[A-Za-z_]\w*=")
 
 Kind = Literal["text", "switch", "list"]
 TYPES: Mapping[Kind, object] = {"text": str | None, "switch": bool | None, "list": list[str] | None}
@@ -65,6 +68,10 @@ FLAGS = (
     ),
     Flag(
         "min_iteration_duration", LOAD, "Shorter iterations wait so long before the next one (default 0s).", "TIME"
+    ),
+    Flag(
+        "fail_fast", LOAD, "Of several scripts: end with the first that fails.", kind="switch",
+        variable="CILOAD_FAIL_FAST",
     ),
     Flag("workers", LOAD, "Processes that share the load; auto: one for each core (default 1).", "N|auto"),
     Flag("base_url", TARGET, "What relative URLs in the script are joined to.", "URL"),
@@ -148,11 +155,13 @@ FLAGS = (
     Flag("out_dir", OUTPUT, "Where the reports go (default ciload-results).", "FOLDER"),
     Flag("quiet", OUTPUT, "Only errors: no progress, no summary.", declared=("-q", "--quiet"), kind="switch"),
 )  # fmt: skip
-NOT_OPTIONS = frozenset({"env", "config"})  # these say what the script and the options are read from
+NOT_OPTIONS = frozenset({"env", "config", "fail_fast"})  # what the options are read from, and what is of many runs
 
-MORE_ARGUMENTS = {"allow_extra_args": True}  # settings of the command: those that nobody asked for are told here
-SCRIPT = typer.Argument(
-    metavar="SCRIPT|URL", help="The scenario script, or one page to request.", envvar="CILOAD_SCRIPT",
+# Without a variable here: typer would split CILOAD_SCRIPT at blanks.
+SCRIPTS = typer.Argument(
+    metavar="SCRIPT|URL...",
+    help="The scenario script, or one page to request. Of several, or a pattern such as 'loads/*.py', each is a test. "
+    "[env var: CILOAD_SCRIPT, one on each line]",
     show_default=False,
 )  # fmt: skip
 
@@ -161,27 +170,26 @@ SCRIPT = typer.Argument(
 class Asked:
     """What the command line says. `options` has all that are flags, None or empty when they were not given."""
 
-    script: str | None  # a path, or the URL of a page
+    scripts: tuple[str, ...]  # paths, patterns, URLs of pages
     config: Path | None
     env: tuple[str, ...]
+    fail_fast: bool
     options: Mapping[str, Any]
 
 
 def with_flags(act: Callable[[Asked], None]) -> Callable[..., None]:
-    """`act` as typer wants it: with a parameter for the script and for each flag."""
+    """`act` as typer wants it: with a parameter for the scripts and for each flag."""
 
     def command(
-        context: typer.Context, script: str | None, config: str | None, env: list[str] | None, **options: Any
+        scripts: list[str] | None, config: str | None, env: list[str] | None, fail_fast: bool | None, **options: Any
     ) -> None:
-        if context.args:  # unquoted: it may be a variable for which -e is missing
-            many = len(context.args)
-            raise typer.BadParameter(f"{many} more than the one script; variables are -e KEY=VALUE each")
-        act(Asked(script, None if config is None else Path(config), tuple(env or ()), options))
+        variables = [each for each in scripts or () if VARIABLE.match(each) and not Path(each).exists()]
+        if variables:  # unquoted: it may be a secret
+            raise typer.BadParameter(f"{len(variables)} of the scripts is none; variables are -e KEY=VALUE each")
+        config_file = None if config is None else Path(config)
+        act(Asked(tuple(scripts or ()), config_file, tuple(env or ()), bool(fail_fast), options))
 
-    parameters = [
-        inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
-        _parameter("script", str | None, SCRIPT),
-    ]
+    parameters = [_parameter("scripts", list[str] | None, SCRIPTS)]
     parameters += [_parameter(each.name, TYPES[each.kind], _option(each)) for each in FLAGS]
     made: Any = command
     made.__name__, made.__doc__ = act.__name__, act.__doc__

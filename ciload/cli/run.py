@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-import shlex
-import threading
-import time
-
 from ciload.ci.workflow_commands import Bracket
 from ciload.cli.flags import Asked
+from ciload.cli.run_script import run_script
 from ciload.cli.terminal import Terminal
-from ciload.cli.with_script import act_on_script
-from ciload.runner.prepare import RunRequest
-from ciload.runner.run import run
-from ciload.script.page import Page
-
-THREADS_S = 5.0  # for threads of the script's to end when everything else has
+from ciload.cli.with_script import Requests, act_on_scripts
 
 
 def run_command(asked: Asked) -> int:
-    """Do the run; every outcome ends here as an exit code and, unless it was a usage error, as reports."""
+    """Do the run, or one of each script; every outcome ends here as an exit code and, unless it was a usage error, as
+    reports."""
 
-    def act(request: RunRequest, bracket: Bracket) -> int:
-        terminal = Terminal(bracket, request.mask)
-        exit_code = run(request, terminal).exit_code
-        if isinstance(request.script, Page):
-            terminal.say(f"to keep this test as a script: ciload init {_for_shell(request.script)}")
-        if not _threads_end():  # Python would wait for them without end
-            terminal.say("a thread of the script's goes on; it is left behind", "warning")
-            terminal.leave(exit_code)
-        return exit_code
+    def act(requests: Requests, bracket: Bracket) -> int:
+        first = requests.each[0]
+        if not requests.is_suite:
+            return run_script(first, Terminal(bracket, first.mask))
+        from ciload.cli.script_process import start_script  # late: most runs are of one script
+        from ciload.runner.suite import SuiteRequest, run_suite
 
-    return act_on_script("run", asked, act)
+        return run_suite(
+            SuiteRequest(requests.scripts, requests.each, asked.fail_fast, start_script),
+            Terminal(bracket, first.mask, quiet=bool(asked.options.get("quiet"))),
+        )
 
-
-def _for_shell(page: Page) -> str:
-    """Its URL, but for what may be secret."""
-    scheme, query = page.base_url.partition("://")[0], "?…" * ("?" in page.path)
-    return shlex.quote(f"{scheme}://{page}{query}")
-
-
-def _threads_end() -> bool:
-    """Whether all that the process would wait for comes to its end in some seconds."""
-    ends_at = time.monotonic() + THREADS_S
-    waited_for = [each for each in threading.enumerate() if not each.daemon and each is not threading.main_thread()]
-    for each in waited_for:
-        each.join(max(0.0, ends_at - time.monotonic()))
-    return not any(each.is_alive() for each in waited_for)
+    return act_on_scripts("run", asked, act)

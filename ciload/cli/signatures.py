@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ciload.cli.flags import MORE_ARGUMENTS, Asked, with_flags
+from ciload.cli.flags import Asked, with_flags
 from ciload.version import __version__
 
 app = typer.Typer(
@@ -38,7 +38,7 @@ def ciload(
     """A load tester that lives in CI: plain Python scenarios, thresholds, JUnit, a job summary, and a verdict."""
 
 
-@app.command(context_settings=MORE_ARGUMENTS)
+@app.command()
 @with_flags
 def run(asked: Asked) -> None:
     """Run a scenario script with virtual users and judge the outcome.
@@ -145,7 +145,7 @@ def init(
     raise typer.Exit(init_command(target, output, wanted, force=force, choice=choice, run=not no_run))
 
 
-@app.command(context_settings=MORE_ARGUMENTS)
+@app.command()
 @with_flags
 def inspect(asked: Asked) -> None:
     """Show what a run with these options would do, and send nothing.

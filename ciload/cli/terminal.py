@@ -15,19 +15,23 @@ from ciload.cli.progress import progress_for
 from ciload.engine.aggregator import Observer
 from ciload.options.plan import Plan
 from ciload.reports.console import console_summary
+from ciload.reports.console_suite import suite_console
 from ciload.result.document import RunResult
+from ciload.result.suite import Suite
 from ciload.runner.interface import Level
 from ciload.script.loader import Script
 from ciload.secrets import Masker
+from ciload.text import one_line
 
 
 class Terminal:
     """The output on stdout, everything else on stderr; the CI's commands when all is over. Nothing secret is said."""
 
-    def __init__(self, bracket: Bracket, mask: Masker) -> None:
+    def __init__(self, bracket: Bracket, mask: Masker, *, quiet: bool = False) -> None:
         self._bracket = bracket
         self._mask = mask
-        self._quiet = False
+        self._quiet = quiet
+        self.last_error = ""
 
     def planned(self, plan: Plan) -> None:
         self._quiet = plan.options.quiet
@@ -36,12 +40,22 @@ class Terminal:
         return progress_for(plan, script)
 
     def say(self, text: str, level: Level = "info") -> None:
+        if level == "error":
+            self.last_error = self._mask(text)
         if level != "info" or not self._quiet:
             say(self._mask(text if level == "info" else f"{level}: {text}"))
 
     def show_result(self, result: RunResult, files: Sequence[Path]) -> None:
         if not self._quiet:
             show(console_summary(result, list(files), color=wants_color()))
+
+    def test_begins(self, script: str, number: int, of: int) -> None:
+        if not self._quiet:
+            show(self._mask(f"{chr(10) * (number > 1)}── {one_line(script)} ── {number} of {of}\n"))
+
+    def show_suite(self, suite: Suite, files: Sequence[Path]) -> None:
+        if not self._quiet:
+            show(self._mask(suite_console(suite, list(files), color=wants_color())))
 
     def write(self, stream: Literal["stdout", "stderr"], text: str) -> None:
         if stream == "stdout":

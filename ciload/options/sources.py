@@ -15,7 +15,14 @@ from ciload.secrets import SECRET_PREFIX
 PREFIX = "CILOAD_"
 # These say what to read, and who we are in CI, not how to run it.
 NOT_OPTIONS = frozenset(
-    {"CILOAD_CONFIG", "CILOAD_SCRIPT", "CILOAD_GITHUB_TOKEN", "CILOAD_GITLAB_TOKEN", "CILOAD_COMMIT_MESSAGE"}
+    {
+        "CILOAD_CONFIG",
+        "CILOAD_SCRIPT",
+        "CILOAD_FAIL_FAST",
+        "CILOAD_GITHUB_TOKEN",
+        "CILOAD_GITLAB_TOKEN",
+        "CILOAD_COMMIT_MESSAGE",
+    }
 )
 FLAG_NAMES = {"stages": "--stage", "tags": "--tag", "secrets": "--secret"}
 STRUCTURED = ("thresholds", "scenarios")  # variables that hold YAML or JSON

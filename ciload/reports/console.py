@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ciload.reports.console_comparison import comparison_parts
 from ciload.reports.format import format_against, format_share, format_value
-from ciload.reports.headline import failure_found, headline_of
+from ciload.reports.headline import Headline, failure_found, headline_of
 from ciload.reports.script_errors import place_of, script_errors_first
 from ciload.reports.terminal import Printable, grid, heading, line, lines, render
 from ciload.reports.values import (
@@ -24,7 +24,7 @@ from ciload.reports.values import (
 from ciload.result.document import RunResult
 from ciload.text import several_lines, visible
 
-MARKS = {"✅": ("✓", "bold green"), "⚠️": ("⚠", "bold yellow"), "❌": ("✗", "bold red")}
+MARKS = {"✅": ("✓", "bold green"), "⚠️": ("⚠", "bold yellow"), "❌": ("✗", "bold red"), "⏭️": ("-", "dim")}
 MOST_ENDPOINTS = 30
 MOST_ERRORS = 10
 HIDDEN = {  # parts of a request and what has a place of its own; result.json has them all
@@ -164,12 +164,11 @@ def console_comparison_headline(result: RunResult, *, accept: bool, color: bool)
 
     `accept`: they are with a baseline, where a change can be accepted.
     """
-    return render([_headline(result, "", accept=accept)], color=color)
+    return render([headline_text(headline_of(result), "", accept=accept)], color=color)
 
 
-def _headline(result: RunResult, word: str, *, cause: bool = True, accept: bool = True) -> Text:
+def headline_text(headline: Headline, word: str, *, cause: bool = True, accept: bool = True) -> Text:
     """What happened, how many, why, and what to do."""
-    headline = headline_of(result)
     mark, style = MARKS[headline.mark]
     said = f"{visible(headline.name)}: {visible(headline.found)}"
     text = Text.assemble((f"\n  {mark} {word}", style), f"  {said}" if word else said)
@@ -185,7 +184,7 @@ def _verdict(result: RunResult) -> Text:
     verdict = result.verdict
     in_full = bool(verdict.failures) and "\n" in verdict.failures[0].reason  # a traceback, or several mistakes
     word = "PASSED" if verdict.passed else f"FAILED (exit code {verdict.exit_code})"
-    text = _headline(result, word, cause=not in_full)
+    text = headline_text(headline_of(result), word, cause=not in_full)
     if in_full:
         text.append(f"\n    {_indent(verdict.failures[0].reason)}")
     others = verdict.failures[1:]

@@ -21,7 +21,7 @@ from ciload.result.comparison import Comparison, GateVerdict
 from ciload.result.document import Failure, RunResult
 from ciload.text import one_line
 
-Mark = Literal["✅", "⚠️", "❌"]
+Mark = Literal["✅", "⚠️", "❌", "⏭️"]
 LONGEST_NAME, LONGEST_LEG = 50, 40
 LONGEST_FOUND = 130
 LONGEST_CAUSE = 400

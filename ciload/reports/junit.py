@@ -12,7 +12,7 @@ Names are the same in every run, since CI systems keep a case's history by its n
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 
 from junit_xml import TestCase, TestSuite
@@ -23,9 +23,11 @@ from ciload.reports.findings import metric_found, threshold_found
 from ciload.reports.format import format_share
 from ciload.reports.headline import Headline, failure_found, headline_of
 from ciload.reports.script_errors import script_errors_first
+from ciload.reports.suite_headline import TestLine, lines_of, name_of_suite
 from ciload.reports.values import PLACE, explain_threshold
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
 from ciload.result.document import Check, ErrorRow, Failure, RunResult, ThresholdResult
+from ciload.result.suite import Suite, Tested
 from ciload.text import one_line, several_lines
 
 LONGEST_NAME = 250
@@ -38,35 +40,64 @@ BROKEN = {ExitCode.TARGET_NOT_READY, ExitCode.SETUP_TIMEOUT, ExitCode.TEARDOWN_T
 UNDECIDED = {GateVerdict.INCONCLUSIVE, GateVerdict.MISSING, GateVerdict.SUSPICIOUS}
 
 
-def junit_xml(result: RunResult) -> str:
-    """The XML document, declaration included."""
+def junit_xml(tested: Tested) -> str:
+    """The XML document, declaration included: a suite for each test."""
+    if isinstance(tested, Suite):
+        return _document(name_of_suite(tested), [_suite_of_test(each) for each in lines_of(tested)])
+    return _document(headline_of(tested).name, [_suite(tested)])
+
+
+def _document(title: str, suites: Sequence[ET.Element]) -> str:
+    root = ET.Element("testsuites", {"name": f"ciload {_line(title)}"})
+    for name in ("tests", "failures", "errors", "skipped"):
+        root.set(name, str(sum(int(each.get(name, "0")) for each in suites)))
+    root.set("time", _seconds(sum(float(each.get("time", "0")) for each in suites)))
+    root.extend(suites)
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _suite_of_test(line: TestLine) -> ET.Element:
+    """The suite of one test among several. What became of its process may be more than its result says."""
+    test, title = line.test, _line(line.name)
+    if test.result is not None and test.failed != test.result.verdict.passed:
+        return _suite(test.result)
+    case = _case("process", f"ciload.{title}", file=test.script)
+    if test.failed:
+        case.add_error_info(_message(line.found), _text(f"{test.reason} (exit code {test.exit_code})"))
+    elif test.exit_code is None:
+        case.add_skipped_info(_message(line.found), _text(test.reason))
+    return _element(title, [case], 0.0) if test.result is None else _suite(test.result, [case])
+
+
+def _suite(result: RunResult, more: Sequence[TestCase] = ()) -> ET.Element:
     headline = headline_of(result)
     title, suite = _line(headline.name), _line(f"ciload.{headline.name}")
     cases = [_threshold_case(each, suite, result) for each in result.thresholds]
     failed_thresholds = {index for index, case in enumerate(cases) if case.is_failure()}
     gates = [list(_gate_cases(index, result, suite)) for index in range(len(result.comparisons))]
     failed_gates = {index for index, of_gate in enumerate(gates) if any(case.is_failure() for case in of_gate)}
-    cases += [*chain.from_iterable(gates), *(_check_case(each, suite) for each in result.checks)]
+    cases += [*chain.from_iterable(gates), *(_check_case(each, suite) for each in result.checks), *more]
     cases = _unique([_run_case(title, result, suite, failed_thresholds, failed_gates), *cases])
+    return _element(title, cases, _whole_time(result), _line(result.load.started_at), _properties(headline, result))
+
+
+def _element(
+    title: str,
+    cases: Sequence[TestCase],
+    seconds: float,
+    started_at: str = "",
+    properties: dict[str, str] | None = None,
+) -> ET.Element:
     # The specification's word for an unknown host; the document does not name machines.
-    tree = TestSuite(
-        title,
-        cases,
-        hostname="localhost",
-        timestamp=_line(result.load.started_at),
-        properties=_properties(headline, result),
+    tree: ET.Element = TestSuite(
+        title, list(cases), hostname="localhost", timestamp=started_at or None, properties=properties
     ).build_xml_doc()
     tree.attrib.pop("disabled")
     for node, case in zip(tree.iter("testcase"), cases, strict=True):
         node.set("time", _seconds(case.elapsed_sec))  # the library leaves 0 out, and readers make NaN of that
-    root = ET.Element("testsuites", {"name": f"ciload {title}"})
-    for name in ("tests", "failures", "errors", "skipped"):
-        root.set(name, tree.get(name, "0"))
-    for node in (root, tree):
-        node.set("time", _seconds(_whole_time(result)))
-    root.append(tree)
-    ET.indent(root)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+    tree.set("time", _seconds(seconds))
+    return tree
 
 
 def _properties(headline: Headline, result: RunResult) -> dict[str, str]:

@@ -43,11 +43,13 @@ class Place:
         is_comment: without charts, machine and options.
         run_url: what a comment links to; what the result says itself may be a stranger's.
         origin: a sentence on where the result is from.
+        in_suite: below a table of tests, which says where the run is and how a change is accepted.
     """
 
     is_comment: bool = False
     run_url: str | None = None
     origin: str = ""
+    in_suite: bool = False
 
 
 SUMMARY = Place()
@@ -58,26 +60,6 @@ def markdown_summary(result: RunResult) -> str:
     return f"{BEGINS}\n{result_section(result)}"
 
 
-def summary_within(result: RunResult, most_bytes: int, note: str, place: Place = SUMMARY) -> str:
-    """The section of a result in at most `most_bytes`, "" if nothing can be said in so few.
-
-    Args:
-        result: of the run.
-        most_bytes: as UTF-8.
-        note: a line of markdown that says where the whole is; it is added when rows had to be left out.
-        place: where it is to stand.
-    """
-    share, text = 1.0, result_section(result, place)
-    while len(text.encode()) > most_bytes and share > SMALLEST_SHARE:
-        # What does not shrink with the budgets makes this too much at first.
-        share *= min(0.5, max(0.1, most_bytes / len(text.encode())))
-        text = f"{result_section(result, place, share)}\n{note}\n"
-    if len(text.encode()) <= most_bytes:
-        return text
-    text = f"{_title(headline_of(result))}\n\n{note}\n"
-    return text if len(text.encode()) <= most_bytes else ""
-
-
 def result_section(result: RunResult, place: Place = SUMMARY, share: float = 1.0) -> str:
     """One result, under a heading of its own.
 
@@ -86,11 +68,19 @@ def result_section(result: RunResult, place: Place = SUMMARY, share: float = 1.0
         place: where it is to stand.
         share: of every budget of bytes.
     """
+    return f"{section_title(headline_of(result))}\n\n{section_body(result, place, share)}"
+
+
+def section_title(headline: Headline) -> str:
+    return f"## {headline.mark} {prose(headline.title)}"
+
+
+def section_body(result: RunResult, place: Place = SUMMARY, share: float = 1.0) -> str:
+    """What stands below the title."""
     headline = headline_of(result)
     also, more_also = _split(_further_failures(result))
     warnings, more_warnings = _split(_warnings(result))
     parts = [
-        _title(headline),
         code(headline.source, LONGEST_SOURCE) if headline.source else "",
         _counts(headline),
         changes_table(result, share),
@@ -106,10 +96,6 @@ def result_section(result: RunResult, place: Place = SUMMARY, share: float = 1.0
 
 
 # --- the top
-
-
-def _title(headline: Headline) -> str:
-    return f"## {headline.mark} {prose(headline.title)}"
 
 
 def _counts(headline: Headline) -> str:
@@ -156,19 +142,26 @@ def _fold(result: RunResult, share: float, notes: list[str]) -> str:
 
 
 def _foot(result: RunResult, headline: Headline, place: Place) -> str:
-    url = place.run_url if place.is_comment else result.ci.run_url
     environment = result.environment
     accept = f"meant? {code(headline.accept.text)} {headline.accept.where}".rstrip() if headline.accept else ""
-    parts = [
-        _figures(result),
-        f"exit code {result.verdict.exit_code}" if result.verdict.exit_code else "",
+    here = [
         code(short_commit(result.git.commit)) if short_commit(result.git.commit) else "",
-        f"[run and report]({url})" if url and PLAIN_URL.fullmatch(url) else "",
+        linked_run(place.run_url if place.is_comment else result.ci.run_url),
         f"ciload {prose(one_line(environment.ciload, 20))}",
         prose(place.origin),
         accept,
     ]
-    return f"<sub>{' · '.join(part for part in parts if part)}</sub>"
+    parts = [
+        _figures(result),
+        f"exit code {result.verdict.exit_code}" if result.verdict.exit_code else "",
+        *([] if place.in_suite else here),
+    ]
+    return f"<sub>{' · '.join(filter(None, parts))}</sub>" if any(parts) else ""
+
+
+def linked_run(url: str | None) -> str:
+    """The run in its CI, "" for what may be no plain URL."""
+    return f"[run and report]({url})" if url and PLAIN_URL.fullmatch(url) else ""
 
 
 def _figures(result: RunResult) -> str:

@@ -10,21 +10,23 @@ from collections.abc import Iterator
 
 from ciload.reports.format import format_digits
 from ciload.result.document import RunResult
+from ciload.result.suite import Suite, Tested
 
 
-def openmetrics_text(result: RunResult) -> str:
-    """Gauges, and the mark that says that the file is whole."""
-    lines = [
-        line
-        for name, unit, about, value in _figures(result)
-        for line in (
-            f"# TYPE ciload_{name} gauge",
-            *([f"# UNIT ciload_{name} {unit}"] if unit else []),
-            f"# HELP ciload_{name} {about}",
-            f"ciload_{name} {_digits(value)}",
-        )
-    ]
-    return "\n".join([*lines, "# EOF"]) + "\n"
+def openmetrics_text(tested: Tested) -> str:
+    """Gauges, and the mark that says that the file is whole. In a suite, the label `test` names a test's folder."""
+    results = [("", tested)] if isinstance(tested, RunResult) else _labelled(tested)
+    gauges: dict[str, list[str]] = {}
+    for label, result in results:
+        for name, unit, about, value in _figures(result):
+            head = [f"# TYPE ciload_{name} gauge", f"# HELP ciload_{name} {about}"]
+            head[1:1] = [f"# UNIT ciload_{name} {unit}"] if unit else []
+            gauges.setdefault(name, head).append(f"ciload_{name}{label} {_digits(value)}")
+    return "\n".join([*(line for lines in gauges.values() for line in lines), "# EOF"]) + "\n"
+
+
+def _labelled(suite: Suite) -> list[tuple[str, RunResult]]:
+    return [(f'{{test="{each.results}"}}', each.result) for each in suite.tests if each.result is not None]
 
 
 def _figures(result: RunResult) -> Iterator[tuple[str, str, str, float]]:

@@ -360,12 +360,17 @@ class RunResult(DocumentPart):
     verdict: Verdict
 
     def to_json(self) -> str:
-        """The file. Names of scripts, branches and tags may hold half a character; that is an escape in it."""
-        try:
-            return self.model_dump_json(by_alias=True, indent=1) + "\n"
-        except PydanticSerializationError:
-            escaped = RunResult.model_validate(escape_surrogates(self.model_dump(by_alias=True)))
-            return escaped.model_dump_json(by_alias=True, indent=1) + "\n"
+        """The file."""
+        return json_of(self)
+
+
+def json_of(document: DocumentPart) -> str:
+    """A document as a file. Names of scripts, branches and tags may hold half a character; that is an escape in it."""
+    try:
+        return document.model_dump_json(by_alias=True, indent=1) + "\n"
+    except PydanticSerializationError:
+        escaped = type(document).model_validate(escape_surrogates(document.model_dump(by_alias=True)))
+        return escaped.model_dump_json(by_alias=True, indent=1) + "\n"
 
 
 def escape_surrogates(value: Any) -> Any:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ciload.errors import BaselineError, UsageError
 from ciload.files import read_file, reason_of
 from ciload.result.document import RunResult
+from ciload.result.suite import SUITE_FILE, Suite, SuiteTest, Tested
 from ciload.result.thresholds import OPERATORS
 from ciload.text import one_line
 
@@ -21,6 +22,8 @@ MOST_VALUES = 2_000_000
 MOST_MISTAKES = 10_000  # each would become an object of its own
 LARGEST_COUNT = 1 << 63
 LONGEST_COMPLAINT = 300
+MOST_SUITE_BYTES = 10 << 20
+RESULT_FILE = "result.json"
 
 
 def read_result(path: Path) -> RunResult:
@@ -46,6 +49,30 @@ def read_result(path: Path) -> RunResult:
     for complaint in _impossible(result):
         raise BaselineError(f"{shown}: {complaint}")
     return result
+
+
+def read_tested(folder: Path) -> Tested:
+    """What was run and left its results in the folder: a test, or a suite with the results of its tests.
+
+    Raises:
+        UsageError: nothing was.
+        BaselineError: it cannot be read.
+    """
+    file = folder / SUITE_FILE
+    try:
+        suite = Suite.model_validate_json(read_file(file, MOST_SUITE_BYTES), strict=True)
+    except FileNotFoundError:
+        return read_result(folder / RESULT_FILE)
+    except OSError as error:
+        raise BaselineError(f"{one_line(str(file))}: {reason_of(error)}") from None
+    except ValidationError as error:
+        raise BaselineError(f"{one_line(str(file))}: is no suite of this ciload: {first_mistake(error)}") from None
+    return suite.model_copy(update={"tests": [_with_result(each, folder) for each in suite.tests]})
+
+
+def _with_result(test: SuiteTest, folder: Path) -> SuiteTest:
+    path = folder / test.results / RESULT_FILE  # the folder's name has no separators, as the model sees to
+    return test.model_copy(update={"result": read_result(path)}) if path.exists() else test
 
 
 def first_mistake(error: ValidationError) -> str:

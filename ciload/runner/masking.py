@@ -20,16 +20,20 @@ from ciload.secrets import Masker, credentials_in
 NAMES = {*BUILTIN, *Options.model_fields, *(field for each in EXECUTORS.values() for field in each.model_fields)}
 
 
-def secrets_at_start(environment: Mapping[str, str], env: Sequence[str], flags: Mapping[str, Any]) -> list[str]:
+def secrets_at_start(
+    environment: Mapping[str, str], env: Sequence[str], flags: Mapping[str, Any], pages: Sequence[str] = ()
+) -> list[str]:
     """What is secret as far as command line and environment tell, before the script is loaded.
 
     Args:
         environment: of the process, tokens included.
         env: pairs of `-e`, whatever they look like.
         flags: options of the command line.
+        pages: URLs that are to be requested.
     """
     given = {name: value for name, equals, value in (pair.partition("=") for pair in env) if equals}
     urls = [url for each in URL_OPTIONS for url in (flags.get(each), environment.get(f"CILOAD_{each.upper()}")) if url]
+    urls += pages
     in_variable = environment.get("CILOAD_SECRETS", "").split(",")
     names = [each.strip() for each in (*(flags.get("secrets") or ()), *in_variable)]
     return known_secrets({**environment, **given}, urls, names)

@@ -17,19 +17,22 @@ from ciload.gate.gates import Gates, GateSettings
 from ciload.metrics.blocks import Arm
 from ciload.metrics.cpu_series import CpuSource
 from ciload.metrics.registry import Registry
-from ciload.options.model import COMMENT_WHEN, URL_OPTIONS, Options, comment_when
+from ciload.options.model import URL_OPTIONS, Options
 from ciload.options.plan import Plan, make_plan, origins
 from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
 from ciload.result.comparison import Accepted
+from ciload.runner import unchecked
 from ciload.runner.identity import Identity, identify, identify_quickly
 from ciload.runner.interface import Interface
 from ciload.runner.masking import secrets_in_plan
 from ciload.runner.ready import wait_until_ready
 from ciload.runner.report_files import claim_folder, remove_reports
 from ciload.runner.signals import InterruptedRunError
+from ciload.runner.unchecked import ForCI
 from ciload.script.loader import Script, load_script
 from ciload.script.page import Page
 from ciload.secrets import Masker, without_secrets
+from ciload.text import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class RunRequest:
     """What somebody asks for.
 
     `environment` is that of the options and the CI; a script sees `os.environ`. `mask` knows what is secret of them,
-    and learns of the secrets that the plan names.
+    and learns of the secrets that the plan names. Of a test `in_suite`, the suite tells the CI; `taken` has what its
+    other tests are named, and which script each is.
     """
 
     script: Path | Page
@@ -45,6 +49,8 @@ class RunRequest:
     environment: Mapping[str, str]
     config: Path | None = None
     mask: Masker = field(default_factory=Masker)
+    in_suite: bool = False
+    taken: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +68,6 @@ class PreparedRun:
 
 
 OF_TEST = ("name", "target", "leg", "base_url")  # options that say which test this is
-
-
-@dataclass(frozen=True, slots=True)
-class ForCI:
-    """What the CI is to be given besides what costs no permission: a comment, and when; a status of the commit."""
-
-    comment: str = "off"
-    status: bool = False
 
 
 class PreparationFailedError(Exception):
@@ -99,11 +97,12 @@ def prepare(request: RunRequest, control: Control, interface: Interface) -> Prep
     registry = Registry()
     sources = [from_flags(request.flags), from_environment(request.environment)]
     # Before anything can go wrong: whatever happens, no earlier run's green report is left for CI to pick up.
-    remove_reports(_out_dir(sources))
+    remove_reports(unchecked.out_dir(sources))
     identity = identify_quickly(request.script, request.environment)
     try:
         identity = identify(request.script, request.environment)
         script, plan = load(request, sources, registry, control)
+        _see_that_it_is_another_test(plan.options.name, request, origins(sources))
         interface.planned(plan)
         folder = claim_folder(plan.options.out_dir)
         gates = Gates.open(gate_settings(plan.options), CiPlaces(request.environment))
@@ -120,9 +119,10 @@ def prepare(request: RunRequest, control: Control, interface: Interface) -> Prep
         error = found
     else:
         return PreparedRun(request, identity, script, plan, registry, gates, folder, cpu_sources)
-    known = {option: text for option in OF_TEST if (text := _text(sources, option))}
+    known = {option: said for option in OF_TEST if (said := unchecked.text(sources, option))}
     known |= {option: without_secrets(known[option]) for option in URL_OPTIONS if option in known}
-    raise PreparationFailedError(error, identity, _out_dir(sources), known, _for_ci(sources)) from error
+    out_dir, to_ci = unchecked.out_dir(sources), unchecked.for_ci(sources)
+    raise PreparationFailedError(error, identity, out_dir, known, to_ci) from error
 
 
 def load(request: RunRequest, sources: list[Source], registry: Registry, control: Control) -> tuple[Script, Plan]:
@@ -139,6 +139,13 @@ def load(request: RunRequest, sources: list[Source], registry: Registry, control
     plan = make_plan(sources, registry.metrics, script.complaint_about)
     request.mask.add(secrets_in_plan(plan, request.environment, sources))
     return script, plan
+
+
+def _see_that_it_is_another_test(name: str, request: RunRequest, said_at: Mapping[str, str]) -> None:
+    """Two tests of one name would be compared with each other."""
+    if name and name in request.taken:
+        message = f"name: {one_line(name)!r} is what {one_line(request.taken[name])} is called; give each its own"
+        raise OptionsError([Complaint(said_at.get("name", ""), message)])
 
 
 def gate_settings(options: Options) -> GateSettings:
@@ -199,25 +206,3 @@ def find_cpu_sources(options: Options, sources: Sequence[Source]) -> dict[Arm, C
     if complaints:
         raise OptionsError(complaints)
     return found
-
-
-def _for_ci(sources: Sequence[Source]) -> ForCI:
-    """What was asked for, as far as is known when options may be wrong."""
-    named = {name: _first(sources, name) for name in ("comment", "status")}
-    when = comment_when(named["comment"])
-    return ForCI(comment=str(when) if when in COMMENT_WHEN else "off", status=comment_when(named["status"]) == "always")
-
-
-def _first(sources: Sequence[Source], option: str) -> object:
-    return next((source.values[option] for source in sources if option in source.values), None)
-
-
-def _out_dir(sources: Sequence[Source]) -> str:
-    """Where reports go, as far as is known before the options are checked."""
-    return _text(sources, "out_dir") or str(Options.model_fields["out_dir"].default)
-
-
-def _text(sources: Sequence[Source], option: str) -> str:
-    """What an option says before all of them are checked; "" if nobody knows."""
-    named = (source.values.get(option) for source in sources)
-    return next((each for each in named if isinstance(each, str) and each), "")

@@ -14,12 +14,14 @@ from ciload.result.build import build_result
 from ciload.result.document import Failure, RunResult
 from ciload.result.judgement import Evidence
 from ciload.result.judgement import judge as judge_evidence
+from ciload.result.suite import Tested
 from ciload.runner.facts import facts_of_failure
-from ciload.runner.interface import Interface
+from ciload.runner.interface import Interface, Speaker
 from ciload.runner.masking import masked
-from ciload.runner.prepare import ForCI, PreparationFailedError, PreparedRun, RunRequest
+from ciload.runner.prepare import PreparationFailedError, PreparedRun, RunRequest
 from ciload.runner.report_files import COMMENT, REPORTS, claim_folder, write_report
 from ciload.runner.summary_hook import CustomOutputs, call_summary_hook
+from ciload.runner.unchecked import ForCI
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,9 @@ def _publish(
         interface.say(str(error), "error")
         exit_code = exit_code or error.exit_code
     to_ci = ForCI(prepared.plan.options.comment, prepared.plan.options.status)
-    environment = prepared.request.environment
-    exit_code = _give_to_ci(result, files, prepared.folder, environment, interface, exit_code, to_ci)
+    if not prepared.request.in_suite:
+        environment = prepared.request.environment
+        exit_code = give_to_ci(result, files, prepared.folder, environment, interface, exit_code, to_ci)
     return Finished(result, files, exit_code)
 
 
@@ -87,7 +90,8 @@ def publish_failure(failed: PreparationFailedError, request: RunRequest, interfa
     result, _ = build_result(Snapshot(dict(BUILTIN)), facts_of_failure(failed.identity, failed.error, failed.known))
     result = masked(result, request.mask)
     files, _ = _write_reports(folder, result, interface)
-    _give_to_ci(result, files, folder, request.environment, interface, failed.error.exit_code, failed.to_ci)
+    if not request.in_suite:
+        give_to_ci(result, files, folder, request.environment, interface, failed.error.exit_code, failed.to_ci)
 
 
 def _write_reports(folder: Path, result: RunResult, interface: Interface) -> tuple[list[Path], int]:
@@ -102,23 +106,23 @@ def _write_reports(folder: Path, result: RunResult, interface: Interface) -> tup
     return files, exit_code
 
 
-def _give_to_ci(
-    result: RunResult,
+def give_to_ci(
+    tested: Tested,
     files: Sequence[Path],
     folder: Path,
     environment: Mapping[str, str],
-    interface: Interface,
+    interface: Speaker,
     exit_code: int,
     to_ci: ForCI,
 ) -> int:
-    """Answers the exit code, which an unwritten comment changes."""
-    if result.ci.provider not in ("github", "gitlab") and to_ci == ForCI():
+    """Tell the CI of a test or a suite; answers the exit code, which an unwritten comment changes."""
+    if tested.ci.provider not in ("github", "gitlab") and to_ci == ForCI():
         return exit_code
     from ciload.ci.publish import publish as publish_in_ci  # late: at a terminal nobody needs it
 
     try:
         published = publish_in_ci(
-            result, files, folder, environment, lambda body: write_report(folder / COMMENT, body),
+            tested, files, folder, environment, lambda body: write_report(folder / COMMENT, body),
             comment=to_ci.comment, status=to_ci.status, exit_code=exit_code,
         )  # fmt: skip
     except UsageError as error:

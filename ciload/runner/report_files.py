@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ciload.errors import UsageError
-from ciload.files import reason_of, try_writing, write_file
+from ciload.files import read_file, reason_of, try_writing, write_file
 from ciload.reports.gitlab_load_performance import load_performance_json
 from ciload.reports.junit import junit_xml
 from ciload.reports.markdown import BEGINS, markdown_summary
+from ciload.reports.markdown_suite import suite_summary
 from ciload.reports.openmetrics import openmetrics_text
 from ciload.reports.taurus_xml import final_status_xml
 from ciload.result.document import RunResult
+from ciload.result.reader import MOST_SUITE_BYTES
+from ciload.result.suite import SUITE_FILE, Suite
 from ciload.text import one_line
 
 XML = b'<?xml version="1.0" encoding="utf-8"?>\n'
@@ -36,23 +39,37 @@ REPORTS = {
     "metrics.txt": Report(openmetrics_text, (b"# TYPE ciload_passed ",)),
     "final-status.xml": Report(final_status_xml, (XML + b"<FinalStatus>\n  <TestDuration>",)),
 }
+SUITE_REPORTS: dict[str, Callable[[Suite], str]] = {
+    SUITE_FILE: Suite.to_json, "junit.xml": junit_xml, "summary.md": suite_summary, "metrics.txt": openmetrics_text,
+}  # fmt: skip
 COMMENT = "comment.md"  # only where a comment was asked for; what it says depends on the CI
-BEGINNINGS = {name: report.begins for name, report in REPORTS.items()} | {COMMENT: (b"<!-- ciload:",)}
+BEGINNINGS = {name: report.begins for name, report in REPORTS.items()} | {
+    COMMENT: (b"<!-- ciload:",), SUITE_FILE: (b'{\n "schema": "ciload/suite/',),
+}  # fmt: skip
 
 
 def remove_reports(folder: str) -> None:
-    """Remove an earlier run's reports.
+    """Remove an earlier run's reports; those of all tests, if it was a suite.
 
     Raises:
         UsageError: they cannot be removed, or a file of that name is somebody else's; then none is removed.
     """
     path = Path(folder)
     try:
-        ours = list(_ours(path)) if path.is_dir() else []
+        ours = [each for one in (path, *folders_of_tests(path)) if one.is_dir() for each in _ours(one)]
         for each in ours:
             each.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"--out-dir {one_line(folder)}: cannot remove old reports: {reason_of(error)}") from None
+
+
+def folders_of_tests(folder: Path) -> list[Path]:
+    """Those of the suite whose reports are there."""
+    try:
+        suite = Suite.model_validate_json(read_file(folder / SUITE_FILE, MOST_SUITE_BYTES))
+    except (OSError, ValueError):
+        return []
+    return [folder / each.results for each in suite.tests]
 
 
 def _ours(folder: Path) -> Iterator[Path]:

@@ -36,7 +36,7 @@ def told(folder: Path, *arguments: str) -> tuple[RunnerModel, str, str]:
     [
         (["run", "nothere.py"], "nothere.py: no such script"),
         (["run", "load.py", "--vsu", "3"], "No such option: --vsu"),
-        (["run", "load.py", "%0A::set-env name=X::y"], "1 more than the one script"),
+        (["run", "load", "%0A::set-env name=X::y"], "script 1 of 2 is no file"),
         (["run", "load.py", "-e", "TOKEN"], "write -e KEY=VALUE"),
     ],
 )

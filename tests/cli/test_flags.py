@@ -83,7 +83,7 @@ def test_what_is_not_said_is_no_option() -> None:
 def test_script_config_and_env_are_no_options() -> None:
     """They come to the command on their own."""
     said = asked("load.py", "--config", "c.yaml", "-e", "A=1", "-e", "B=2")
-    assert (said.script, said.config, said.env) == ("load.py", Path("c.yaml"), ("A=1", "B=2"))
+    assert (said.scripts, said.config, said.env) == (("load.py",), Path("c.yaml"), ("A=1", "B=2"))
     assert not NOT_OPTIONS & said.options.keys()
 
 
