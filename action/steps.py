@@ -29,12 +29,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 OLDEST_PYTHON = (3, 11)
+RESULT, SUITE = "result.json", "suite.json"
 USAGE, NOT_READY, INTERRUPTED = 2, 98, 105
 CANCELLED = (INTERRUPTED, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 OPTIONS = (
     "script", "config", "vus", "duration", "iterations", "rate", "stages", "base_url", "compare_url", "wait_for",
     "wait_timeout", "thresholds", "on_missing_baseline", "on_inconclusive", "tolerance", "false_alarm", "confirm",
-    "accept", "comment", "status", "name", "target", "target_process", "compare_process",
+    "accept", "once", "fail_fast", "comment", "status", "name", "target", "target_process", "compare_process",
 )  # fmt: skip
 PROCESSES = ("target_process", "compare_process")
 # What ciload needs to be beside: the runner's processes, or libraries of the script's.
@@ -75,7 +76,7 @@ def options(inputs: Mapping[str, str], environment: Environment) -> dict[str, st
     """The variables that tell ciload what to do."""
     found = {f"CILOAD_{name.upper()}": inputs[name] for name in OPTIONS if name in inputs}
     if not (found.get("CILOAD_SCRIPT") or environment.get("CILOAD_SCRIPT")):
-        raise ActionError("the input `script` is missing: the path of the scenario script")
+        raise ActionError("the input `script` is missing: the path of the scenario script, or several, one on each line")
     found["CILOAD_OUT_DIR"] = results(inputs, environment)
     if leg(environment) and not environment.get("CILOAD_LEG"):
         found["CILOAD_LEG"] = leg(environment)
@@ -414,9 +415,10 @@ def run(environment: Environment, *, here: bool = False) -> int:
         command = docker_command(inputs, environment, passed)
     else:
         command = venv_command(inputs, environment)
-    document = Path(passed["CILOAD_OUT_DIR"], "result.json")
-    if document.is_file():
-        document.unlink()
+    folder = Path(passed["CILOAD_OUT_DIR"])
+    for document in (folder / RESULT, folder / SUITE):
+        if document.is_file():
+            document.unlink()
     kept = Path(chosen.get("CILOAD_SAVE_BASELINE") or os.devnull)
     before = digest(kept)
     if switch(inputs, "doctor", "false"):
@@ -428,7 +430,7 @@ def run(environment: Environment, *, here: bool = False) -> int:
     code = start([*command, "run", *flags(inputs)], {**environment, **passed})
     if switch(inputs, "trends", "false") and code not in CANCELLED:
         write_trends(command, {**environment, **passed})
-    verdict = step_code(code, read(document), wanted)
+    verdict = step_code(code, outcomes(code, folder), wanted)
     saved = "true" if digest(kept) not in (None, before) else "false"
     if saved == "true":
         shutil.copy(kept, mine(kept))  # restoring the cache once more overwrites the file
@@ -504,11 +506,22 @@ def start(command: list[str], environment: Environment) -> int:
     return code if code >= 0 else 128 - code
 
 
-def step_code(code: int, result: dict[str, Any] | None, wanted: list[str] | None) -> int:
+def outcomes(code: int, folder: Path) -> list[tuple[int, dict[str, Any] | None]]:
+    """Exit code and result of the run, or of each test if it was a suite."""
+    suite = read(folder / SUITE)
+    if suite is None:
+        return [(code, read(folder / RESULT))]
+    failed = [each for each in suite["tests"] if each.get("exit_code")]
+    found = [(each["exit_code"], read(folder / each["results"] / RESULT)) for each in failed]
+    # What failed may also be the suite: a report that could not be written.
+    return found if code in [each for each, _ in found] else [*found, (code, None)]
+
+
+def step_code(code: int, found: list[tuple[int, dict[str, Any] | None]], wanted: list[str] | None) -> int:
     """The step's exit code: that of the first failure that was named, else 0."""
     if wanted is None or code == 0:
         return code
-    failures = kinds_of_failures(code, result)
+    failures = [each for one, result in found for each in kinds_of_failures(one, result)]
     return next((each for each, kind in failures if kind in wanted), 0)
 
 

@@ -149,8 +149,8 @@ class Masker:
 
 # Fields that other fields or programs refer to.
 FORM = frozenset(
-    {"run_id", "script_sha256", "commit", "histogram", "started_at", "at", "executor", "aggregation", "operator",
-     "unit"}
+    {"run_id", "script_sha256", "results", "commit", "histogram", "started_at", "at", "executor", "aggregation",
+     "operator", "unit"}
 )  # fmt: skip
 
 

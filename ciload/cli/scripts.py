@@ -58,7 +58,7 @@ def find_scripts(asked: Sequence[str], command: str) -> Scripts:
                 found.setdefault(str(path), path)
     if not found:
         raise UsageError(f"no script is left: names that begin with _ are no tests ({one_line(', '.join(left_out))})")
-    return Scripts([*found.values()], is_suite, left_out)
+    return Scripts(tuple(found.values()), is_suite, tuple(left_out))
 
 
 def _page(text: str, command: str) -> Page:

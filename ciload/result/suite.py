@@ -33,11 +33,11 @@ class Suite(DocumentPart):
     """What several tests came to."""
 
     schema_: Annotated[Literal["ciload/suite/1"], Field(alias="schema")] = "ciload/suite/1"
-    name: str = Field("", description="as --name says")
+    name: str = Field(default="", description="as --name says")
     scripts: list[str] = Field(description="as they were asked for: paths, patterns, URLs")
     target: str = ""
     leg: str = ""
-    folder: str | None = Field(None, description="where it was started, from the top of the repository")
+    folder: str | None = Field(default=None, description="where it was started, from the top of the repository")
     git: Git
     ci: CI
     exit_code: int = Field(description="105 if a signal ended it, else that of the first test that failed")

@@ -30,6 +30,7 @@ from ciload.runner.interface import SuiteInterface
 from ciload.runner.prepare import RunRequest
 from ciload.runner.publish import give_to_ci
 from ciload.runner.report_files import SUITE_REPORTS, claim_folder, remove_reports, write_report
+from ciload.secrets import without_secrets
 
 LONGEST_FOLDER = 60
 NO_RESULT = "the test ended without a result"
@@ -68,7 +69,8 @@ def run_suite(request: SuiteRequest, interface: SuiteInterface) -> int:
         tests = tuple(_tests(request, unchecked.text(sources, "name"), folder, relay, interface))
     codes = [each.exit_code for each in tests if each.exit_code]
     exit_code = int(ExitCode.INTERRUPTED) if ExitCode.INTERRUPTED in codes else next(iter(codes), 0)
-    return _publish(suite.model_copy(update={"tests": [*tests], "exit_code": exit_code}), request, sources, interface)
+    suite = suite.model_copy(update={"tests": [*tests], "exit_code": exit_code})
+    return _publish(first.mask.document(suite), request, sources, interface)
 
 
 def _file(request: RunRequest) -> Source:
@@ -82,7 +84,7 @@ def _suite(request: SuiteRequest, sources: Sequence[Source]) -> Suite:
     environment, here = request.tests[0].environment, Path.cwd()
     return Suite(
         name=unchecked.text(sources, "name"),
-        scripts=[*request.scripts],
+        scripts=[without_secrets(each) for each in request.scripts],
         target=unchecked.text(sources, "target") or server_of(unchecked.text(sources, "base_url")),
         leg=unchecked.text(sources, "leg"),
         folder=find_folder(environment, here),

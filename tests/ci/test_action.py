@@ -465,9 +465,9 @@ class TestFailOn:
         failures = [{"code": 99}, {"code": 96, "comparison": 0}]
         result = {"verdict": {"failures": failures}, "comparisons": [{"verdict": "regression"}]}
 
-        assert action.step_code(99, result, ["regression"]) == 96
-        assert action.step_code(99, result, ["errors"]) == 0
-        assert action.step_code(99, result, None) == 99
+        assert action.step_code(99, [(99, result)], ["regression"]) == 96
+        assert action.step_code(99, [(99, result)], ["errors"]) == 0
+        assert action.step_code(99, [(99, result)], None) == 99
 
     def test_missing_and_inconclusive_are_told_apart(self) -> None:
         """Both are exit code 97."""
@@ -476,16 +476,16 @@ class TestFailOn:
             "comparisons": [{"verdict": GateVerdict.MISSING}, {"verdict": GateVerdict.INCONCLUSIVE}],
         }
 
-        assert action.step_code(97, result, ["inconclusive"]) == 97
-        assert action.step_code(97, result, ["missing-baseline"]) == 0
+        assert action.step_code(97, [(97, result)], ["inconclusive"]) == 97
+        assert action.step_code(97, [(97, result)], ["missing-baseline"]) == 0
         result["verdict"] = {"failures": [{"code": 97, "comparison": 0}]}
-        assert action.step_code(97, result, ["missing-baseline"]) == 97
+        assert action.step_code(97, [(97, result)], ["missing-baseline"]) == 97
 
     @pytest.mark.parametrize("result", [None, {}, {"verdict": None}, {"verdict": {"failures": []}}])
     def test_without_a_result_it_was_an_error(self, result: dict[str, Any] | None) -> None:
         """A crash before the result was written is nothing that a threshold could explain."""
-        assert action.step_code(1, result, ["errors"]) == 1
-        assert action.step_code(1, result, ["thresholds"]) == 0
+        assert action.step_code(1, [(1, result)], ["errors"]) == 1
+        assert action.step_code(1, [(1, result)], ["thresholds"]) == 0
 
 
 class TestDocker:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ from ciload.reports.markdown import Place, markdown_summary, result_section
 from ciload.result.comparison import NOT_KNOWN, GateVerdict
 from ciload.result.document import CI, Failure, RunResult
 from tests.reports.outcomes import OUTCOMES, compared, moved, regression, shop, unjudged
-from tests.reports.rendering import MEASURE, WIDTH, as_html, browser_page
+from tests.reports.rendering import MEASURE, WIDTH, as_html
 from tests.reports.results import comparison, contribution, error, gated, hostile, result, threshold, verdict
 
 TITLES = {
@@ -60,13 +59,6 @@ TITLES = {
 }
 COMMENT = Place(is_comment=True, run_url="https://github.test/a/b/actions/runs/1")
 FRAME = '  File "{}", line {}, in default\n    go()\n'
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    """One browser for all."""
-    with browser_page() as opened:
-        yield opened
 
 
 # --- the headline
