@@ -133,6 +133,7 @@ class Job:
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     used: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     docker: list[list[str]] = field(default_factory=list)
+    summary: Path = Path()
 
     def report(self, name: str) -> str:
         """A file of the artifact."""
@@ -214,7 +215,7 @@ class Runner:
             "job": {"container": {"id": container}},
             "github": {} if local else {"action_repository": "Octo/CiLoad", "action_ref": "v1"},
         }  # fmt: skip
-        job = Job(self.folder / "artifacts" / str(self.runs))
+        job = Job(self.folder / "artifacts" / str(self.runs), summary=machine / "summary")
         for step in action["runs"]["steps"]:
             condition = str(step.get("if", "success()")).removeprefix("${{").removesuffix("}}")
             if job.status != "success" and not STATUS.search(condition):
@@ -353,6 +354,7 @@ class Runner:
 
     def write(self, name: str, text: str) -> None:
         self.workspace.mkdir(parents=True, exist_ok=True)
+        (self.workspace / name).parent.mkdir(exist_ok=True)
         (self.workspace / name).write_text(text)
 
 

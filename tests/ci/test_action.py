@@ -295,6 +295,62 @@ class TestBaseline:
         assert action.may_save({"save_baseline": wish}, environment) is saves
 
 
+class TestAccepting:
+    def test_main_accepts_and_an_innocent_pull_request_passes(self, after_history: Runner, url: str) -> None:
+        """The new level is that of main and of every pull request from then on; one that is slower still is found."""
+        slower = asked(url, env="WHERE=/slow/25")
+        refused = measured(lambda: after_history.job(slower))
+        assert refused.outputs["gate"] == "regression"
+        accepted = measured(lambda: after_history.job({**slower, "accept": "reads twice as much"}))
+        assert accepted.status == "success", accepted.log
+
+        innocent = measured(lambda: after_history.job(slower, event="pull_request", ref="refs/pull/7/merge"))
+        assert innocent.status == "success", innocent.log
+        assert innocent.outputs["gate"] in ("no baseline", "nothing suspicious", "ok")
+        saved = (after_history.workspace / innocent.outputs["baseline"]).read_text()
+        assert "reads twice as much" in saved
+        worse = asked(url, env="WHERE=/slow/60")
+        guilty = measured(lambda: after_history.job(worse, event="pull_request", ref="refs/pull/8/merge"))
+        assert (guilty.status, guilty.outputs["gate"]) == ("failure", "regression")
+
+    def test_a_job_that_is_run_again_loses_nothing(self, after_history: Runner, url: str) -> None:
+        """Its second attempt saves under a key of its own, and its reports take the place of the first's."""
+        again = {"GITHUB_RUN_ID": "77"}
+        first = after_history.job(asked(url), environment={**again, "GITHUB_RUN_ATTEMPT": "1"})
+        before = len(job_runs(after_history, first))
+        second = after_history.job(asked(url), environment={**again, "GITHUB_RUN_ATTEMPT": "2"})
+        assert first.outputs["artifact"] == second.outputs["artifact"]
+        assert second.uses("actions/upload-artifact")[0]["overwrite"].lower() == "true"
+        keys = [job.uses("actions/cache/save")[0]["key"] for job in (first, second)]
+        assert keys[0] != keys[1]
+        assert len(job_runs(after_history, second)) == before + 1
+
+
+class TestSeveralScripts:
+    def test_each_is_a_test_and_the_step_has_one_verdict(self, runner: Runner, url: str) -> None:
+        """Patterns and lines; one summary, one artifact, one cache for the runs of all."""
+        runner.write("loads/a.py", SCRIPT)
+        runner.write("loads/b.py", SCRIPT.replace("async def", "# another\nasync def", 1))
+        runner.write("last.py", "async def default():\n    raise KeyError(1)\n")
+        several = asked(url, script="loads/*.py\nlast.py", iterations="6")
+        job = runner.job(several)
+        assert job.status == "failure"
+        assert (job.outputs["verdict"], job.outputs["exit-code"], job.outputs["p95"]) == ("failed", "107", "")
+        assert job.outputs["junit"] == "ciload-results/junit.xml"
+        assert job.outputs["suite"] == "ciload-results/suite.json"
+        assert job.report("loads-a/result.json")
+        assert re.findall(r"^::error.*title=last.*KeyError", job.log, re.MULTILINE)
+        summary = job.summary.read_text()
+        assert summary.count("\n## ") + summary.startswith("## ") == 1
+        assert len(job.uses("actions/cache/save")) == 1
+        assert len({json.dumps(each["fingerprint"]) for each in job_runs(runner, job)}) == 3
+
+        lenient = runner.job({**several, "fail-on": "thresholds regression", "fail-fast": "true"})
+        assert lenient.status == "success", lenient.log
+        fast = runner.job({**several, "script": "last.py\nloads/*.py", "fail-fast": "true", "once": "true"})
+        assert [each["exit_code"] for each in json.loads(fast.report("suite.json"))["tests"]] == [107, None, None]
+
+
 class TestInputs:
     def test_special_characters_arrive_unharmed(self, runner: Runner, url: str) -> None:
         """Whatever a shell or a runner would make of a value, script and options get it as it was written."""
