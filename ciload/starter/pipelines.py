@@ -119,7 +119,7 @@ $start                // Of the last build, also of a failed one: an alarm belon
         always {
             archiveArtifacts artifacts: 'ciload-results/**, ciload-baseline.json', allowEmptyArchive: true
             junit testResults: 'ciload-results/junit.xml', allowEmptyResults: true
-            perfReport sourceDataFiles: 'ciload-results/final-status.xml', filterRegex: ''
+            perfReport sourceDataFiles: 'ciload-results/**/final-status.xml', filterRegex: ''
         }
 $stop    }
 }

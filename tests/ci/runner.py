@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 import ciload
+from tests.neighbours import without_neighbours
 
 ROOT = Path(__file__).parents[2]
 CILOAD = Path(sys.executable).parent / "ciload"
@@ -42,7 +43,7 @@ elif words[0] == "run":
     at = words.index("--workdir")
     os.chdir(words[at + 1])
     arguments = words[words.index("--env", len(words) - 1 - words[::-1].index("--env")) + 3 :]
-    names.append("PATH")
+    names += ["PATH", "PYTHONPATH"]
     os.execve({ciload!r}, ["ciload", *arguments], {{name: os.environ[name] for name in names}})
 """
 # What `pip install` finds in the action's checkout: a package that brings this environment's libraries, offline.
@@ -205,7 +206,8 @@ class Runner:
             "GITHUB_ACTION_PATH": str(self._checkout(local)), "GITHUB_EVENT_NAME": event, "GITHUB_REF": ref,
             "GITHUB_EVENT_PATH": str(event_file), "GITHUB_RUN_ID": str(1000 + self.runs), "GITHUB_RUN_ATTEMPT": "1",
             "RUNNER_OS": "Linux", "RUNNER_ARCH": "X64", "RUNNER_TEMP": str(machine / "temp"),
-            "GITHUB_STEP_SUMMARY": str(machine / "summary"), **(environment or {}),
+            "GITHUB_STEP_SUMMARY": str(machine / "summary"), "PYTHONPATH": without_neighbours(machine / "site"),
+            **(environment or {}),
         }  # fmt: skip
         action = yaml.safe_load((ROOT / "action.yml").read_text())
         declared = {name: str(each.get("default") or "") for name, each in action["inputs"].items()}

@@ -9,6 +9,7 @@ import pytest
 
 from ciload.ci.places import CiPlaces
 from ciload.errors import BaselineError
+from ciload.gate.document import StoredRun
 from ciload.gate.gates import Gates, GateSettings
 from ciload.gate.store import parse_baseline
 from tests.ci.forge import TOKEN, GitLab, Reply, Request
@@ -21,14 +22,14 @@ PLACE = "package:shop"
 class Registry:
     """The newest file is the one that is handed out, as GitLab does it."""
 
-    def __init__(self, gitlab: GitLab) -> None:
+    def __init__(self, gitlab: GitLab, name: str = "shop") -> None:
         self.files: list[bytes] = []
         self.tokens: list[str | None] = []
         self.meanwhile: list[bytes] = []  # what others write just after us
         answer = gitlab.answer
 
         def with_packages(request: Request) -> Reply:
-            if request.path != PATH:
+            if request.path != PATH.replace("shop", name):
                 return answer(request)
             self.tokens.append(request.headers.get("job-token") or request.headers.get("private-token"))
             if request.method == "PUT":
@@ -41,7 +42,11 @@ class Registry:
 
     @property
     def runs(self) -> list[str]:
-        return [run.run_id for run in parse_baseline(self.files[-1], "x").runs]
+        return [run.run_id for run in self.stored]
+
+    @property
+    def stored(self) -> list[StoredRun]:
+        return parse_baseline(self.files[-1], "x").runs if self.files else []
 
 
 @pytest.fixture

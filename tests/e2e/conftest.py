@@ -19,6 +19,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.neighbours import without_neighbours
+
 CILOAD = str(Path(sys.executable).parent / "ciload")
 TIMEOUT_S = 60
 
@@ -54,20 +56,10 @@ class Finished:
         return "\n".join([self.stdout, self.stderr, *self.files.values()])
 
 
-WITHOUT_NEIGHBOURS = """
-from pathlib import Path
-from ciload.engine import machine
-machine.STAT = Path("/dev/null")
-"""
-
-
 @pytest.fixture(autouse=True)
-def without_neighbours(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No run is told that the host has given its CPU to others: one that was is no measure, and proves nothing."""
-    folder = tmp_path_factory.getbasetemp() / "site"
-    folder.mkdir(exist_ok=True)
-    (folder / "sitecustomize.py").write_text(WITHOUT_NEIGHBOURS)
-    monkeypatch.setenv("PYTHONPATH", str(folder))
+def on_a_quiet_host(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No run is told that the host has given its CPU to others."""
+    monkeypatch.setenv("PYTHONPATH", without_neighbours(tmp_path_factory.getbasetemp() / "site"))
 
 
 @dataclass(frozen=True)
