@@ -115,6 +115,7 @@ class Expression:
                 "always": lambda: True,
                 "cancelled": lambda: self.status == "cancelled",
                 "success": lambda: self.status == "success",
+                "failure": lambda: self.status == "failure",
             }
             return functions[word]()
         value: Any = self.contexts
