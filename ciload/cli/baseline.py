@@ -98,17 +98,26 @@ def existing_baseline(place: str) -> Baseline:
         UsageError: there is none.
         BaselineError: it cannot be read.
     """
+    baseline = baseline_at(place)
+    if baseline is not None:
+        return baseline
     if place.startswith(ELSEWHERE):
-        from ciload.ci.places import CiPlaces  # late: few are
+        return Baseline()
+    raise UsageError(f"{one_line(without_secrets(place))}: there is no such file; a run with --save-baseline makes one")
 
-        data = CiPlaces(os.environ).fetch(place)
-        return Baseline() if data is None else parse_baseline(data, one_line(place))
-    baseline = read_baseline(place)
-    if baseline is None:
-        raise UsageError(
-            f"{one_line(without_secrets(place))}: there is no such file; a run with --save-baseline makes one"
-        )
-    return baseline
+
+def baseline_at(place: str) -> Baseline | None:
+    """The baseline at a path, at a URL, or where the CI keeps it; None when there is none yet.
+
+    Raises:
+        BaselineError: it cannot be read.
+    """
+    if not place.startswith(ELSEWHERE):
+        return read_baseline(place)
+    from ciload.ci.places import CiPlaces  # late: few are there
+
+    data = CiPlaces(os.environ).fetch(place)
+    return None if data is None else parse_baseline(data, one_line(place))
 
 
 # --- text

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ciload.cli.baseline import baseline_at
 from ciload.cli.command import exit_code_of, show_parts
 from ciload.cli.compare import check_settings
 from ciload.errors import BaselineError, ExitCode
 from ciload.gate.calibration import SIZES, TARGET, KindCalibration, MetricCalibration, Replay, calibrate
 from ciload.gate.document import WINDOW
 from ciload.gate.statistics import LEAST_RUNS
-from ciload.gate.store import read_baseline
 from ciload.gate.verdicts import Terms
 from ciload.reports.comparison import change_cell, value_cell
 from ciload.reports.terminal import Grid, Printable, grid, heading, line
@@ -29,7 +29,7 @@ def calibrate_command(place: str, settings: Mapping[str, str]) -> int:
 
     def act() -> int:
         terms = check_settings(settings).terms
-        baseline = read_baseline(place)
+        baseline = baseline_at(place)
         if baseline is None:
             raise BaselineError(f"{one_line(without_secrets(place))}: there is no baseline")
         show_parts(_describe(calibrate(baseline, terms), terms))

@@ -10,11 +10,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ciload.ci.workflow_commands import Bracket
+from ciload.cli.baseline import baseline_at
 from ciload.cli.command import exit_code_of, say, show, show_parts, wants_color
 from ciload.errors import BaselineError, UsageError
 from ciload.gate.alarms import Terms, compare_side_by_side, compare_with_history
 from ciload.gate.document import Baseline, StoredRun
-from ciload.gate.store import read_baseline
 from ciload.gate.stored_run import UnusableRunError, stored_run
 from ciload.options.values import Share
 from ciload.reports.console import console_comparison_headline
@@ -93,7 +93,7 @@ def _comparisons(
     *earlier, latest = results
     new = _to_stored_run(files[-1], latest)
     if baseline is not None:
-        yield compare_with_history(new, [], read_baseline(baseline), without_secrets(baseline), terms)
+        yield compare_with_history(new, [], baseline_at(baseline), without_secrets(baseline), terms)
     elif earlier:
         runs = (_to_stored_run(path, result) for path, result in zip(files, earlier, strict=False))
         history = Baseline(runs=list({run.run_id: run for run in runs}.values()))  # the same file twice is one run

@@ -189,7 +189,11 @@ BaselineFile = Annotated[str, typer.Argument(metavar="FILE", help="The baseline 
 
 
 @baseline.command()
-def show(file: Annotated[str, typer.Argument(metavar="FILE|URL", help="The baseline file, or its URL.")]) -> None:
+def show(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE|URL", help="A baseline: file, URL, artifact:NAME, package:NAME.")
+    ],
+) -> None:
     """Show the runs of each kind, and who accepted which level.
 
     Exit codes: 0 shown, 2 no such file, 97 a broken baseline.
@@ -233,7 +237,7 @@ def merge(
 @app.command()
 def trends(
     places: Annotated[
-        list[str], typer.Argument(metavar="FILE|URL...", help="Baseline files, or their URLs.", show_default=False)
+        list[str], typer.Argument(metavar="FILE|URL...", help="Baselines, as for `baseline show`.", show_default=False)
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where index.html is written.")
@@ -275,7 +279,9 @@ def trends(
 
 @baseline.command()
 def export(
-    file: Annotated[str, typer.Argument(metavar="FILE|URL", help="The baseline file, or its URL.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE|URL", help="A baseline: file, URL, artifact:NAME, package:NAME.")
+    ],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Default: print it.", show_default=False)
     ] = "",
@@ -308,7 +314,12 @@ ON_INCONCLUSIVE = typer.Option(metavar="fail|warn|pass", help="When the gate can
 def compare(
     files: Annotated[list[Path], typer.Argument(metavar="[OLD.json...] NEW.json", show_default=False)],
     baseline: Annotated[
-        str | None, typer.Option(metavar="FILE|URL", help="Compare with the runs in this baseline.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="FILE|URL",
+            help="Compare with the runs in this baseline, which may also be artifact:NAME or package:NAME.",
+            show_default=False,
+        ),
     ] = None,
     false_alarm: Annotated[str, FALSE_ALARM] = "1%",
     tolerance: Annotated[str, TOLERANCE] = "10%",
@@ -338,7 +349,12 @@ def compare(
 
 @app.command()
 def calibrate(
-    place: Annotated[str, typer.Argument(metavar="FILE|URL", help="The baseline.", show_default=False)],
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|URL", help="A baseline: file, URL, artifact:NAME, package:NAME.", show_default=False
+        ),
+    ],
     false_alarm: Annotated[str, FALSE_ALARM] = "1%",
     tolerance: Annotated[str, TOLERANCE] = "10%",
 ) -> None:

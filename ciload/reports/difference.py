@@ -40,7 +40,8 @@ def _add_all_requests(table: Grid, old: RunResult, new: RunResult) -> None:
     for index, (name, part) in enumerate((("mean", "avg"), ("p50", "med"), ("p95", "p95"))):
         times = [getattr(each, part) if each else None for each in trends]
         _add(table, ALL if index == 0 else "", name, times[0], times[1], "ms")
-    _add_shares(table, "failed", _failures(old), _failures(new))
+    if _failures(old)[0] or _failures(new)[0]:
+        _add_shares(table, "failed", _failures(old), _failures(new))
     rates = [requests.rate if (requests := each.metrics.get("http_reqs")) else None for each in (old, new)]
     _add(table, "", "requests/s", rates[0], rates[1], "/s")
 

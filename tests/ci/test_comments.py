@@ -22,6 +22,7 @@ from ciload.cli.comment import _comment
 from ciload.errors import UsageError
 from ciload.result.comparison import GateVerdict
 from ciload.result.document import CI, Failure, RunResult
+from ciload.result.suite import Suite, SuiteTest
 from ciload.runner.report_files import COMMENT, write_report
 from tests.ci.conftest import Job
 from tests.ci.forge import BOT, HUMAN, OTHER_BOT, SHA, TOKEN, GitHub, GitLab, Reply
@@ -439,6 +440,30 @@ def test_second_workflow_comments_for_the_fork(github: GitHub, job: Job, tmp_pat
     assert "evil" not in posted["body"]
     assert "https://github.test/a/b/actions/runs/9" in posted["body"]
     assert "which the pull request decides on" in posted["body"]
+
+
+def test_second_workflow_comments_for_a_suite(github: GitHub, job: Job, tmp_path: Path) -> None:
+    """All of its tests in one comment; a folder that leads elsewhere is none of its own."""
+    github.pull(7)
+    run = result(ci=CI(provider="github", job="test", run_url="https://evil.test/"))
+    (tmp_path / "loads-a").mkdir()
+    write_reports(tmp_path / "loads-a", run)
+    tests = [
+        SuiteTest(script="loads/a.py", results="loads-a", exit_code=0, result=run),
+        SuiteTest(script="loads/b.py", results="loads-b", exit_code=1, reason="[click](https://evil.test/)"),
+    ]
+    suite = Suite(scripts=["loads/*.py"], git=run.git, ci=run.ci, exit_code=1, tests=tests)
+    (tmp_path / "suite.json").write_text(suite.to_json())
+    assert comment_from(tmp_path, job("workflow_run", workflow_run())) == 0
+    [posted] = github.comments
+    assert posted["body"].startswith(marker_of(suite, "load", "test"))
+    assert "1 of 2 tests failed" in posted["body"]
+    assert not re.search(r"\]\(https?://evil", posted["body"])
+    assert posted["body"].count("<details>") == posted["body"].count("</details>")
+
+    (tmp_path / "suite.json").write_text(suite.to_json().replace('"loads-a"', '"../loads-a"'))
+    with pytest.raises(UsageError, match="is no suite of this ciload"):
+        comment_from(tmp_path, job("workflow_run", workflow_run()))
 
 
 def test_link_of_a_strangers_result_is_not_believed(github: GitHub, job: Job, tmp_path: Path) -> None:

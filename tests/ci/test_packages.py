@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from ciload.ci.places import CiPlaces
+from ciload.cli import app
 from ciload.errors import BaselineError
 from ciload.gate.document import StoredRun
 from ciload.gate.gates import Gates, GateSettings
@@ -117,3 +120,20 @@ def test_packages_are_gitlabs_and_artifacts_are_uploaded_by_pipelines(branch: di
         gates({"GITHUB_ACTIONS": "true", "GITHUB_TOKEN": TOKEN}, baseline=PLACE)
     with pytest.raises(BaselineError, match="an artifact is uploaded by the pipeline"):
         gates(branch, save_baseline="artifact:load")
+
+
+@pytest.mark.parametrize("command", [["compare", "new.json", "--baseline"], ["calibrate"], ["baseline", "show"]])
+def test_commands_read_what_the_registry_has(
+    registry: Registry, branch: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    """As a run does; and a place where nothing is yet is no crash."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in branch.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "new.json").write_text(result().to_json())
+    empty = CliRunner().invoke(app, [*command, PLACE])
+    assert "Traceback" not in empty.output
+    assert gates(branch, save_baseline=PLACE).keep(result(run_id="a"))
+    done = CliRunner().invoke(app, [*command, PLACE])
+    assert done.exit_code == 0, done.output
+    assert registry.tokens.count("job-token") >= 3

@@ -33,7 +33,7 @@ def complaint(wanted: str, url: str) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("wanted", ["port", "auto", str(os.getpid())])
+@pytest.mark.parametrize("wanted", ["port", "auto", str(os.getpid())], ids=["port", "auto", "id"])
 def test_a_process_is_found_by_its_port_or_its_id(listener: socket.socket, wanted: str) -> None:
     """Either names it, and tells its CPU time."""
     source = find_source(wanted, url_of(listener))

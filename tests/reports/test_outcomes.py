@@ -64,7 +64,7 @@ FRAME = '  File "{}", line {}, in default\n    go()\n'
 # --- the headline
 
 
-@pytest.mark.parametrize("name", OUTCOMES.keys() - {"hostile names"})
+@pytest.mark.parametrize("name", sorted(OUTCOMES.keys() - {"hostile names"}))
 def test_title_says_what_happened_by_how_much(name: str) -> None:
     """With the test's name, and a mark that agrees with the exit code; it is the same in every report."""
     run = OUTCOMES[name]
