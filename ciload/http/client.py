@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import zlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -28,6 +28,17 @@ SWEEP_EVERY_S = 0.02  # how late a timeout may be noticed
 NO_TAGS: Tags = ()
 OF_ONE_ORIGIN = frozenset({"authorization", "cookie", "host", "proxy-authorization", "www-authenticate"})
 BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding"})
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What a first attempt has cost, on a connection that the server closed: it is a part of the same request."""
+
+    seconds: float = 0.0
+    sent: int = 0
+
+
+NOTHING = Lost()
 
 
 class Client:
@@ -162,7 +173,7 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
     if idle is None:
         idle = session.pool.idle[prepared.origin_key] = []
     connection = idle.pop() if idle else None
-    dialed = REUSED
+    dialed, lost = REUSED, NOTHING
     try:
         while True:
             if connection is None:
@@ -175,12 +186,13 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
             await waiter
             if connection.failure is None or not _went_stale(connection, prepared, reused=dialed is REUSED):
                 break
+            lost = Lost(connection.done_at - started, len(raw) if connection.sent_at >= 0 else 0)
             connection = None
     except RequestFailedError as failure:
         target = prepared.target.if_unreachable
-        return _unsent(session, prepared.method, target.url, name or target.name, tags, failure)
+        return _unsent(session, prepared.method, target.url, name or target.name, tags, failure, lost)
     except BaseException:  # the iteration is being interrupted: the response may still be on its way
-        _cancelled(session, prepared, raw, name, tags, connection, started)
+        _cancelled(session, prepared, raw, name, tags, connection, started, lost)
         raise
     session.pool.used = True
 
@@ -188,6 +200,8 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
     if not started <= sent <= first:  # still writing when the answer began
         sent = first
     sending, waiting, receiving = sent - started, first - sent, connection.done_at - first
+    if lost is not NOTHING:
+        waiting += lost.seconds
     head = connection.head
     response = Response(
         head.status_code, head, connection.content, prepared.method, prepared.target.url, dialed,
@@ -207,12 +221,12 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
     series.sending.append(sending)
     series.waiting.append(waiting)
     series.receiving.append(receiving)
-    series.bytes_sent += len(raw)
+    series.bytes_sent += len(raw) + lost.sent
     series.bytes_received += connection.bytes_received
     if session.exchanges is not None:
         session.exchanges.append((key, sending + waiting + receiving if 200 <= status < 400 else 0.0))
 
-    if connection.reusable and connection.sent_at:
+    if connection.reusable and connection.sent_at and not prepared.closes:
         idle.append(connection)
     else:
         connection.abort()
@@ -241,12 +255,13 @@ def _cancelled(
     tags: Tags,
     connection: Connection | None,
     began: float,
+    lost: Lost,
 ) -> None:
     """Count a request that somebody stopped waiting for: as failed, with the time that it has waited."""
     now = perf_counter()
-    failure = RequestFailedError(ErrorCode.TIMEOUT, session.owner.cut_off(now - began))
+    failure = RequestFailedError(ErrorCode.TIMEOUT, session.owner.cut_off(now - began + lost.seconds))
     if connection is None or connection.sent_at < 0:
-        _unsent(session, prepared.method, prepared.target.url, name or prepared.name, tags, failure)
+        _unsent(session, prepared.method, prepared.target.url, name or prepared.name, tags, failure, lost)
     else:
         series = session.scope.http_series(
             (name or prepared.name, prepared.method, 0, failure.text, tags), failure.code
@@ -254,9 +269,9 @@ def _cancelled(
         sent = connection.sent_at or now  # 0: it was still being written
         first = connection.first_byte_at or now
         series.sending.append(sent - began)
-        series.waiting.append(max(0.0, first - sent))
+        series.waiting.append(max(0.0, first - sent) + lost.seconds)
         series.receiving.append(now - first)
-        series.bytes_sent += len(raw)
+        series.bytes_sent += len(raw) + lost.sent
         series.bytes_received += connection.bytes_received
     if connection is not None:
         connection.abort()
@@ -341,13 +356,23 @@ def _unsent(
     name: str | None,
     tags: Tags,
     failure: RequestFailedError,
+    lost: Lost = NOTHING,
 ) -> Response:
-    """The response to a request that reached no connection: counted as failed, without any time."""
-    response = Response(0, NO_HEAD, b"", method, url, REUSED, (0.0, 0.0, 0.0))
+    """The response to a request that reached no connection: counted as failed, without any time.
+
+    If one that was reused took it and was closed, that is its time.
+    """
+    response = Response(0, NO_HEAD, b"", method, url, REUSED, (0.0, lost.seconds, 0.0))
     _mark_failed(response, failure)
     key = (name or url, method, 0, failure.text, tags)
     series = session.scope.http.get(key) or session.scope.http_series(key, failure.code)
-    series.unsent += 1
+    if lost.sent:
+        series.sending.append(0.0)
+        series.waiting.append(lost.seconds)
+        series.receiving.append(0.0)
+        series.bytes_sent += lost.sent
+    else:
+        series.unsent += 1
     if session.exchanges is not None:
         session.exchanges.append((key, 0.0))
     return response

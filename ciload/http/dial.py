@@ -30,6 +30,7 @@ class Dialer:
     def __init__(self, settings: ConnectionSettings, *, verify: bool) -> None:
         self._settings = settings
         self._addresses: dict[tuple[str, int], tuple[float, Iterator[list[Address]]]] = {}
+        self._looking_up: dict[tuple[str, int], LookUp] = {}
         self._verify = verify
         self._tls: ssl.SSLContext | None = None
 
@@ -57,44 +58,47 @@ class Dialer:
         return connection
 
     async def _look_up(self, host: str, port: int) -> list[Address]:
-        """The addresses in the order that they are to be tried in, each time another one."""
-        now = perf_counter()
-        known = self._addresses.get((host, port))
-        if known is not None and known[0] > now:
-            return next(known[1])
+        """The addresses in the order that they are to be tried in, each time another one.
+
+        A name is looked up once for all who want it at the moment, and then not for a while; a failure is theirs alone.
+        """
+        key = (host, port)
+        while True:
+            known = self._addresses.get(key)
+            if known is not None and known[0] > perf_counter():
+                return next(known[1])
+            under_way = self._looking_up.get(key)
+            if under_way is None:
+                break
+            await under_way.done.wait()
+            if (failure := under_way.failure) is not None:
+                raise RequestFailedError(failure.code, failure.text)  # one that each may raise
+            # Else its addresses are there, or whoever looked has been cancelled.
+        look_up = self._looking_up[key] = LookUp()
         try:
-            ip = ip_address(host.partition("%")[0])
-        except ValueError:
-            loop = asyncio.get_running_loop()
-            try:
-                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            except OSError as error:
-                raise from_lookup(error) from None
-            except UnicodeError:  # no name at all: an empty or overlong label
-                raise RequestFailedError(ErrorCode.NO_SUCH_HOST, "lookup: no such host") from None
-            addresses = [(socket.AddressFamily(family), address) for family, _, _, _, address in found]
-        else:
-            addresses = [(socket.AF_INET if ip.version == 4 else socket.AF_INET6, (host, port))]
-        orders = cycle(_orders(addresses))
-        self._addresses[(host, port)] = (perf_counter() + ADDRESSES_LAST_S, orders)
+            orders = cycle(_orders(await _resolve(host, port)))
+        except RequestFailedError as failure:
+            look_up.failure = failure
+            raise
+        finally:
+            del self._looking_up[key]
+            look_up.done.set()
+        self._addresses[key] = (perf_counter() + ADDRESSES_LAST_S, orders)
         return next(orders)
 
     async def _hand_over(self, sock: socket.socket, origin: Origin) -> Connection:
         """Give a connected socket to the event loop, through TLS where the origin wants it."""
         loop = asyncio.get_running_loop()
         tls, server = (self._tls_context(), origin.host) if origin.secure else (None, None)
+        connection = Connection(loop, self._settings, None if origin.secure else sock)
         try:
-            _, connection = await loop.create_connection(
-                lambda: Connection(loop, self._settings, None if origin.secure else sock),
-                sock=sock,
-                ssl=tls,
-                server_hostname=server,
-            )
-        except OSError as error:  # ssl.SSLError is one
+            await loop.create_connection(lambda: connection, sock=sock, ssl=tls, server_hostname=server)
+        except BaseException as error:
             sock.close()
-            raise (from_tls(error) if origin.secure else from_dial(error)) from None
-        except BaseException:
-            sock.close()
+            # It may have been made before it was given up, and is then never told that it is lost.
+            self._settings.open.discard(connection)
+            if isinstance(error, OSError):  # ssl.SSLError is one
+                raise (from_tls(error) if origin.secure else from_dial(error)) from None
             raise
         return connection
 
@@ -102,6 +106,37 @@ class Dialer:
         if self._tls is None:
             self._tls = tls_context(verify=self._verify)
         return self._tls
+
+
+class LookUp:
+    """A look-up that is under way, for all who wait for it."""
+
+    __slots__ = ("done", "failure")
+
+    def __init__(self) -> None:
+        self.done = asyncio.Event()
+        self.failure: RequestFailedError | None = None
+
+
+async def _resolve(host: str, port: int) -> list[Address]:
+    """The addresses of a name; a number is its own.
+
+    Raises:
+        RequestFailedError: there are none.
+    """
+    try:
+        ip = ip_address(host.partition("%")[0])
+    except ValueError:
+        pass
+    else:
+        return [(socket.AF_INET if ip.version == 4 else socket.AF_INET6, (host, port))]
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise from_lookup(error) from None
+    except UnicodeError:  # no name at all: an empty or overlong label
+        raise RequestFailedError(ErrorCode.NO_SUCH_HOST, "lookup: no such host") from None
+    return [(socket.AddressFamily(family), address) for family, _, _, _, address in found]
 
 
 def tls_context(*, verify: bool) -> ssl.SSLContext:

@@ -67,8 +67,8 @@ class Prepared:
     """The part of a request that only depends on method, URL and headers: encoded once, sent many times."""
 
     __slots__ = (
-        "bare", "has_content_type", "has_cookie", "head", "headers", "idempotent", "is_head", "method", "name",
-        "origin_key", "target",
+        "bare", "closes", "has_content_type", "has_cookie", "head", "headers", "idempotent", "is_head", "method",
+        "name", "origin_key", "target",
     )  # fmt: skip
 
     def __init__(self, method: str, target: Target, headers: HeaderPairs) -> None:
@@ -81,6 +81,8 @@ class Prepared:
         self.is_head = method == "HEAD"
         lines = [(name, _header_text(name, value)) for name, value in headers]
         given = {name.lower(): value for name, value in lines}
+        # Who says so may not use the connection again (RFC 9112 9.6).
+        self.closes = "close" in (option.strip().lower() for option in given.get("connection", "").split(","))
         host = given.get("host", target.origin.authority)
         if "user-agent" not in given:
             lines.append(("user-agent", USER_AGENT))

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.anyio
 Address = tuple[str, int]
 
 
-def resolve(monkeypatch: pytest.MonkeyPatch, names: dict[str, list[Address]]) -> list[str]:
-    """Let the event loop find these addresses; the names that were looked up."""
+def resolve(monkeypatch: pytest.MonkeyPatch, names: dict[str, list[Address]], seconds: float = 0) -> list[str]:
+    """Let the event loop find these addresses, after a while; the names that were looked up."""
     asked: list[str] = []
     kind = type(asyncio.get_running_loop())
     original = kind.getaddrinfo
@@ -29,6 +29,9 @@ def resolve(monkeypatch: pytest.MonkeyPatch, names: dict[str, list[Address]]) ->
         if host not in names:  # uvloop asks for numeric addresses as well
             return await original(loop, host, *more, **options)
         asked.append(host)
+        await asyncio.sleep(seconds)
+        if not names[host]:
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
         return [
             (socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM, 6, "", address)
             for address in names[host]
@@ -99,3 +102,40 @@ async def test_an_address_that_is_found_twice_is_asked_once(monkeypatch: pytest.
         await stack.enter_async_context(virtual_user())
         answers = [(await http.get("http://twice.test/")).text for _ in range(4)]
     assert Counter(answers) == {"0": 2, "1": 2}
+
+
+async def test_a_name_is_looked_up_once_for_all_who_want_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five hundred virtual users that start together are one question to the resolver."""
+    async with AsyncExitStack() as stack:
+        [server] = await servers(stack, 1)
+        asked = resolve(monkeypatch, {"one.test": [("127.0.0.1", server.port)]}, seconds=0.2)
+        await stack.enter_async_context(virtual_user())
+        answers = await asyncio.gather(*(http.get("http://one.test/") for _ in range(50)))
+    assert {each.text for each in answers} == {"0"}
+    assert asked == ["one.test"]
+
+
+async def test_a_look_up_that_fails_has_failed_for_all_who_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are told at the same time, not one after the other; the next who asks tries again."""
+    async with virtual_user():
+        asked = resolve(monkeypatch, {"none.test": []}, seconds=0.2)
+        began = asyncio.get_running_loop().time()
+        answers = await asyncio.gather(*(http.get("http://none.test/") for _ in range(50)))
+        assert asyncio.get_running_loop().time() - began < 2
+        assert {each.error_code for each in answers} == {1101}
+        assert asked == ["none.test"]
+        await http.get("http://none.test/")
+        assert len(asked) == 2
+
+
+async def test_a_look_up_goes_on_when_who_began_it_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others still want to know."""
+    async with AsyncExitStack() as stack:
+        [server] = await servers(stack, 1)
+        asked = resolve(monkeypatch, {"one.test": [("127.0.0.1", server.port)]}, seconds=0.2)
+        await stack.enter_async_context(virtual_user())
+        hasty, patient = await asyncio.gather(
+            http.get("http://one.test/", timeout=0.05), http.get("http://one.test/", timeout=5)
+        )
+    assert (hasty.error_code, patient.text) == (1050, "0")
+    assert len(asked) == 2

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
 from ciload import http
-from tests.http.server import Answer, Answerer, End, Received, Server, in_turn, response
+from tests.http.server import Answer, Answerer, End, Pause, Received, Server, in_turn, response
 from tests.http.vu import virtual_user
 
 pytestmark = pytest.mark.anyio
@@ -158,3 +159,67 @@ async def test_closing_the_pool_closes_its_connections() -> None:
         await asyncio.wait_for(server.closed.wait(), 2)
         assert (await http.get(server.url)).text == "ok"
     assert server.connections == 2
+
+
+async def test_a_retry_hides_no_time_and_no_bytes() -> None:
+    """A server that works on a request and then closes has taken that time, whatever the second attempt takes."""
+    seen: set[int] = set()
+
+    def answer(request: Received) -> Answer:
+        if request.connection in seen:
+            return [Pause(0.3), End.CLOSE]
+        seen.add(request.connection)
+        return response(b"ok")
+
+    async with Server(answer) as server, virtual_user() as vu:
+        await http.get(server.url)
+        before = vu.count("data_sent")
+        retried = await http.get(server.url)
+        assert (retried.status_code, retried.text) == (200, "ok")
+        assert 0.3 <= retried.timings.waiting / 1000 < 2
+        assert vu.count("data_sent") - before == 2 * before
+        assert vu.snapshot().trend("http_req_duration").count == 2
+        assert vu.snapshot().trend("http_req_duration").percentiles([100])[0] >= 300
+
+
+async def test_a_retry_that_finds_nobody_has_taken_the_time_before() -> None:
+    """The server works, closes, and is gone: one failed request, with the time that it was waited for."""
+    async with Server(response(b"ok")) as server, virtual_user() as vu:
+        await http.get(server.url)
+
+        def last(_: Received) -> Answer:
+            server.stop_listening()
+            return [Pause(0.3), End.CLOSE]
+
+        server.answer = last
+        failed = await http.get(server.url)
+        assert (failed.status_code, failed.error_code) == (0, 1212)
+        assert failed.timings.waiting / 1000 >= 0.3
+        assert vu.failed() == (1, 2)
+        assert vu.snapshot().trend("http_req_duration").count == 2
+
+
+@pytest.mark.parametrize("value", ["close", "Close", "keep-alive, CLOSE"])
+async def test_who_asks_for_the_end_of_a_connection_gets_it(value: str) -> None:
+    """RFC 9112 9.6: after `Connection: close` nothing more is sent on it, whatever the server says."""
+    async with Server(response(b"ok", "Connection: keep-alive")) as server, virtual_user() as vu:
+        for _ in range(3):
+            await http.get(server.url, headers={"Connection": value})
+        assert server.connections == 3
+        assert not vu.session.pool.idle or not any(vu.session.pool.idle.values())
+        await http.get(server.url)
+        await http.get(server.url)
+    assert server.connections == 4
+
+
+async def test_no_connection_is_left_that_was_given_up_while_it_was_made() -> None:
+    """Time-outs and cancellation at every moment of a connection's beginning: what is open afterwards is in use."""
+    async with Server(response(b"ok")) as server, virtual_user() as vu:
+        for number in range(400):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(number / 400 * 0.002):
+                    await http.get(server.url)
+            await http.get(server.url, timeout=0.00001 + number / 400 * 0.002, headers={"Connection": "close"})
+        await asyncio.sleep(0.05)
+        resting = {each for idle in vu.session.pool.idle.values() for each in idle}
+        assert vu.client.settings.open == resting

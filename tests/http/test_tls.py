@@ -214,5 +214,5 @@ async def test_waiting_for_a_target_trusts_what_the_load_trusts(
         await wait_until_ready(server.url, 5, verify=True)
         monkeypatch.setenv("SSL_CERT_FILE", str(stranger.path))
         with pytest.raises(TargetNotReadyError, match="certificate verify failed"):
-            await wait_until_ready(server.url, 0.3, verify=True)
+            await wait_until_ready(server.url, 1.5, verify=True)
         await wait_until_ready(server.url, 5, verify=False)
