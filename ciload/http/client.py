@@ -24,6 +24,7 @@ from ciload.secrets import without_secrets
 
 DEFAULT_TIMEOUT_S = 60.0
 MOST_REDIRECTS = 10
+RESTED_S = 0.001  # what a connection has rested for when something may have come that nobody has seen
 SWEEP_EVERY_S = 0.02  # how late a timeout may be noticed
 NO_TAGS: Tags = ()
 OF_ONE_ORIGIN = frozenset({"authorization", "cookie", "host", "proxy-authorization", "www-authenticate"})
@@ -173,6 +174,11 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
     if idle is None:
         idle = session.pool.idle[prepared.origin_key] = []
     connection = idle.pop() if idle else None
+    started = perf_counter()
+    # To look costs some microseconds: not between requests in a row.
+    while connection is not None and started - connection.done_at > RESTED_S and connection.has_unread:
+        connection.abort()
+        connection = idle.pop() if idle else None
     dialed, lost = REUSED, NOTHING
     try:
         while True:
@@ -181,7 +187,7 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
                 connection = await client.dial(prepared.target.origin, deadline)
                 connection.idle = idle
                 dialed = connection.dialed
-            started = perf_counter()
+                started = perf_counter()
             waiter = connection.send(raw, deadline, prepared.is_head)
             await waiter
             if connection.failure is None or not _went_stale(connection, prepared, reused=dialed is REUSED):

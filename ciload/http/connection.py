@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 from time import perf_counter
 from typing import cast
 
@@ -23,6 +24,7 @@ LARGEST_HEAD = 256 * 1024
 HIGH_WATER = 64 * 1024
 NEVER = float("inf")
 HEAD_END = b"\r\n\r\n"
+PEEK = socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0)
 BODILESS = frozenset({204, 304})
 
 
@@ -47,7 +49,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_between_messages", "_body", "_data", "_in_body", "_is_head", "_kept", "_loop", "_pairs", "_parser",
         "_reason", "_settings", "_waiter", "bytes_received", "content", "deadline", "dialed", "done_at", "failure",
-        "first_byte_at", "head", "idle", "reusable", "sent_at", "socket", "transport", "truncated",
+        "first_byte_at", "head", "idle", "reusable", "sent_at", "socket", "spare", "transport", "truncated",
     )  # fmt: skip
 
     bytes_received: int
@@ -64,12 +66,14 @@ class Connection(asyncio.Protocol):
         # Requests go straight to a socket that needs no encryption. uvloop would write at the end of its turn, after
         # everything else that is ready, and that wait would be told as the server's.
         self.socket = plain_socket
+        self.spare: socket.socket | None = None  # the same, for what the transport leaves unread when a write fails
         self._settings = settings
         self._waiter: asyncio.Future[None] | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self.idle: list[Connection] | None = None  # the pool's list that this connection rests in
         self.dialed: Dialed = REUSED
         self.deadline = NEVER
+        self.done_at = 0.0
         self.reusable = True
         self.failure: RequestFailedError | None = None
 
@@ -87,6 +91,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.sent_at = perf_counter()
+        self._close_spare()
 
     def data_received(self, data: bytes) -> None:
         now = perf_counter()
@@ -114,6 +119,8 @@ class Connection(asyncio.Protocol):
         self._settings.open.discard(self)
         self.reusable = False
         self._leave_pool()
+        if self.spare is not None:
+            self._read_the_rest(self.spare)
         if self._waiter is not None:
             if self._in_body and exc is None and self.head.body_bytes is None and not self.head.chunked:
                 self._finish(perf_counter())  # a body that ends with the connection
@@ -147,6 +154,8 @@ class Connection(asyncio.Protocol):
                 self.sent_at = perf_counter()
                 return waiter
             request = request[sent:]
+            with suppress(OSError):  # no descriptor left
+                self.spare = self.socket.dup()
         self._write(request)
         return waiter
 
@@ -159,6 +168,39 @@ class Connection(asyncio.Protocol):
             return
         if self.sent_at:  # else pause_writing was called, and resume_writing will tell
             self.sent_at = perf_counter()
+            if not self.transport.is_closing():  # else it could not be written, and connection_lost is next
+                self._close_spare()
+
+    def _read_the_rest(self, rested: socket.socket) -> None:
+        """A server that refuses a long request answers and closes: when writing fails, its answer lies there."""
+        try:
+            while self._waiter is not None and (data := rested.recv(HIGH_WATER)):
+                self.data_received(data)
+        except OSError:  # nothing more
+            pass
+        finally:
+            self._close_spare()
+
+    def _close_spare(self) -> None:
+        if self.spare is not None:
+            self.spare.close()
+            self.spare = None
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether something lies in the socket that no request has asked for: an answer too many, or the end.
+
+        The event loop has not come to it yet. Only where there is no encryption, which has messages of its own.
+        """
+        if self.socket is None:
+            return False
+        try:
+            self.socket.recv(1, PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
 
     @property
     def busy(self) -> bool:
@@ -169,6 +211,7 @@ class Connection(asyncio.Protocol):
         self.reusable = False
         self._waiter = None
         self._leave_pool()
+        self._close_spare()
         self.transport.abort()
 
     def _leave_pool(self) -> None:
