@@ -76,7 +76,7 @@ def options(inputs: Mapping[str, str], environment: Environment) -> dict[str, st
     """The variables that tell ciload what to do."""
     found = {f"CILOAD_{name.upper()}": inputs[name] for name in OPTIONS if name in inputs}
     if not (found.get("CILOAD_SCRIPT") or environment.get("CILOAD_SCRIPT")):
-        raise ActionError("the input `script` is missing: the path of the scenario script, or several, one on each line")
+        raise ActionError("the input `script` is missing: the path of the scenario script, or a line for each")
     found["CILOAD_OUT_DIR"] = results(inputs, environment)
     if leg(environment) and not environment.get("CILOAD_LEG"):
         found["CILOAD_LEG"] = leg(environment)
@@ -416,9 +416,7 @@ def run(environment: Environment, *, here: bool = False) -> int:
     else:
         command = venv_command(inputs, environment)
     folder = Path(passed["CILOAD_OUT_DIR"])
-    for document in (folder / RESULT, folder / SUITE):
-        if document.is_file():
-            document.unlink()
+    remove_results(folder)
     kept = Path(chosen.get("CILOAD_SAVE_BASELINE") or os.devnull)
     before = digest(kept)
     if switch(inputs, "doctor", "false"):
@@ -438,6 +436,13 @@ def run(environment: Environment, *, here: bool = False) -> int:
     if code != verdict:
         say("notice", f"ciload left with {code}, which is not among what `fail-on` names")
     return verdict
+
+
+def remove_results(folder: Path) -> None:
+    """Of an earlier run, which this one's would be taken for if it left none."""
+    for document in (folder / RESULT, folder / SUITE):
+        if document.is_file():
+            document.unlink()
 
 
 def enter(inputs: Mapping[str, str]) -> None:
