@@ -17,11 +17,12 @@ from ciload.cli.run_script import run_script
 from ciload.cli.terminal import Terminal
 from ciload.errors import CiloadError
 from ciload.runner.prepare import RunRequest
+from ciload.runner.suite import TestEnd
 from ciload.streams import secure_streams
 
 
 def start_script(request: RunRequest) -> tuple[subprocess.Popen[bytes], Connection]:
-    """Start the process of a test; it may send the error that it ends with, and nothing else."""
+    """Start the process of a test, which sends a `TestEnd` in the end."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):
             stream.flush()
@@ -41,11 +42,16 @@ def main(descriptor: int) -> None:
         signal.signal(number, signal.default_int_handler)
     error = ""
 
+    def tell(exit_code: int) -> None:
+        with suppress(OSError):
+            connection.send(TestEnd(exit_code, error))
+
     def act() -> int:
         nonlocal error
         request: RunRequest = connection.recv()
         threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
         terminal = Terminal(Bracket(), request.mask)
+        terminal.before_leaving = tell
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             return run_script(request, terminal)
@@ -56,8 +62,7 @@ def main(descriptor: int) -> None:
             error = terminal.last_error
 
     code = exit_code_of(act, Bracket())
-    with suppress(OSError):
-        connection.send(error)
+    tell(code)
     sys.exit(code)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Literal, NoReturn
@@ -32,6 +32,7 @@ class Terminal:
         self._mask = mask
         self._quiet = quiet
         self.last_error = ""
+        self.before_leaving: Callable[[int], None] = lambda _: None
 
     def planned(self, plan: Plan) -> None:
         self._quiet = plan.options.quiet
@@ -67,6 +68,7 @@ class Terminal:
         self._bracket.later(map(self._mask, lines))
 
     def leave(self, exit_code: int) -> NoReturn:
+        self.before_leaving(exit_code)
         for stream in (sys.stdout, sys.stderr):
             with suppress(AttributeError, OSError, ValueError):
                 stream.flush()

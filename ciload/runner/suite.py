@@ -33,9 +33,17 @@ from ciload.runner.report_files import SUITE_REPORTS, claim_folder, remove_repor
 from ciload.secrets import without_secrets
 
 LONGEST_FOLDER = 60
-NO_RESULT = "the test ended without a result"
+NO_RESULT, NO_END = "the test ended without a result", "the test ended before its time"
 
 Start = Callable[[RunRequest], tuple[subprocess.Popen[bytes], Connection]]
+
+
+@dataclass(frozen=True, slots=True)
+class TestEnd:
+    """The last word of a test's process: what it leaves with, and the error that it has told last."""
+
+    exit_code: int
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,7 @@ class SuiteRequest:
         scripts: as they were asked for: paths, patterns, URLs.
         tests: the requests that these came to, as for runs of their own.
         fail_fast: end with the first test that fails.
-        start: starts the process of a test. It is sent nothing; it may send the error that it ends with.
+        start: starts the process of a test, which sends a `TestEnd` in the end, and is sent nothing.
     """
 
     scripts: Sequence[str]
@@ -152,7 +160,7 @@ def folders_of(scripts: Sequence[str]) -> list[str]:
     """A folder for the reports of each: of its path, as far as any file system takes it, and no other's."""
     found: list[str] = []
     for script in scripts:
-        plain = re.sub(r"[^A-Za-z0-9]+", "-", script.removesuffix(".py")).strip("-")[-LONGEST_FOLDER:] or "test"
+        plain = re.sub(r"[^A-Za-z0-9]+", "-", script.removesuffix(".py"))[-LONGEST_FOLDER:].strip("-") or "test"
         name, number = plain, 1
         while name.lower() in map(str.lower, found):
             number += 1
@@ -161,8 +169,8 @@ def folders_of(scripts: Sequence[str]) -> list[str]:
     return found
 
 
-def _run(start: Start, request: RunRequest, folder: Path, relay: Relay) -> tuple[int, str, RunResult | None]:
-    """Its exit code, the error that it ended with, and its result."""
+def _run(start: Start, request: RunRequest, folder: Path, relay: Relay) -> tuple[int, TestEnd | None, RunResult | None]:
+    """Its process's exit code, what it has said in the end, and its result."""
     remove_reports(str(folder))  # whatever becomes of the process, what is there afterwards is its own
     process, connection = start(request)
     relay.process = process
@@ -170,25 +178,28 @@ def _run(start: Start, request: RunRequest, folder: Path, relay: Relay) -> tuple
         process.terminate()
     code = process.wait()
     relay.process = None
-    error = ""
+    end: TestEnd | None = None
     with suppress(EOFError, OSError), connection:
-        if connection.poll():
-            error = str(connection.recv())
+        if connection.poll():  # a process that the script has left behind may hold the pipe open
+            end = connection.recv()
     try:
         result = read_result(folder / RESULT_FILE)
     except UsageError:
         result = None
     except BaselineError as broken:
-        result, error = None, error or str(broken)
-    return code, error, result
+        result, end = None, TestEnd(end.exit_code if end else 0, str(broken))
+    return code, end, result
 
 
-def _ended(script: str, results: str, code: int, error: str, result: RunResult | None) -> SuiteTest:
-    """What a test came to: no result is a failure, and so is one that does not say what the exit code says."""
-    exit_code = 128 - code if code < 0 else code
-    reason = ""
-    if result is None:
-        reason = error or f"{NO_RESULT}: its process {how_it_ended(code)}"
+def _ended(script: str, results: str, code: int, end: TestEnd | None, result: RunResult | None) -> SuiteTest:
+    """What a test came to: no result is a failure, and so is one that does not say what the exit code says.
+
+    A process that has not said in the end what it leaves with was ended by the script, or from outside.
+    """
+    exit_code = (end.exit_code if end else 0) or (128 - code if code < 0 else code)
+    error, reason = end.error if end else "", ""
+    if result is None or (end is None and not exit_code):
+        reason = error or f"{NO_RESULT if result is None else NO_END}: its process {how_it_ended(code)}"
         exit_code = exit_code or ExitCode.INTERNAL_ERROR
     elif result.verdict.passed and exit_code:
         reason = error or f"its process {how_it_ended(code)}, though what was measured passed"

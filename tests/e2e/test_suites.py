@@ -116,6 +116,29 @@ def test_each_script_is_a_test_with_its_own_verdict(suites: Suites) -> None:
     assert 'ciload_passed{test="loads-b"} 0' in metrics
 
 
+HOOK = (
+    QUICK
+    + """
+import os
+def handle_summary(data):
+    os._exit(0)
+"""
+)
+AT_EXIT = SLOW_LIMIT + "\nimport atexit, os\natexit.register(lambda: os._exit(0))\n"
+THREAD = QUICK + "\nimport threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\n"
+
+
+def test_no_script_ends_its_process_with_a_pass(suites: Suites) -> None:
+    """Neither when all is measured, nor behind the verdict's back; a thread that goes on changes nothing."""
+    suites.write(a=HOOK, b=AT_EXIT, c=THREAD)
+    assert suites.run("loads/*.py")[0] == 1
+    assert suites.codes() == {"a": 1, "b": 99, "c": 0}
+    assert suites.junit() == {"a": "errors", "b": "failures", "c": "passed"}
+    assert (
+        "the test ended before its time: its process ended with exit code 0" in (suites.out / "summary.md").read_text()
+    )
+
+
 def test_all_pass(suites: Suites) -> None:
     """As short as it can be said; with -q nothing is."""
     suites.write(a=QUICK, b=QUICK)
