@@ -120,7 +120,7 @@ HOOK = (
     QUICK
     + """
 import os
-def handle_summary(data):
+def handle_summary(result):
     os._exit(0)
 """
 )
