@@ -53,6 +53,21 @@ def as_html(markdown: str) -> str:
     return PAGE % (WIDTH, text)
 
 
+def assert_one_glance(page: Page, markdown: str) -> float:
+    """What stands before the fold fits a screen; nothing has to be scrolled to the side, or does what it should not.
+
+    Answers the height of the whole.
+    """
+    page.set_content(as_html(markdown))
+    seen = page.evaluate(MEASURE)
+    assert seen["top"] <= 900
+    assert seen["rows"] <= 10
+    assert seen["width"] <= WIDTH
+    assert not seen["hidden"]
+    assert seen["strange"] == 0
+    return float(seen["whole"])
+
+
 @contextmanager
 def browser_page() -> Iterator[Page]:
     """A page of the system's Chromium that runs no scripts of the document and asks nobody for anything."""

@@ -21,7 +21,7 @@ from ciload.reports.markdown import Place, markdown_summary, result_section
 from ciload.result.comparison import NOT_KNOWN, GateVerdict
 from ciload.result.document import CI, Failure, RunResult
 from tests.reports.outcomes import OUTCOMES, compared, moved, regression, shop, unjudged
-from tests.reports.rendering import MEASURE, WIDTH, as_html
+from tests.reports.rendering import assert_one_glance
 from tests.reports.results import comparison, contribution, error, gated, hostile, result, threshold, verdict
 
 TITLES = {
@@ -241,16 +241,10 @@ def test_any_number_has_a_headline(value: float, change: float, unit: Any, found
 @pytest.mark.parametrize("name", OUTCOMES)
 @pytest.mark.parametrize("place", [COMMENT, Place()], ids=["comment", "summary"])
 def test_one_glance_is_enough(page: Page, name: str, place: Place) -> None:
-    """What stands before the fold fits a screen; nothing has to be scrolled to the side, or does what it should not."""
-    page.set_content(as_html(result_section(OUTCOMES[name], place)))
-    seen = page.evaluate(MEASURE)
-    assert seen["top"] <= 900
-    assert seen["rows"] <= 10
-    assert seen["width"] <= WIDTH
-    assert not seen["hidden"]
-    assert seen["strange"] == 0
+    """No comment and no summary is taller than a screen before its fold."""
+    whole = assert_one_glance(page, result_section(OUTCOMES[name], place))
     if place is COMMENT:
-        assert seen["whole"] <= 960  # the fold is closed, and the foot below it is small
+        assert whole <= 960  # the fold is closed, and the foot below it is small
 
 
 def test_rows_that_are_shown_are_news() -> None:

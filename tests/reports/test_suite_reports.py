@@ -23,7 +23,7 @@ from ciload.result.identity import identity_of
 from ciload.result.suite import Suite, SuiteTest
 from ciload.text import one_line
 from tests.reports.outcomes import CI_RUN, OUTCOMES
-from tests.reports.rendering import MEASURE, WIDTH, as_html
+from tests.reports.rendering import assert_one_glance
 from tests.reports.results import hostile
 
 COMMENT = Place(is_comment=True, run_url="https://github.test/a/b/actions/runs/1")
@@ -83,14 +83,8 @@ def test_the_title_says_what_happened(name: str) -> None:
 @pytest.mark.parametrize("place", [COMMENT, Place()], ids=["comment", "summary"])
 def test_one_glance_is_enough(page: Page, name: str, place: Place) -> None:
     """One table of at most ten rows, the worst first, and below it everything folded."""
-    page.set_content(as_html(suite_section(SUITES[name], place)))
-    seen = page.evaluate(MEASURE)
-    assert seen["top"] <= 900
-    assert seen["rows"] <= 10
-    assert seen["width"] <= WIDTH
-    assert not seen["hidden"]
-    assert seen["strange"] == 0
-    assert seen["whole"] <= 960 + 45 * len(SUITES[name].tests)  # a line for each fold
+    whole = assert_one_glance(page, suite_section(SUITES[name], place))
+    assert whole <= 960 + 45 * len(SUITES[name].tests)  # a line for each fold
 
 
 def test_a_comment_fits_whatever_there_is_to_say() -> None:
