@@ -22,7 +22,7 @@ def run_command(asked: Asked) -> int:
 
         return run_suite(
             SuiteRequest(requests.scripts, requests.each, asked.fail_fast, start_script),
-            Terminal(bracket, first.mask, quiet=bool(asked.options.get("quiet"))),
+            Terminal(bracket, first.mask),
         )
 
     return act_on_scripts("run", asked, act)

@@ -27,10 +27,10 @@ from ciload.text import one_line
 class Terminal:
     """The output on stdout, everything else on stderr; the CI's commands when all is over. Nothing secret is said."""
 
-    def __init__(self, bracket: Bracket, mask: Masker, *, quiet: bool = False) -> None:
+    def __init__(self, bracket: Bracket, mask: Masker) -> None:
         self._bracket = bracket
         self._mask = mask
-        self._quiet = quiet
+        self._quiet = False
         self.last_error = ""
         self.before_leaving: Callable[[int], None] = lambda _: None
 
@@ -49,6 +49,9 @@ class Terminal:
     def show_result(self, result: RunResult, files: Sequence[Path]) -> None:
         if not self._quiet:
             show(console_summary(result, list(files), color=wants_color()))
+
+    def suite_begins(self, *, quiet: bool) -> None:
+        self._quiet = quiet
 
     def test_begins(self, script: str, number: int, of: int) -> None:
         if not self._quiet:

@@ -29,6 +29,9 @@ class Speaker(Protocol):
 class SuiteInterface(Speaker, Protocol):
     """Where the words of a suite go; its tests speak for themselves."""
 
+    def suite_begins(self, *, quiet: bool) -> None:
+        """The first test is about to start."""
+
     def test_begins(self, script: str, number: int, of: int) -> None:
         """The next test is about to start."""
 

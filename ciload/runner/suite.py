@@ -73,6 +73,7 @@ def run_suite(request: SuiteRequest, interface: SuiteInterface) -> int:
     sources = [from_flags(first.flags), from_environment(first.environment), _file(first)]
     folder = claim_folder(unchecked.out_dir(sources))
     suite = _suite(request, sources)
+    interface.suite_begins(quiet=unchecked.switch(sources, "quiet"))
     with Relay() as relay:
         tests = tuple(_tests(request, unchecked.text(sources, "name"), folder, relay, interface))
     codes = [each.exit_code for each in tests if each.exit_code]

@@ -146,6 +146,9 @@ def test_all_pass(suites: Suites) -> None:
     assert (code, suites.codes()) == (0, {"b": 0, "a": 0})
     assert "\n  ✓ PASSED  loads: 2 tests passed\n" in said
     assert suites.run("loads/a.py", "loads/b.py", "-q") == (0, "")
+    assert suites.run("loads/a.py", "loads/b.py", CILOAD_QUIET="true") == (0, "")
+    (suites.folder / "ciload.yaml").write_text("quiet: true\n")
+    assert suites.run("loads/a.py", "loads/b.py") == (0, "")
 
 
 def test_fail_fast_ends_with_the_first_failure(suites: Suites) -> None:
