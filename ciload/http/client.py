@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 from ciload.durations import LARGEST_BARE, check_unit, parse_duration
-from ciload.http.connection import Connection, ConnectionSettings, sweep
-from ciload.http.decoding import ENCODINGS, inflate
+from ciload.http.connection import IDLE, Connection, ConnectionSettings, sweep
+from ciload.http.decoding import decode
 from ciload.http.dial import Dialer
 from ciload.http.failure import ConnectionLostError, ErrorCode, RequestFailedError
+from ciload.http.head import NO_HEAD
 from ciload.http.request import HeaderPairs, HeaderTypes, Prepared, Preparer, Request, encode_body
-from ciload.http.response import NO_HEAD, REUSED, Response
+from ciload.http.response import REUSED, Response
 from ciload.http.session import NoVirtualUserError, Session, current
 from ciload.http.target import Origin, Params, parse_target, with_params
 from ciload.metrics.series import Tags
@@ -192,7 +192,7 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
             await waiter
             if connection.failure is None or not _went_stale(connection, prepared, reused=dialed is REUSED):
                 break
-            lost = Lost(connection.done_at - started, len(raw) if connection.sent_at >= 0 else 0)
+            lost = Lost(connection.done_at - started, len(raw) if connection.bytes_sent else 0)
             connection = None
     except RequestFailedError as failure:
         target = prepared.target.if_unreachable
@@ -214,7 +214,7 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
         (sending, waiting, receiving),
     )  # fmt: skip
     connection.content = b""  # the script's from here on; an idle connection must not keep it
-    if connection.failure is not None or head.encoding or head.set_cookies or connection.truncated:
+    if connection.failure is not None or head.codings or head.set_cookies or connection.truncated:
         _look_closer(response, connection, session, client, prepared)
     status = response.status_code
     if status >= 400:
@@ -232,7 +232,7 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
     if session.exchanges is not None:
         session.exchanges.append((key, sending + waiting + receiving if 200 <= status < 400 else 0.0))
 
-    if connection.reusable and connection.sent_at and not prepared.closes:
+    if connection.state is IDLE and not prepared.closes:
         idle.append(connection)
     else:
         connection.abort()
@@ -250,6 +250,7 @@ async def renew_connections(session: Session) -> None:
         with contextlib.suppress(RequestFailedError):  # the next request will meet the same, and is measured
             fresh = await client.dial(parse_target(origin).origin, perf_counter() + DEFAULT_TIMEOUT_S)
             fresh.idle = resting
+            fresh.done_at = perf_counter()
             resting.append(fresh)
 
 
@@ -266,7 +267,7 @@ def _cancelled(
     """Count a request that somebody stopped waiting for: as failed, with the time that it has waited."""
     now = perf_counter()
     failure = RequestFailedError(ErrorCode.TIMEOUT, session.owner.cut_off(now - began + lost.seconds))
-    if connection is None or connection.sent_at < 0:
+    if connection is None or not connection.bytes_sent:
         _unsent(session, prepared.method, prepared.target.url, name or prepared.name, tags, failure, lost)
     else:
         series = session.scope.http_series(
@@ -290,7 +291,7 @@ def _went_stale(connection: Connection, prepared: Prepared, *, reused: bool) -> 
         RequestFailedError: a fresh connection took nothing of the request.
     """
     assert connection.failure is not None
-    nothing_sent = connection.sent_at < 0
+    nothing_sent = not connection.bytes_sent
     lost = isinstance(connection.failure, ConnectionLostError) and not connection.first_byte_at
     if reused and lost and (prepared.idempotent or nothing_sent):
         return True
@@ -341,18 +342,18 @@ def _mark_failed(response: Response, failure: RequestFailedError) -> None:
 
 
 def _decode(response: Response, client: Client, truncated: bool) -> None:
-    """Undo gzip or deflate (RFC 9110 8.4.1) within the bound on kept bodies."""
+    """Undo the codings of the body within the bound on kept ones."""
     response.truncated = truncated
-    if response.head.encoding not in ENCODINGS or not response.content:
+    if not response.head.codings or not response.content:
         return
     keep = client.settings.keep_bytes
     try:
-        response.content = inflate(response.content, response.head.encoding, keep + 1, whole=not truncated)
-    except zlib.error as error:
-        _mark_failed(response, RequestFailedError(ErrorCode.DECOMPRESSION, f"decompression failed: {error}"))
+        content = decode(response.content, response.head.codings, keep + 1, whole=not truncated)
+    except RequestFailedError as failure:
+        _mark_failed(response, failure)
     else:
-        response.truncated |= len(response.content) > keep
-        response.content = response.content[:keep]
+        response.truncated |= len(content) > keep
+        response.content = content[:keep]
 
 
 def _unsent(

@@ -1,9 +1,7 @@
-"""One TCP connection: its own asyncio protocol and its own parser callback.
+"""One HTTP/1 connection: its own asyncio protocol and its own parser.
 
-Two ways lead through a response. The first response of a kind goes through llhttp (httptools), event by event. Its
-head is then remembered by its bytes: a server that answers the same request again mostly sends the same head, and a
-complete response whose head is known byte for byte needs no parsing at all. Everything else (heads not seen before,
-chunked or long bodies, HEAD, 1xx, 204, 304, garbage) takes the first way.
+A response that comes in one piece, with a head that was met before (`heads.py`), needs no parsing. What a head says is
+a pure function of its bytes, so nothing can go out of step.
 """
 
 from __future__ import annotations
@@ -11,32 +9,71 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
+from enum import Enum
 from time import perf_counter
 from typing import cast
 
-import httptools
-
 from ciload.http.failure import ErrorCode, RequestFailedError, from_loss
-from ciload.http.response import NO_HEAD, REUSED, Dialed, Head
+from ciload.http.framing import Chunked, Framing, Sized, UntilClose
+from ciload.http.head import HEAD_END, NO_HEAD, UNSIZED, Head, read_head
+from ciload.http.heads import Heads
+from ciload.http.response import REUSED, Dialed
 
-MOST_HEADS = 512
 LARGEST_HEAD = 256 * 1024
 HIGH_WATER = 64 * 1024
 NEVER = float("inf")
-HEAD_END = b"\r\n\r\n"
+LINE_ENDS = b"\r\n"
 PEEK = socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0)
-BODILESS = frozenset({204, 304})
+
+
+class State(Enum):
+    """What a connection is doing. A response may begin before the request is written: that is READING as well."""
+
+    IDLE = "idle"
+    SENDING = "sending"
+    WAITING = "waiting"
+    READING = "reading"
+    CLOSED = "closed"
+
+
+IDLE, SENDING, WAITING, READING, CLOSED = State
+BUSY = (SENDING, WAITING, READING)
 
 
 class ConnectionSettings:
     """What every connection of a client shares: known heads and the bound on kept bodies."""
 
-    __slots__ = ("heads", "keep_bytes", "open")
+    __slots__ = ("heads", "keep_bytes", "open", "uncut_bytes")
 
     def __init__(self, keep_bytes: int) -> None:
         self.keep_bytes = keep_bytes  # 0: bodies are read and dropped
-        self.heads: dict[bytes, Head] = {}
+        self.uncut_bytes = keep_bytes or NEVER  # the longest body that is not cut
+        self.heads = Heads()
         self.open: set[Connection] = set()
+
+
+class Kept:
+    """A body in memory, as far as it may be kept: of none at all (0) nothing is missed."""
+
+    __slots__ = ("_most_bytes", "_pieces", "_room", "truncated")
+
+    def __init__(self, most_bytes: int) -> None:
+        self._pieces: list[bytes] = []
+        self._most_bytes = self._room = most_bytes
+        self.truncated = False
+
+    def put(self, piece: bytes) -> None:
+        if self._most_bytes == 0:
+            return
+        if len(piece) > self._room:
+            piece, self.truncated = piece[: self._room], True
+        if piece:
+            self._pieces.append(piece)
+            self._room -= len(piece)
+
+    @property
+    def content(self) -> bytes:
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
 
 class Connection(asyncio.Protocol):
@@ -47,17 +84,15 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_between_messages", "_body", "_data", "_in_body", "_is_head", "_kept", "_loop", "_pairs", "_parser",
-        "_reason", "_settings", "_waiter", "bytes_received", "content", "deadline", "dialed", "done_at", "failure",
-        "first_byte_at", "head", "idle", "reusable", "sent_at", "socket", "spare", "transport", "truncated",
+        "_body", "_framing", "_is_head", "_known", "_loop", "_lost", "_rest", "_settings", "_waiter", "bytes_received",
+        "bytes_sent", "content", "deadline", "dialed", "done_at", "failure", "first_byte_at", "head", "idle",
+        "sent_at", "socket", "spare", "state", "transport", "truncated",
     )  # fmt: skip
 
     bytes_received: int
     first_byte_at: float  # 0 until the first byte of the response has come
-    sent_at: float  # below 0 when nothing was sent, 0 while a long request is still being written
-    done_at: float
+    sent_at: float  # 0 until the whole request was written
     _is_head: bool
-    _in_body: bool
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, settings: ConnectionSettings, plain_socket: socket.socket | None
@@ -67,14 +102,19 @@ class Connection(asyncio.Protocol):
         # everything else that is ready, and that wait would be told as the server's.
         self.socket = plain_socket
         self.spare: socket.socket | None = None  # the same, for what the transport leaves unread when a write fails
+        self.state = IDLE
         self._settings = settings
+        self._known = settings.heads.known
         self._waiter: asyncio.Future[None] | None = None
-        self._parser: httptools.HttpResponseParser | None = None
+        self._framing: Framing | None = None  # of the body, once its head is complete
+        self._body: Kept | None = None
+        self._rest = b""  # the beginning of a head
+        self._lost: Exception | None = None
         self.idle: list[Connection] | None = None  # the pool's list that this connection rests in
         self.dialed: Dialed = REUSED
         self.deadline = NEVER
         self.done_at = 0.0
-        self.reusable = True
+        self.bytes_sent = 0  # of the request under way
         self.failure: RequestFailedError | None = None
 
     # --- asyncio.Protocol
@@ -90,42 +130,43 @@ class Connection(asyncio.Protocol):
         self.sent_at = 0.0
 
     def resume_writing(self) -> None:
-        self.sent_at = perf_counter()
-        self._close_spare()
+        self._sent()
 
     def data_received(self, data: bytes) -> None:
         now = perf_counter()
-        waiter = self._waiter
-        if waiter is None:  # bytes that nobody asked for: the next response could not be trusted
-            self.abort()
+        if self.state is not WAITING:
+            self._read_more(data, now)
             return
-        self.bytes_received += len(data)
-        if not self.first_byte_at:
-            self.first_byte_at = now
-            end = data.find(HEAD_END) + 4
-            head = self._settings.heads.get(data[:end])
-            if head is not None and len(data) - end == head.body_bytes and not self._is_head:
-                self.head = head
-                self.content = data[end : end + self._settings.keep_bytes]
-                self.reusable = head.keep_alive
-                self.done_at = now
-                self._waiter = None
-                if not waiter.done():
-                    waiter.set_result(None)
-                return
-        self._parse(data)
+        self.first_byte_at = now
+        self.bytes_received = len(data)
+        end = data.find(HEAD_END)
+        settings = self._settings
+        block = data[:end]
+        head = self._known.get(block) or settings.heads.look_up(block) if end > 0 else None
+        if head is None:
+            self.state = READING
+            self._read(data, now)
+        elif len(data) - end - 4 == head.body_bytes <= settings.uncut_bytes and not self._is_head:
+            self.head = head
+            self.content = data[end + 4 : end + 4 + settings.keep_bytes]
+            self.done_at = now
+            self.state = IDLE if head.keep_alive else CLOSED
+            waiter, self._waiter = self._waiter, None
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
+        else:
+            self.state = READING
+            self.head = head
+            self._framing = self._framing_of(head)
+            self._read(data[end + 4 :], now)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._settings.open.discard(self)
-        self.reusable = False
         self._leave_pool()
         if self.spare is not None:
             self._read_the_rest(self.spare)
-        if self._waiter is not None:
-            if self._in_body and exc is None and self.head.body_bytes is None and not self.head.chunked:
-                self._finish(perf_counter())  # a body that ends with the connection
-            else:
-                self._fail(from_loss(exc, received=bool(self.bytes_received)))
+        self._lost = exc
+        self._over(exc)
 
     # --- one exchange
 
@@ -138,43 +179,98 @@ class Connection(asyncio.Protocol):
         self.first_byte_at = 0.0
         self.bytes_received = 0
         self._is_head = is_head
-        self._in_body = False
         self.deadline = deadline
         self._waiter = waiter = self._loop.create_future()
-        self.sent_at = -1.0
-        if self.socket is not None:
+        if self._rest or self.state is CLOSED:
+            self._answered_before()
+        elif self.socket is None:
+            self._write(request, 0)
+        else:
             try:
-                sent = self.socket.send(request)
+                self.bytes_sent = sent = self.socket.send(request)
             except BlockingIOError:
-                sent = 0
+                self._write(request, 0)
             except OSError as error:
+                self.bytes_sent = 0
                 self._fail(from_loss(error, received=False))
-                return waiter
-            if sent == len(request):
-                self.sent_at = perf_counter()
-                return waiter
-            request = request[sent:]
-            with suppress(OSError):  # no descriptor left
-                self.spare = self.socket.dup()
-        self._write(request)
+            else:
+                if sent == len(request):
+                    self.sent_at = perf_counter()
+                    self.state = WAITING
+                else:
+                    with suppress(OSError):  # no descriptor left
+                        self.spare = self.socket.dup()
+                    self._write(request, sent)
         return waiter
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, request: bytes, sent: int) -> None:
         """Leave it to the transport: encryption, and what the kernel had no room for."""
+        self.state = SENDING
+        self.bytes_sent = sent
+        self.sent_at = perf_counter()  # unless pause_writing is called now: then resume_writing will tell
         try:
-            self.transport.write(data)
+            self.transport.write(request[sent:])
         except RuntimeError:  # uvloop has closed the connection and is about to say so
             self._fail(from_loss(None, received=False))
             return
-        if self.sent_at:  # else pause_writing was called, and resume_writing will tell
-            self.sent_at = perf_counter()
-            if not self.transport.is_closing():  # else it could not be written, and connection_lost is next
-                self._close_spare()
+        self.bytes_sent = len(request)
+        if self.sent_at and not self.transport.is_closing():  # else it was not written, and connection_lost is next
+            self._sent()
 
-    def _read_the_rest(self, rested: socket.socket) -> None:
+    def _sent(self) -> None:
+        """The whole request is written."""
+        self.sent_at = perf_counter()
+        if self.state is SENDING:
+            self.state = WAITING
+        self._close_spare()
+
+    def _answered_before(self) -> None:
+        """A server that is full says so before it is asked, and closes: that is its answer."""
+        early, self._rest = self._rest, b""
+        lost = self.state is CLOSED
+        self.state, self.sent_at, self.bytes_sent = WAITING, perf_counter(), 0
+        if early:
+            self.data_received(early)
+        if lost:
+            self._over(self._lost)
+
+    def _over(self, error: Exception | None) -> None:
+        """The connection has ended, orderly or with `error`."""
+        if self.state in BUSY:
+            if error is None and self._framing is not None and self._framing.connection_ended():
+                self.done_at = perf_counter()
+                self._end_body(self._framing)
+            else:
+                self._fail(from_loss(error, received=bool(self.bytes_received)))
+        self.state = CLOSED
+
+    def _read_more(self, data: bytes, now: float) -> None:
+        """What is not the beginning of a response to a request that was written as a whole."""
+        if self.state is READING:
+            self.bytes_received += len(data)
+            self._read(data, now)
+        elif self.state is SENDING:
+            self.state = READING
+            self.first_byte_at = now
+            self.bytes_received = len(data)
+            self._read(data, now)
+        else:
+            self._unasked(data)
+
+    def _unasked(self, data: bytes) -> None:
+        """Bytes that no request has asked for: on a new connection, the server does not wait for one.
+
+        Anywhere else they are what follows a response that was complete, and the next could not be trusted.
+        """
+        if self.done_at or len(self._rest) > LARGEST_HEAD:
+            self.abort()
+        elif self.state is IDLE:
+            self._rest += data
+
+    def _read_the_rest(self, spare: socket.socket) -> None:
         """A server that refuses a long request answers and closes: when writing fails, its answer lies there."""
         try:
-            while self._waiter is not None and (data := rested.recv(HIGH_WATER)):
+            while self.state in BUSY and (data := spare.recv(HIGH_WATER)):
                 self.data_received(data)
         except OSError:  # nothing more
             pass
@@ -204,11 +300,11 @@ class Connection(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        return self._waiter is not None
+        return self.state in BUSY
 
     def abort(self) -> None:
         """Drop the connection at once; nothing of it can be used again."""
-        self.reusable = False
+        self.state = CLOSED
         self._waiter = None
         self._leave_pool()
         self._close_spare()
@@ -224,120 +320,90 @@ class Connection(asyncio.Protocol):
         self.abort()
 
     def _fail(self, failure: RequestFailedError) -> None:
-        waiter, self._waiter = self._waiter, None
         self.failure = failure
         self.done_at = perf_counter()
-        self.reusable = False
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        self._framing = self._body = None
+        self._settle(CLOSED)
 
-    def _finish(self, now: float) -> None:
+    def _settle(self, state: State) -> None:
+        """The exchange is over."""
+        self.state = state
         waiter, self._waiter = self._waiter, None
-        self.content = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self.done_at = now
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    # --- httptools
+    # --- the response
 
-    def _parse(self, data: bytes) -> None:
-        if self.bytes_received == len(data):
-            if self._parser is None:
-                self._parser = httptools.HttpResponseParser(self)
-            self._pairs: list[tuple[bytes, bytes]] = []
-            self._body: list[bytes] = []
-            self._kept = 0
-            self._reason = b""
-            self._between_messages = False
-        assert self._parser is not None
-        self._data = data
+    def _read(self, data: bytes, now: float) -> None:
+        self.done_at = now  # if this is the end of it
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.give_up(RequestFailedError(ErrorCode.UNKNOWN, "unsupported response status 101"))
-        except httptools.HttpParserError as error:
-            if self._waiter is not None:
-                self.give_up(RequestFailedError(ErrorCode.UNKNOWN, f"malformed HTTP response: {_reason(error)}"))
-            else:  # the response was complete, and more came: the connection cannot be used again
-                self.abort()
+            if self._framing is None:
+                self._read_head(data)
+            else:
+                self._read_body(self._framing, data)
+        except RequestFailedError as failure:
+            self.give_up(failure)
+
+    def _read_head(self, data: bytes) -> None:
+        """Heads of interim responses are read over (RFC 9110 15.2)."""
+        first = not self._rest and len(data) == self.bytes_received
+        if self._rest:
+            data, self._rest = self._rest + data, b""
+        while True:
+            if data[:1] in LINE_ENDS:
+                data = data.lstrip(LINE_ENDS)
+            head, end = read_head(data)
+            if head is None:
+                self._rest = data
+                if self.bytes_received > LARGEST_HEAD:
+                    text = f"response headers larger than {LARGEST_HEAD // 1024} KiB"
+                    raise RequestFailedError(ErrorCode.UNKNOWN, text)
+                return
+            if head.status_code >= 200:
+                break
+            if head.status_code == 101:
+                raise RequestFailedError(ErrorCode.UNKNOWN, "unsupported response status 101")
+            data, first = data[end:], False
+        if first and end == data.find(HEAD_END) + len(HEAD_END):
+            self._settings.heads.remember(data[: end - len(HEAD_END)], head)
+        self.head = head
+        if len(data) - end == head.body_bytes <= self._settings.uncut_bytes and not self._is_head:
+            self.content = data[end : end + self._settings.keep_bytes]
+            self._settle(self._state_behind(b""))
         else:
-            if self._waiter is not None and not self._in_body and self.bytes_received > LARGEST_HEAD:
-                text = f"response headers larger than {LARGEST_HEAD // 1024} KiB"
-                self.give_up(RequestFailedError(ErrorCode.UNKNOWN, text))
-        if self._waiter is None:
-            # Thousands of idle connections must not each keep their last response.
-            del self._data, self._body, self._pairs
-            if not self._between_messages:  # llhttp still waits for the body of a HEAD, which does not come
-                self._parser = None
+            self._framing = self._framing_of(head)
+            self._read_body(self._framing, data[end:])
 
-    def on_message_begin(self) -> None:
-        if self._waiter is None:  # a second response that nobody asked for
-            self.reusable = False
+    def _framing_of(self, head: Head) -> Framing:
+        """How the body of this response is framed; collects it from now on.
 
-    def on_status(self, status: bytes) -> None:
-        self._reason += status
+        RFC 9112 6.3. To HEAD, the headers are those of a body that does not come.
+        """
+        self._body = Kept(self._settings.keep_bytes)
+        if self._is_head:
+            return Sized(0)
+        if head.chunked:
+            return Chunked()
+        return UntilClose() if head.body_bytes == UNSIZED else Sized(head.body_bytes)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_body:  # else a trailer
-            self._pairs.append((name, value))
+    def _read_body(self, framing: Framing, data: bytes) -> None:
+        assert self._body is not None
+        if payload := framing.feed(data):
+            self._body.put(payload)
+        if framing.ended:
+            self._end_body(framing)
 
-    def on_headers_complete(self) -> None:
-        if self._waiter is None:
-            return
-        parser = self._parser
-        assert parser is not None
-        status = parser.get_status_code()
-        self._in_body = status >= 200
-        self.head = Head(status, self._reason, parser.get_http_version(), self._pairs, keep_alive=False)
-        if self._in_body and (self._is_head or status in BODILESS):
-            # llhttp would wait for the body that Content-Length announces and that never comes.
-            self.reusable = self.head.persistent and self._ends_with_the_head()
-            self._finish(perf_counter())
+    def _end_body(self, framing: Framing) -> None:
+        assert self._body is not None
+        self.content, self.truncated = self._body.content, self._body.truncated
+        # Thousands of idle connections must not each keep their last response.
+        self._framing = self._body = None
+        self._settle(self._state_behind(framing.surplus))
 
-    def _ends_with_the_head(self) -> bool:
-        """Nothing follows the head, which would be taken for the next response. The head may have come in pieces."""
-        if self.head.chunked and HEAD_END in self._data:
-            return self._data.index(HEAD_END) + len(HEAD_END) == len(self._data)  # the last chunk ends like a head
-        return HEAD_END.endswith(self._data[-len(HEAD_END) :])
-
-    def on_body(self, body: bytes) -> None:
-        if self._waiter is None or not self._settings.keep_bytes:
-            return
-        room = self._settings.keep_bytes - self._kept
-        if len(body) > room:
-            body, self.truncated = body[:room], True
-        if body:
-            self._body.append(body)
-            self._kept += len(body)
-
-    def on_message_complete(self) -> None:
-        if self._waiter is None:
-            return
-        if not self._in_body:  # 1xx: the real response follows
-            self._pairs, self._reason = [], b""
-            return
-        # Only here does llhttp know whether the connection goes on.
-        assert self._parser is not None
-        self.reusable = self.head.keep_alive = self._parser.should_keep_alive()
-        self._between_messages = True
-        self._remember()
-        self._finish(perf_counter())
-
-    def _remember(self) -> None:
-        """Keep the head of a response that came in one piece, by its bytes."""
-        data, head = self._data, self.head
-        if head.body_bytes is None or len(data) != self.bytes_received or self.truncated:
-            return
-        end = data.find(HEAD_END) + 4
-        if len(data) - end == head.body_bytes:
-            heads = self._settings.heads
-            if len(heads) >= MOST_HEADS:
-                heads.clear()
-            heads[data[:end]] = head
-
-
-def _reason(error: Exception) -> str:
-    return str(error).strip() or type(error).__name__
+    def _state_behind(self, surplus: bytes) -> State:
+        """Whether the connection goes on: not if more has come than was asked for, blank lines aside (RFC 9112 2.2)."""
+        goes_on = self.head.keep_alive and self.sent_at and not surplus.strip(LINE_ENDS)
+        return IDLE if goes_on else CLOSED
 
 
 def sweep(settings: ConnectionSettings, now: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -52,7 +53,7 @@ class CookieJar:
         """Forget everything but the cookies of an earlier copy."""
         self._cookies = {} if earlier is None else dict(earlier._cookies)
 
-    def store(self, lines: list[str], target: Target) -> None:
+    def store(self, lines: Iterable[str], target: Target) -> None:
         """Take in the Set-Cookie lines of a response; what breaks the rules is ignored, as browsers do."""
         now = time.time()
         for line in lines:

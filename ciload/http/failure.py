@@ -39,6 +39,13 @@ class RequestFailedError(Exception):
         self.text = text
 
 
+class MalformedError(RequestFailedError):
+    """What came is no HTTP response."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(ErrorCode.UNKNOWN, f"malformed HTTP response: {why}")
+
+
 class ConnectionLostError(RequestFailedError):
     """The connection ended while a response was due."""
 

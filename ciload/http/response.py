@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from email.message import Message
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ciload.http.head import Head, Headers
+
+try:
+    import orjson
+except ImportError:
+    orjson = None  # type: ignore[assignment]
+
+CHARSET = re.compile(r"""(?i);\s*charset\s*=\s*["']?([^\s;"']+)""")
 
 
 class HTTPStatusError(Exception):
@@ -21,106 +30,6 @@ class HTTPStatusError(Exception):
 
 class RequestError(HTTPStatusError):
     """`raise_for_status()` met a request that got no response at all."""
-
-
-BLANKS = b" \t"  # llhttp leaves those behind a value
-DECISIVE = frozenset({b"content-length", b"content-encoding", b"transfer-encoding", b"location", b"set-cookie"})
-
-
-class Head:
-    """A parsed status line and header block. Immutable, and shared by all responses with these very bytes.
-
-    Of the headers, only those that decide what happens next are read at once.
-    """
-
-    __slots__ = ("_reason", "body_bytes", "chunked", "encoding", "http_version", "keep_alive", "location", "pairs",
-                 "set_cookies", "status_code")  # fmt: skip
-
-    def __init__(
-        self, status_code: int, reason: bytes, http_version: str, pairs: list[tuple[bytes, bytes]], keep_alive: bool
-    ) -> None:
-        self.status_code = status_code
-        self._reason = reason
-        self.http_version = http_version
-        self.pairs = pairs
-        self.keep_alive = keep_alive
-        self.body_bytes: int | None = None
-        self.encoding = b""
-        self.location: str | None = None
-        self.set_cookies: list[str] = []
-        self.chunked = False
-        for name, value in pairs:
-            lower = name.lower()
-            if lower in DECISIVE:
-                self._read(lower, value.strip(BLANKS))
-        if self.chunked:
-            self.body_bytes = None
-
-    def _read(self, name: bytes, value: bytes) -> None:
-        if name == b"content-length":
-            self.body_bytes = int(value) if value.isdigit() else None
-        elif name == b"content-encoding":
-            self.encoding = value.lower()
-        elif name == b"transfer-encoding":
-            self.chunked = True
-        elif name == b"location":
-            self.location = _decode_location(value)
-        else:
-            self.set_cookies.append(value.decode("latin-1"))
-
-    @property
-    def reason(self) -> str:
-        return self._reason.decode("latin-1")
-
-    @property
-    def persistent(self) -> bool:
-        """What the head alone says about the connection's future (RFC 9112 9.3)."""
-        values = b",".join(value for name, value in self.pairs if name.lower() == b"connection")
-        tokens = {token.strip().lower() for token in values.split(b",")}
-        return b"close" not in tokens and (self.http_version == "1.1" or b"keep-alive" in tokens)
-
-
-def _decode_location(value: bytes) -> str:
-    """Servers that do not encode their URLs mostly mean UTF-8."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
-
-
-NO_HEAD = Head(0, b"", "", [], keep_alive=False)
-
-
-class Headers(Mapping[str, str]):
-    """Response headers, case-insensitive; values of a repeated header are joined by ", "."""
-
-    __slots__ = ("_joined", "raw")
-
-    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
-        self.raw = raw
-        self._joined: dict[str, str] = {}
-        for name, value in raw:
-            key, text = name.decode("latin-1").lower(), value.strip(BLANKS).decode("latin-1")
-            self._joined[key] = f"{self._joined[key]}, {text}" if key in self._joined else text
-
-    def __getitem__(self, name: str) -> str:
-        return self._joined[name.lower()]
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._joined
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._joined)
-
-    def __len__(self) -> int:
-        return len(self._joined)
-
-    def get_list(self, name: str) -> list[str]:
-        key = name.lower().encode("latin-1")
-        return [value.strip(BLANKS).decode("latin-1") for found, value in self.raw if found.lower() == key]
-
-    def __repr__(self) -> str:
-        return f"Headers({self._joined!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +148,8 @@ class Response:
     @property
     def encoding(self) -> str:
         """The charset of the Content-Type, else utf-8."""
-        message = Message()
-        message["content-type"] = self.headers.get("content-type", "")
-        return message.get_content_charset("utf-8")
+        found = CHARSET.search(self.headers.get("content-type", ""))
+        return found[1].lower() if found else "utf-8"
 
     @property
     def text(self) -> str:
@@ -251,7 +159,7 @@ class Response:
             return self.content.decode("utf-8", errors="replace")
 
     def json(self, **options: Any) -> Any:
-        """The body as JSON.
+        """The body as JSON; parsed by orjson where that is installed and there are no options.
 
         Raises:
             ValueError: it is not JSON, was cut at `max_body_kept`, or there is no response.
@@ -260,7 +168,13 @@ class Response:
             raise ValueError("the body is longer than max_body_kept and was cut: raise that option to parse it")
         if self.error:
             raise ValueError(f"no body to parse: {self.error}")
-        return json.loads(self.content, **options)
+        if orjson is not None and not options:
+            with suppress(ValueError):  # what it does not take, NaN or UTF-16 for example, the standard library may
+                return orjson.loads(self.content)
+        try:
+            return json.loads(self.content, **options)
+        except RecursionError:
+            raise ValueError("the JSON is nested too deeply") from None
 
     @property
     def cookies(self) -> dict[str, str]:

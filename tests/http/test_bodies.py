@@ -76,7 +76,7 @@ async def test_gzip_of_very_many_members_does_not_stall_the_others() -> None:
 
 async def test_identity_and_unknown_encodings_are_left_alone() -> None:
     """What ciload cannot decode, and never asked for, stays as it came."""
-    answers = [response(b"abc", f"Content-Encoding: {encoding}") for encoding in ("identity", "zstd", "")]
+    answers = [response(b"abc", f"Content-Encoding: {encoding}") for encoding in ("identity", "exi", "")]
     async with Server(in_turn(*answers)) as server, virtual_user():
         assert [(await http.get(server.url)).content for _ in answers] == [b"abc"] * 3
 
@@ -224,8 +224,9 @@ async def test_discarded_bodies_are_read_and_counted(raw: bytes) -> None:
 async def test_discarded_bodies_take_the_short_cut() -> None:
     """Dropping bodies is not slower than keeping them: a known head is recognised all the same."""
     async with Server(response(TEXT)) as server, virtual_user(discard_bodies=True) as vu:
-        await http.get(server.url)
-        assert len(vu.client.settings.heads) == 1
+        for _ in range(2):
+            await http.get(server.url)
+        assert len(vu.client.settings.heads.known) == 1
 
 
 async def test_discarded_body_cut_short_is_an_error() -> None:

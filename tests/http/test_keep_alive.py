@@ -194,7 +194,7 @@ async def test_a_retry_that_finds_nobody_has_taken_the_time_before() -> None:
         server.answer = last
         failed = await http.get(server.url)
         assert (failed.status_code, failed.error_code) == (0, 1212)
-        assert failed.timings.waiting / 1000 >= 0.3
+        assert failed.timings.waiting / 1000 >= 0.29  # the clocks of the two are read at different moments
         assert vu.failed() == (1, 2)
         assert vu.snapshot().trend("http_req_duration").count == 2
 

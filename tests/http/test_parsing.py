@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ciload import http
-from ciload.http.connection import MOST_HEADS
+from ciload.http.heads import MOST_HEADS
 from tests.http.server import Answer, End, Pause, Server, Step, in_turn, pieces, response
 from tests.http.vu import run, virtual_user
 
@@ -160,7 +160,7 @@ def test_a_known_head_gives_the_same_response_as_a_new_one(
     async def scenario() -> tuple[list[Facts], list[int]]:
         async with Server(in_turn(raw, raw, raw, pieces(raw, len(raw) // 2))) as server, virtual_user() as vu:
             seen = [facts(await http.get(server.url, follow_redirects=False)) for _ in range(4)]
-            assert len(vu.client.settings.heads) == 1, "the short cut was not taken"
+            assert len(vu.client.settings.heads.known) == 1, "the short cut was not taken"
             return seen, [request.connection for request in server.requests]
 
     seen, connections = run(scenario)
@@ -204,7 +204,7 @@ async def test_memory_of_heads_is_bounded() -> None:
     async with Server(lambda _: response(b"x", f"X-Request-Id: {next(counter)}")) as server, virtual_user() as vu:
         for _ in range(MOST_HEADS + 50):
             assert (await http.get(server.url)).content == b"x"
-        assert len(vu.client.settings.heads) <= MOST_HEADS
+        assert len(vu.client.settings.heads.known) <= MOST_HEADS
 
 
 # --- bytes that do not belong to the response

@@ -202,7 +202,6 @@ async def test_url_of_a_hop_may_carry_credentials() -> None:
         ("//{host}/b", "/b"),
         ("/b%20c?q=%C3%A9", "/b%20c?q=%C3%A9"),
         ("/caf\u00e9".encode().decode("latin-1"), "/caf%C3%A9"),  # UTF-8 on the wire, as most servers send it
-        ("", "/a/x"),
     ],
 )
 async def test_location_is_resolved_against_the_request(location: str, target: str) -> None:
