@@ -14,7 +14,8 @@ from ciload.http.batch import batch
 from ciload.http.client import request
 from ciload.http.head import Headers
 from ciload.http.request import Request, RequestOptions
-from ciload.http.response import HTTPStatusError, RequestError, Response, Timings
+from ciload.http.response import HTTPStatusError, RequestError, Response
+from ciload.http.timings import Timings
 from ciload.http.verbs import delete, get, head, options, patch, post, put
 
 __all__ = ["HTTPStatusError", "Headers", "Request", "RequestError", "RequestOptions", "Response", "Timings", "batch",

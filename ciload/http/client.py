@@ -16,9 +16,10 @@ from ciload.http.dial import Dialer
 from ciload.http.failure import ConnectionLostError, ErrorCode, RequestFailedError
 from ciload.http.head import NO_HEAD
 from ciload.http.request import HeaderPairs, HeaderTypes, Prepared, Preparer, Request, encode_body
-from ciload.http.response import REUSED, Response
+from ciload.http.response import Response
 from ciload.http.session import NoVirtualUserError, Session, current
 from ciload.http.target import Origin, Params, parse_target, with_params
+from ciload.http.timings import REUSED
 from ciload.metrics.series import Tags
 from ciload.secrets import without_secrets
 
@@ -369,7 +370,7 @@ def _unsent(
 
     If one that was reused took it and was closed, that is its time.
     """
-    response = Response(0, NO_HEAD, b"", method, url, REUSED, (0.0, lost.seconds, 0.0))
+    response = Response(0, NO_HEAD, b"", method, url, failure.dialed, (0.0, lost.seconds, 0.0))
     _mark_failed(response, failure)
     key = (name or url, method, 0, failure.text, tags)
     series = session.scope.http.get(key) or session.scope.http_series(key, failure.code)

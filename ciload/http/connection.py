@@ -17,7 +17,7 @@ from ciload.http.failure import ErrorCode, RequestFailedError, from_loss
 from ciload.http.framing import Chunked, Framing, Sized, UntilClose
 from ciload.http.head import HEAD_END, NO_HEAD, UNSIZED, Head, read_head
 from ciload.http.heads import Heads
-from ciload.http.response import REUSED, Dialed
+from ciload.http.timings import REUSED, Dialed
 
 LARGEST_HEAD = 256 * 1024
 HIGH_WATER = 64 * 1024

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from ciload.http.target import Target
@@ -61,9 +62,10 @@ class CookieJar:
             if cookie is None:
                 continue
             key = (cookie.domain, cookie.path, cookie.name)
-            self._cookies.pop(key, None)
             if cookie.expires_at is None or cookie.expires_at > now:
-                self._cookies[key] = cookie
+                self._cookies[key] = cookie  # in the place of the one it replaces (RFC 6265 5.3, step 11)
+            else:
+                self._cookies.pop(key, None)
 
     def header_for(self, target: Target) -> str:
         """The Cookie header for a request, longest path first; "" when no cookie fits."""
@@ -99,5 +101,6 @@ def _expiry(given: dict[str, str], now: float) -> float | None:
     with suppress(KeyError, ValueError, OverflowError):
         return now + int(given["max-age"])
     with suppress(KeyError, ValueError, OverflowError):
-        return parsedate_to_datetime(given["expires"]).timestamp()
+        expires = parsedate_to_datetime(given["expires"])
+        return (expires if expires.tzinfo else expires.replace(tzinfo=UTC)).timestamp()  # RFC 6265 5.1.1
     return None

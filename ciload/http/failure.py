@@ -8,6 +8,8 @@ import socket
 import ssl
 from enum import IntEnum
 
+from ciload.http.timings import Dialed
+
 
 class ErrorCode(IntEnum):
     """k6's numbers. 4xx and 5xx responses get 1000 + status and no error text."""
@@ -37,6 +39,7 @@ class RequestFailedError(Exception):
         super().__init__(text)
         self.code = code
         self.text = text
+        self.dialed = Dialed()  # how long the attempt to get a connection took
 
 
 class MalformedError(RequestFailedError):
@@ -71,6 +74,15 @@ def from_dial(error: OSError) -> RequestFailedError:
 
 # X509_V_ERR_* of OpenSSL: the certificate is for another name or address.
 WRONG_NAME = {62, 64}
+# Alerts of a server that asked for a certificate and got none, or one that it does not like.
+CERTIFICATE_WANTED = ("CERTIFICATE_REQUIRED", "ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA", "CERTIFICATE_UNKNOWN")
+
+
+WANTS_CERTIFICATE = "tls: the server wants a client certificate, or another one"
+
+
+def _wants_certificate(reason: str | None) -> bool:
+    return reason is not None and reason.endswith(CERTIFICATE_WANTED)
 
 
 def from_tls(error: Exception) -> RequestFailedError:
@@ -82,6 +94,11 @@ def from_tls(error: Exception) -> RequestFailedError:
         return RequestFailedError(ErrorCode.NOT_TLS, "tls: the server does not speak TLS on this port")
     if isinstance(error, ConnectionResetError):
         return RequestFailedError(ErrorCode.RESET, "tls: connection reset during the handshake")
+    if _wants_certificate(reason):
+        return RequestFailedError(ErrorCode.TLS, WANTS_CERTIFICATE)
+    if reason is not None and reason.endswith("ALERT_HANDSHAKE_FAILURE"):
+        why = "the server refused: no common cipher, or it wants a client certificate"
+        return RequestFailedError(ErrorCode.TLS, f"tls: handshake failed: {why}")
     return RequestFailedError(ErrorCode.TLS, f"tls: handshake failed: {reason or str(error) or type(error).__name__}")
 
 
@@ -93,7 +110,8 @@ def from_loss(error: Exception | None, received: bool) -> ConnectionLostError:
     if isinstance(error, BrokenPipeError):
         return ConnectionLostError(ErrorCode.BROKEN_PIPE, "write: broken pipe")
     if isinstance(error, ssl.SSLError):
-        return ConnectionLostError(ErrorCode.TLS, f"tls: {error.reason or error}")
+        text = WANTS_CERTIFICATE if _wants_certificate(error.reason) else f"tls: {error.reason or error}"
+        return ConnectionLostError(ErrorCode.TLS, text)
     if isinstance(error, OSError):
         return ConnectionLostError(ErrorCode.TCP, f"connection lost {when}: {error.strerror or error}")
     return ConnectionLostError(ErrorCode.UNKNOWN, f"connection closed by the server {when}")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ciload.http.head import Head, Headers
+from ciload.http.timings import Dialed, Timings
 
 try:
     import orjson
@@ -30,39 +30,6 @@ class HTTPStatusError(Exception):
 
 class RequestError(HTTPStatusError):
     """`raise_for_status()` met a request that got no response at all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Where the time of one request went, in ms; k6's phases.
-
-    `blocked` is everything before the request could be sent, so it contains `looking_up`, `connecting` and
-    `tls_handshaking`; `duration` is `sending + waiting + receiving`.
-    """
-
-    blocked: float = 0.0
-    looking_up: float = 0.0
-    connecting: float = 0.0
-    tls_handshaking: float = 0.0
-    sending: float = 0.0
-    waiting: float = 0.0
-    receiving: float = 0.0
-
-    @property
-    def duration(self) -> float:
-        return self.sending + self.waiting + self.receiving
-
-
-class Dialed(NamedTuple):
-    """What opening a connection cost, in seconds; all 0 on a kept-alive one."""
-
-    blocked: float = 0.0
-    looking_up: float = 0.0
-    connecting: float = 0.0
-    tls_handshaking: float = 0.0
-
-
-REUSED = Dialed()
 
 
 class SentRequest(NamedTuple):
@@ -160,6 +127,8 @@ class Response:
 
     def json(self, **options: Any) -> Any:
         """The body as JSON; parsed by orjson where that is installed and there are no options.
+
+        orjson makes floats of integers beyond 64 bits.
 
         Raises:
             ValueError: it is not JSON, was cut at `max_body_kept`, or there is no response.

@@ -14,7 +14,7 @@ from ciload.secrets import HIDDEN, without_secrets
 from ciload.text import SAFE_PATH, SAFE_QUERY
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
-# Characters that may stand in a request target as they are; "%" because it may already be encoded.
+SAFE_IN_QUERY = SAFE_QUERY + "[]{}|\\^`"  # browsers send these as they are (WHATWG URL, query state)
 
 Primitive = str | int | float | bool | None
 Params = Mapping[str, Primitive | Sequence[Primitive]] | Sequence[tuple[str, Primitive]]
@@ -34,8 +34,8 @@ class Origin:
 
     @property
     def authority(self) -> str:
-        """The Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        """The Host header; the zone of an address is nobody else's business (RFC 6874)."""
+        host = f"[{self.host.partition('%')[0]}]" if ":" in self.host else self.host
         return host if DEFAULT_PORTS[self.scheme] == self.port else f"{host}:{self.port}"
 
 
@@ -147,7 +147,8 @@ def parse_target(url: str, link_on: str = "", base: Base | None = None) -> Targe
         raise _invalid(url, ": no host")
     origin = Origin(parts.scheme, host, DEFAULT_PORTS[parts.scheme] if port is None else port)
     path = quote(parts.path or "/", safe=SAFE_PATH)
-    query = f"?{quote(parts.query, safe=SAFE_QUERY)}" if parts.query else ""
+    asks = bool(parts.query) or "?" in joined.partition("#")[0]  # an empty query is one
+    query = f"?{quote(parts.query, safe=SAFE_IN_QUERY)}" if asks else ""
     address = f"{origin.scheme}://{origin.authority}{path}"
     authorization = None
     if parts.username is not None:
@@ -163,11 +164,20 @@ def _invalid(url: str, why: str = "") -> RequestFailedError:
 
 
 def _ascii_host(host: str) -> str:
+    """As it is looked up: an address, with its zone (RFC 6874), or a name, in IDNA 2008 as browsers write it.
+
+    Raises:
+        UnicodeError: it is no name.
+    """
     try:
-        return str(ip_address(host))
+        return str(ip_address(host.replace("%25", "%", 1)))
     except ValueError:
         pass
-    return host.encode("idna").decode("ascii").lower() if not host.isascii() else host.lower()
+    if host.isascii():
+        return host.lower()
+    import idna  # takes 15 ms
+
+    return idna.encode(host, uts46=True).decode()
 
 
 def with_params(url: str, params: Params) -> str:

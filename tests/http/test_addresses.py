@@ -139,3 +139,70 @@ async def test_a_look_up_goes_on_when_who_began_it_gives_up(monkeypatch: pytest.
         )
     assert (hasty.error_code, patient.text) == (1050, "0")
     assert len(asked) == 2
+
+
+SILENT = ("192.0.2.1", 80)  # TEST-NET-1: nobody is there
+
+
+def silent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let connects to `SILENT` hang; what became of them."""
+    kind = type(asyncio.get_running_loop())
+    original = kind.sock_connect
+    ends: list[str] = []
+
+    async def sock_connect(loop: Any, sock: Any, address: Any) -> None:
+        if address != SILENT:
+            await original(loop, sock, address)
+            return
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ends.append("cancelled")
+            raise
+
+    monkeypatch.setattr(kind, "sock_connect", sock_connect)
+    return ends
+
+
+async def test_a_silent_address_costs_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 8305: the next address is tried beside it, and whoever answers first is taken."""
+    async with Server([named("up"), End.CLOSE]) as server, virtual_user() as vu:
+        ends = silent(monkeypatch)
+        resolve(monkeypatch, {"half.test": [SILENT, ("127.0.0.1", server.port)]})
+        answers = [await http.get("http://half.test/") for _ in range(2)]
+        assert [answer.text for answer in answers] == ["up", "up"]
+        took = sorted(answer.timings.connecting for answer in answers)
+        assert took[0] < 200 < took[1] < 2_000
+        assert vu.failed() == (0, 2)
+        await asyncio.sleep(0)
+        assert ends == ["cancelled"]
+
+
+async def test_silent_addresses_end_with_the_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither answers: one request that timed out, and how long it looked up and tried to connect."""
+    async with virtual_user():
+        ends = silent(monkeypatch)
+        resolve(monkeypatch, {"down.test": [SILENT, ("192.0.2.1", 80)]}, seconds=0.1)
+        answer = await http.get("http://down.test/", timeout=0.6)
+        assert (answer.error, answer.error_code) == ("request timeout", 1050)
+        assert 90 < answer.timings.looking_up < 300
+        assert 200 < answer.timings.connecting < 600
+        assert answer.timings.blocked >= answer.timings.looking_up + answer.timings.connecting
+        assert answer.timings.duration == 0
+        await asyncio.sleep(0)
+        assert ends
+
+
+async def test_of_several_failures_the_first_address_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The preferred address refuses, another one cannot be reached at all: it is the refusal that helps."""
+    async with virtual_user():
+        resolve(monkeypatch, {"down.test": [("127.0.0.1", free_port()), ("255.255.255.255", 80)]})
+        errors = {(await http.get("http://down.test/")).error for _ in range(2)}
+    assert "dial: connection refused" in errors
+
+
+async def test_an_address_in_a_zone_that_is_not_here() -> None:
+    """An interface that this machine does not have is told by name."""
+    async with virtual_user():
+        answer = await http.get("http://[fe80::1%25nowhere0]/")
+    assert answer.error == "dial: no network interface 'nowhere0'"

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import gzip
 import random
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
 from time import perf_counter
 
+import brotli
 import pytest
 
 from ciload import http
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 from tests.http.server import End, Server, in_turn, pieces, response
 from tests.http.vu import virtual_user
 
@@ -33,6 +40,10 @@ PACKERS: dict[str, Packer] = {
     "x-gzip": gzip.compress,
     "GZip": gzip.compress,
     "deflate": zlib.compress,
+    "br": brotli.compress,
+    "zstd": zstd.compress,
+    "gzip, br": lambda body: brotli.compress(gzip.compress(body)),
+    "deflate, x-gzip, zstd": lambda body: zstd.compress(gzip.compress(zlib.compress(body))),
 }
 
 
@@ -103,6 +114,12 @@ BROKEN = {
     "header only": (gzip.compress(TEXT)[:10], "gzip"),
     "zlib cut short": (zlib.compress(TEXT)[:-1], "deflate"),
     "not deflate at all": (b"\xff\xff\xff\xff", "deflate"),
+    "not br at all": (b"plain text", "br"),
+    "br cut short": (brotli.compress(TEXT)[:-1], "br"),
+    "not zstd at all": (b"plain text", "zstd"),
+    "zstd cut short": (zstd.compress(TEXT)[:-1], "zstd"),
+    "gzip within br cut short": (brotli.compress(gzip.compress(TEXT)[:-1]), "gzip, br"),
+    "six codings": (gzip.compress(TEXT), "gzip, gzip, gzip, gzip, gzip, gzip"),
 }
 
 
@@ -118,10 +135,20 @@ async def test_broken_compression_is_1701(body: bytes, encoding: str) -> None:
     assert server.connections == 1
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, bare_deflate], ids=["gzip", "zlib", "bare deflate"])
-async def test_decompression_bomb_is_bounded(pack: Packer) -> None:
+@pytest.mark.parametrize(
+    ("pack", "encoding"),
+    [
+        (gzip.compress, "gzip"),
+        (zlib.compress, "deflate"),
+        (bare_deflate, "deflate"),
+        (brotli.compress, "br"),
+        (zstd.compress, "zstd"),
+        (lambda body: gzip.compress(gzip.compress(body)), "gzip, gzip"),
+    ],
+    ids=["gzip", "zlib", "bare deflate", "br", "zstd", "gzip twice"],
+)
+async def test_decompression_bomb_is_bounded(pack: Packer, encoding: str) -> None:
     """Ten thousandfold compression unpacks to `max_body_kept` and no further, in about as much memory."""
-    encoding = "gzip" if pack is gzip.compress else "deflate"
     raw = response(pack(bytes(100 * KIB * KIB)), f"Content-Encoding: {encoding}")
     async with Server(raw) as server, virtual_user(max_body_kept=200 * KIB):
         tracemalloc.start()
@@ -234,3 +261,12 @@ async def test_discarded_body_cut_short_is_an_error() -> None:
     async with Server([response(TEXT)[:-1], End.CLOSE]) as server, virtual_user(discard_bodies=True) as vu:
         assert (await http.get(server.url)).error_code == 1000
         assert vu.failed() == (1, 1)
+
+
+async def test_gzip_as_a_transfer_coding_is_undone() -> None:
+    """RFC 9112 7: servers rarely do that, and curl and browsers understand it."""
+    packed = gzip.compress(TEXT)
+    raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(packed), packed)
+    async with Server(raw) as server, virtual_user():
+        assert [(await http.get(server.url)).content for _ in range(2)] == [TEXT, TEXT]
+    assert server.connections == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -37,7 +38,7 @@ async def test_cookies_come_back() -> None:
         await http.get(server.url)
         assert answer.cookies == {"a": "1", "b": "2"}
         assert len(vu.session.jar) == 2
-    assert [request.header("cookie") for request in server.requests] == [None, "a=1; b=2", "a=1; b=2", "b=2; a=3"]
+    assert [request.header("cookie") for request in server.requests] == [None, "a=1; b=2", "a=1; b=2", "a=3; b=2"]
     assert server.requests[1].header("x-a") == "1"
 
 
@@ -174,3 +175,18 @@ async def test_non_ascii_cookie_comes_back_byte_for_byte() -> None:
         await http.get(server.url)
         await http.get(server.url)
     assert b"cookie: a=" + "ü€".encode() in server.requests[1].head
+
+
+async def test_an_expiry_without_a_zone_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 6265 5.1.1: whatever the zone of the machine that the load runs on."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        soon = datetime.now(UTC) - timedelta(hours=1)
+        cookie = f"a=1; Expires={soon:%a, %d %b %Y %H:%M:%S}"
+        async with Server(in_turn(response(b"", f"Set-Cookie: {cookie}"), OK)) as server, virtual_user() as vu:
+            await http.get(server.url)
+            assert len(vu.session.jar) == 0
+    finally:
+        monkeypatch.undo()
+        time.tzset()

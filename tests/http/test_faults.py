@@ -8,6 +8,7 @@ import gzip
 import os
 import socket
 import sys
+import tracemalloc
 from contextlib import suppress
 from time import perf_counter
 
@@ -528,3 +529,64 @@ async def test_upload_that_nobody_reads_times_out() -> None:
         assert_failed(answer, vu, 1050, "request timeout")
         assert answer.timings.sending > TIMEOUT_S * 500
         assert answer.timings.waiting < answer.timings.sending
+
+
+# --- servers that speak before they are asked
+
+FULL = response(b"full", "Connection: close", status="503 Service Unavailable")
+
+
+@pytest.mark.parametrize("end", [End.CLOSE, End.STALL])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_503_at_accept_is_the_response(method: str, end: End) -> None:
+    """A server that is full says so at once and hangs up: its 503 is told, not a lost connection."""
+    async with Server([FULL, end], when="connect") as server, virtual_user() as vu:
+        for number in range(1, 21):
+            answer = await http.request(method, server.url, content=b"x" * 1_000, timeout=5)
+            assert (answer.status_code, answer.content, answer.error_code) == (503, b"full", 1503)
+            assert vu.failed(status="503") == (number, number)
+        assert not any(vu.session.pool.idle.values())
+
+
+async def test_half_a_503_at_accept_is_a_lost_connection() -> None:
+    """What broke off is no response, whenever it came."""
+    async with Server([FULL[:-2], End.CLOSE], when="connect") as server, virtual_user() as vu:
+        answer = await http.get(server.url)
+        assert_failed(answer, vu, 1000, "in the middle of the response")
+
+
+# --- what a server can make endless
+
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+ENDLESS: dict[str, tuple[bytes, bytes, str]] = {  # the beginning, what comes again and again, the error
+    "trailers": (CHUNKS + b"0\r\n", b"X-A: " + b"a" * 1_000 + b"\r\n", "trailers larger than"),
+    "a trailer": (CHUNKS + b"0\r\nX-A: ", b"a" * 1_000, "trailers larger than"),
+    "a chunk extension": (CHUNKS + b"5;", b"a" * 1_000, "too much around their data"),
+    "chunk extensions": (CHUNKS, b"1;" + b"a" * 1_000 + b"\r\nx\r\n", "too much around their data"),
+    "zeros": (CHUNKS, b"0" * 1_000, "no chunk begins with"),
+    "blank lines": (b"", b"\r\n" * 1_000, "headers larger than"),
+}
+
+
+@pytest.mark.parametrize(("start", "more", "text"), ENDLESS.values(), ids=ENDLESS.keys())
+async def test_endless_framing_is_given_up(start: bytes, more: bytes, text: str) -> None:
+    """Nothing around the data of a body goes on for ever, nor is it kept."""
+    endless: list[Step] = [start, *([more] * 2_000), End.STALL]
+    async with Server(endless) as server, virtual_user() as vu:
+        started = perf_counter()
+        assert_failed(await http.get(server.url), vu, 1000, text)
+        assert perf_counter() - started < SOON_S
+
+
+async def test_tiny_chunks_take_no_more_memory_than_their_data() -> None:
+    """A body of many two-byte chunks is one body, not as many objects."""
+    chunks = b"2\r\nab\r\n" * 300_000
+    async with Server(CHUNKS + chunks + b"0\r\n\r\n") as server, virtual_user():
+        tracemalloc.start()
+        try:
+            answer = await http.get(server.url)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert answer.content == b"ab" * 300_000
+    assert peak < 16_000_000  # the response itself is two, and the server has a copy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from encodings.aliases import aliases
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from ciload import http
 from ciload.http import HTTPStatusError, RequestError, Response
 from ciload.http.head import parse_head
-from ciload.http.response import REUSED
+from ciload.http.timings import REUSED
 from tests.http.server import End, Server, free_port, response
 from tests.http.vu import virtual_user
 
@@ -165,3 +166,17 @@ async def test_http_version_is_the_servers() -> None:
     """The version of the status line."""
     assert (await got(response(b""))).http_version == "1.1"
     assert (await got(b"HTTP/1.0 200 OK\r\n\r\n")).http_version == "1.0"
+
+
+async def test_deeply_nested_json_is_a_value_error() -> None:
+    """A hostile body does not end the iteration with an error that nobody expects of a parser."""
+    answer = await got(response(b"[" * 200_000))
+    with pytest.raises(ValueError, match=r"."):
+        answer.json()
+
+
+@pytest.mark.parametrize("body", [b'{"a": NaN}', '{"a": 1}'.encode("utf-16")])
+async def test_json_that_orjson_does_not_take_is_parsed_as_ever(body: bytes) -> None:
+    """What is installed beside ciload does not decide what is JSON."""
+    answer = await got(response(body))
+    assert str(answer.json()) == str(json.loads(body))

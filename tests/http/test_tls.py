@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
+import time
+from contextlib import suppress
 from datetime import timedelta
 from time import perf_counter
 
@@ -216,3 +220,34 @@ async def test_waiting_for_a_target_trusts_what_the_load_trusts(
         with pytest.raises(TargetNotReadyError, match="certificate verify failed"):
             await wait_until_ready(server.url, 1.5, verify=True)
         await wait_until_ready(server.url, 5, verify=False)
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        (ssl.TLSVersion.TLSv1_3, "tls: the server wants a client certificate, or another one"),
+        (ssl.TLSVersion.TLSv1_2, "no common cipher, or it wants a client certificate"),
+    ],
+)
+async def test_a_server_that_wants_a_client_certificate_is_told(
+    authority: Authority, good: ssl.SSLContext, version: ssl.TLSVersion, words: str
+) -> None:
+    """The handshake of TLS 1.3 is over when the server complains: the words say what it wants all the same."""
+    good.verify_mode = ssl.CERT_REQUIRED
+    good.load_verify_locations(authority.path)
+    good.maximum_version = version
+
+    def refuse(listener: socket.socket) -> None:  # asyncio's server would abort before its alert has left
+        accepted, _ = listener.accept()
+        with good.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False) as tls:
+            with suppress(ssl.SSLError):
+                tls.do_handshake()
+            time.sleep(0.3)  # or a reset would overtake it
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        refusing = asyncio.create_task(asyncio.to_thread(refuse, listener))
+        async with virtual_user():
+            answer = await http.get(f"https://127.0.0.1:{listener.getsockname()[1]}/")
+        await refusing
+    assert (answer.status_code, answer.error_code) == (0, 1300)
+    assert words in answer.error

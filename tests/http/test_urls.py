@@ -228,3 +228,27 @@ def test_origin_of_a_url(url: str, host: str, port: int, authority: str) -> None
     """Spellings of one origin are one origin; default ports stay out of the Host header."""
     origin = parse_target(url).origin
     assert (origin.host, origin.port, origin.authority) == (host, port, authority)
+
+
+@pytest.mark.parametrize(
+    ("url", "target", "host"),
+    [
+        ("http://h/a?", "/a?", "h"),
+        ("http://h/a?#x?", "/a?", "h"),
+        ("http://h/a#?", "/a", "h"),
+        ("http://h/?x[]=1&y={a|b}", "/?x[]=1&y={a|b}", "h"),
+        ("http://h/?x=<a>&y='b' \u00e9", "/?x=%3Ca%3E&y='b'%20%C3%A9", "h"),
+        ("http://fa\u00df.de/", "/", "xn--fa-hia.de"),
+        ("http://B\u00dcCHER.example/", "/", "xn--bcher-kva.example"),
+    ],
+)
+def test_urls_go_out_as_browsers_send_them(url: str, target: str, host: str) -> None:
+    """An empty query stays one, brackets in it stay as they are, and names are those of IDNA 2008."""
+    parsed = parse_target(url)
+    assert (parsed.request_target, parsed.origin.host) == (target, host)
+
+
+def test_the_zone_of_an_address_is_for_this_machine_alone() -> None:
+    """RFC 6874: `%25` in the URL, nothing of it in the Host header."""
+    origin = parse_target("http://[fe80::1%25eth0]:8080/").origin
+    assert (origin.host, origin.authority) == ("fe80::1%eth0", "[fe80::1]:8080")
