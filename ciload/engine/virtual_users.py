@@ -335,6 +335,8 @@ class ScenarioVUs:
                         vu.iteration += 1
                         if jar or at_target.cookies is not None:
                             jar.return_to(at_target.cookies)
+                        if pool.streams:
+                            pool.close_streams()
                     running = False
                     if pairing is not None:
                         pairing.end(turns[0][0].arm, sinks["old"].ratios)

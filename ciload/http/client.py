@@ -1,46 +1,34 @@
-"""One request from call to sample: keep-alive, one retry on a stale connection, redirects, cookies, measuring."""
+"""`http.request`, from the call to the response, and the client that the requests of one event loop share."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ciload.durations import LARGEST_BARE, check_unit, parse_duration
-from ciload.http.connection import IDLE, Connection, ConnectionSettings, sweep
-from ciload.http.decoding import decode
+from ciload.http.auth import fixed_header
+from ciload.http.body import Content, Files, encode_body
+from ciload.http.connection import Connection, ConnectionSettings, sweep
 from ciload.http.dial import Dialer
-from ciload.http.failure import ConnectionLostError, ErrorCode, RequestFailedError
-from ciload.http.head import NO_HEAD
-from ciload.http.request import HeaderPairs, HeaderTypes, Prepared, Preparer, Request, encode_body
+from ciload.http.exchange import exchange, transfer, unsent
+from ciload.http.failure import RequestFailedError
+from ciload.http.redirects import Hops
+from ciload.http.request import HeaderPairs, HeaderTypes, Preparer, Request
 from ciload.http.response import Response
 from ciload.http.session import NoVirtualUserError, Session, current
 from ciload.http.target import Origin, Params, parse_target, with_params
-from ciload.http.timings import REUSED
 from ciload.metrics.series import Tags
 from ciload.secrets import without_secrets
 
+if TYPE_CHECKING:
+    from ciload.http.auth import Auth
+
 DEFAULT_TIMEOUT_S = 60.0
-MOST_REDIRECTS = 10
-RESTED_S = 0.001  # what a connection has rested for when something may have come that nobody has seen
 SWEEP_EVERY_S = 0.02  # how late a timeout may be noticed
 NO_TAGS: Tags = ()
-OF_ONE_ORIGIN = frozenset({"authorization", "cookie", "host", "proxy-authorization", "www-authenticate"})
-BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding"})
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """What a first attempt has cost, on a connection that the server closed: it is a part of the same request."""
-
-    seconds: float = 0.0
-    sent: int = 0
-
-
-NOTHING = Lost()
 
 
 class Client:
@@ -69,8 +57,8 @@ class Client:
         Raises:
             ValueError, TypeError: it cannot, whatever the target does.
         """
-        if entry.json is not None or entry.data is not None or entry.content is not None:
-            encode_body(entry.json, entry.data, entry.content)
+        if (entry.json, entry.data, entry.content, entry.files) != (None, None, None, None):
+            encode_body(entry.json, entry.data, entry.content, entry.files, entry.compression)
         if entry.timeout is not None:
             timeout_s(entry.timeout)
         if entry.tags:
@@ -106,12 +94,17 @@ async def request(
     params: Params | None = None,
     headers: HeaderTypes | None = None,
     json: Any = None,
-    data: Params | str | bytes | None = None,
-    content: str | bytes | None = None,
+    data: Params | Content | None = None,
+    content: Content | None = None,
+    files: Files | None = None,
+    compression: str | Sequence[str] | None = None,
+    auth: Auth | None = None,
+    cookies: Mapping[str, str] | None = None,
     timeout: float | str | None = None,  # noqa: ASYNC109  # httpx's name; it covers the whole request
     name: str | None = None,
     tags: Mapping[str, str] | None = None,
     follow_redirects: bool = True,
+    stream: bool = False,
 ) -> Response:
     """Send a request and measure it.
 
@@ -123,12 +116,21 @@ async def request(
         params: added to the query; lists repeat the key.
         headers: a mapping or pairs. Only User-Agent and Host are sent besides.
         json: a value sent as JSON.
-        data: a mapping sent as a form, or text or bytes sent as they are.
-        content: text or bytes sent as they are.
+        data: a mapping sent as a form, or what `content` may be.
+        content: text or bytes sent as they are; or a file, or an iterator of bytes, which are read while they are sent:
+            with their length when that is known (or said in a Content-Length), else in chunks.
+        files: multipart/form-data, beside the fields in `data`: names to files, or to tuples of file name, content,
+            type and more headers, as in httpx.
+        compression: gzip, deflate, br or zstd, or several in a row, for the body.
+        auth: (user, password), `http.BearerAuth(token)`, `http.DigestAuth(user, password)`, a class of httpx's kind,
+            or a function that gets and gives an `httpx.Request`.
+        cookies: names to values, for this request beside those of the virtual user, or in their place.
         timeout: seconds, or text such as "500ms", from look-up to last byte, redirects included; 60 s unless set.
         name: what to measure this request under; unless set, the URL without query.
         tags: more tags for the samples of this request.
         follow_redirects: up to 10, each measured as a request of its own; another one fails.
+        stream: come back with the head, for the script to read the body as it comes: `async for` over `aiter_bytes()`,
+            `aiter_lines()` or `aiter_sse()`, or `aread()`. The request is counted when it has ended.
 
     Raises:
         ValueError, TypeError: an argument that cannot be sent. Nothing was sent.
@@ -139,104 +141,34 @@ async def request(
         raise NoVirtualUserError
     if params is not None:
         url = with_params(url, params)
-    body = content_type = None
-    if json is not None or data is not None or content is not None:
-        body, content_type = encode_body(json, data, content)
+    body = None
+    if json is not None or data is not None or content is not None or files is not None:
+        body = encode_body(json, data, content, files, compression)
     deadline = perf_counter() + (DEFAULT_TIMEOUT_S if timeout is None else timeout_s(timeout))
     labels = tag_pairs(tags) if tags else NO_TAGS
     if tags and name is None:
         name = tags.get("name")  # k6's way to say it
+    if auth is not None and (header := fixed_header(auth)) is not None:
+        headers, auth = (*header_pairs(headers), ("authorization", header)), None
     # A dict is told by its class: the question whether something is a Mapping takes longer than all else here.
     key = (method, url, tuple(headers.items()) if headers.__class__ is dict else header_pairs(headers))
     try:
         prepared = session.client.preparer.memory.get(key) or session.client.preparer.prepare(key)
     except RequestFailedError as failure:
-        return _unsent(session, method, without_secrets(url), name, labels, failure)
+        return unsent(session, method, without_secrets(url), name, labels, failure)
     raw = prepared.bare
-    if body is not None or session.jar:
-        raw = prepared.encode(body, content_type, session.jar.header_for(prepared.target))
-    response = await exchange(session, session.client, prepared, raw, deadline, name, labels)
+    if auth is None:
+        if body is not None or session.jar or cookies is not None:
+            raw = prepared.encode(body, session.jar.header_for(prepared.target, cookies))
+        special = transfer(body, stream=stream) if stream or body is not None else None
+        response = await exchange(session, session.client, prepared, raw, deadline, name, labels, special)
+        if not (follow_redirects and response.has_redirect_location):
+            return response
+    hops = Hops(session, body, cookies, auth, deadline, name, labels, stream)
+    if auth is not None:
+        response = await hops.send(prepared)
     if follow_redirects and response.has_redirect_location:
-        return await _follow(response, prepared, body, content_type, deadline, name, labels)
-    return response
-
-
-async def exchange(  # noqa: C901  # one piece: it is the hot path
-    session: Session,
-    client: Client,
-    prepared: Prepared,
-    raw: bytes,
-    deadline: float,
-    name: str | None,
-    tags: Tags,
-) -> Response:
-    """One hop: take a connection, send, wait, record, give the connection back."""
-    idle = session.pool.idle.get(prepared.origin_key)
-    if idle is None:
-        idle = session.pool.idle[prepared.origin_key] = []
-    connection = idle.pop() if idle else None
-    started = perf_counter()
-    # To look costs some microseconds: not between requests in a row.
-    while connection is not None and started - connection.done_at > RESTED_S and connection.has_unread:
-        connection.abort()
-        connection = idle.pop() if idle else None
-    dialed, lost = REUSED, NOTHING
-    try:
-        while True:
-            if connection is None:
-                started = perf_counter()
-                connection = await client.dial(prepared.target.origin, deadline)
-                connection.idle = idle
-                dialed = connection.dialed
-                started = perf_counter()
-            waiter = connection.send(raw, deadline, prepared.is_head)
-            await waiter
-            if connection.failure is None or not _went_stale(connection, prepared, reused=dialed is REUSED):
-                break
-            lost = Lost(connection.done_at - started, len(raw) if connection.bytes_sent else 0)
-            connection = None
-    except RequestFailedError as failure:
-        target = prepared.target.if_unreachable
-        return _unsent(session, prepared.method, target.url, name or target.name, tags, failure, lost)
-    except BaseException:  # the iteration is being interrupted: the response may still be on its way
-        _cancelled(session, prepared, raw, name, tags, connection, started, lost)
-        raise
-    session.pool.used = True
-
-    first, sent = connection.first_byte_at or connection.done_at, connection.sent_at
-    if not started <= sent <= first:  # still writing when the answer began
-        sent = first
-    sending, waiting, receiving = sent - started, first - sent, connection.done_at - first
-    if lost is not NOTHING:
-        waiting += lost.seconds
-    head = connection.head
-    response = Response(
-        head.status_code, head, connection.content, prepared.method, prepared.target.url, dialed,
-        (sending, waiting, receiving),
-    )  # fmt: skip
-    connection.content = b""  # the script's from here on; an idle connection must not keep it
-    if connection.failure is not None or head.codings or head.set_cookies or connection.truncated:
-        _look_closer(response, connection, session, client, prepared)
-    status = response.status_code
-    if status >= 400:
-        response.error_code = 1000 + status
-
-    key = (name or prepared.name, prepared.method, status, response.error, tags)
-    series = session.scope.http.get(key) or session.scope.http_series(key, response.error_code)
-    if session.late or dialed is not REUSED:
-        series.add_wait(session.late, dialed)
-    series.sending.append(sending)
-    series.waiting.append(waiting)
-    series.receiving.append(receiving)
-    series.bytes_sent += len(raw) + lost.sent
-    series.bytes_received += connection.bytes_received
-    if session.exchanges is not None:
-        session.exchanges.append((key, sending + waiting + receiving if 200 <= status < 400 else 0.0))
-
-    if connection.state is IDLE and not prepared.closes:
-        idle.append(connection)
-    else:
-        connection.abort()
+        return await hops.follow(response, prepared)
     return response
 
 
@@ -253,63 +185,6 @@ async def renew_connections(session: Session) -> None:
             fresh.idle = resting
             fresh.done_at = perf_counter()
             resting.append(fresh)
-
-
-def _cancelled(
-    session: Session,
-    prepared: Prepared,
-    raw: bytes,
-    name: str | None,
-    tags: Tags,
-    connection: Connection | None,
-    began: float,
-    lost: Lost,
-) -> None:
-    """Count a request that somebody stopped waiting for: as failed, with the time that it has waited."""
-    now = perf_counter()
-    failure = RequestFailedError(ErrorCode.TIMEOUT, session.owner.cut_off(now - began + lost.seconds))
-    if connection is None or not connection.bytes_sent:
-        _unsent(session, prepared.method, prepared.target.url, name or prepared.name, tags, failure, lost)
-    else:
-        series = session.scope.http_series(
-            (name or prepared.name, prepared.method, 0, failure.text, tags), failure.code
-        )
-        sent = connection.sent_at or now  # 0: it was still being written
-        first = connection.first_byte_at or now
-        series.sending.append(sent - began)
-        series.waiting.append(max(0.0, first - sent) + lost.seconds)
-        series.receiving.append(now - first)
-        series.bytes_sent += len(raw) + lost.sent
-        series.bytes_received += connection.bytes_received
-    if connection is not None:
-        connection.abort()
-
-
-def _went_stale(connection: Connection, prepared: Prepared, *, reused: bool) -> bool:
-    """The server closed an idle connection just as it was used again: ask once more on a fresh one (RFC 9112 9.3.1).
-
-    Raises:
-        RequestFailedError: a fresh connection took nothing of the request.
-    """
-    assert connection.failure is not None
-    nothing_sent = not connection.bytes_sent
-    lost = isinstance(connection.failure, ConnectionLostError) and not connection.first_byte_at
-    if reused and lost and (prepared.idempotent or nothing_sent):
-        return True
-    if nothing_sent:
-        raise connection.failure
-    return False
-
-
-def _look_closer(
-    response: Response, connection: Connection, session: Session, client: Client, prepared: Prepared
-) -> None:
-    """What most responses do not need: failures, cookies, decoding."""
-    if connection.failure is not None:
-        _mark_failed(response, connection.failure)
-        return
-    session.jar.store(response.head.set_cookies, prepared.target)
-    _decode(response, client, connection.truncated)
 
 
 def header_pairs(headers: HeaderTypes | None) -> HeaderPairs:
@@ -331,96 +206,3 @@ def timeout_s(timeout: float | str) -> float:
     if seconds == 0:
         raise ValueError("a timeout must be longer than 0")
     return seconds
-
-
-def _mark_failed(response: Response, failure: RequestFailedError) -> None:
-    """Make it a response with status 0."""
-    response.status_code = 0
-    response.head = NO_HEAD
-    response.content = b""
-    response.error = failure.text
-    response.error_code = failure.code
-
-
-def _decode(response: Response, client: Client, truncated: bool) -> None:
-    """Undo the codings of the body within the bound on kept ones."""
-    response.truncated = truncated
-    if not response.head.codings or not response.content:
-        return
-    keep = client.settings.keep_bytes
-    try:
-        content = decode(response.content, response.head.codings, keep + 1, whole=not truncated)
-    except RequestFailedError as failure:
-        _mark_failed(response, failure)
-    else:
-        response.truncated |= len(content) > keep
-        response.content = content[:keep]
-
-
-def _unsent(
-    session: Session,
-    method: str,
-    url: str,
-    name: str | None,
-    tags: Tags,
-    failure: RequestFailedError,
-    lost: Lost = NOTHING,
-) -> Response:
-    """The response to a request that reached no connection: counted as failed, without any time.
-
-    If one that was reused took it and was closed, that is its time.
-    """
-    response = Response(0, NO_HEAD, b"", method, url, failure.dialed, (0.0, lost.seconds, 0.0))
-    _mark_failed(response, failure)
-    key = (name or url, method, 0, failure.text, tags)
-    series = session.scope.http.get(key) or session.scope.http_series(key, failure.code)
-    if lost.sent:
-        series.sending.append(0.0)
-        series.waiting.append(lost.seconds)
-        series.receiving.append(0.0)
-        series.bytes_sent += lost.sent
-    else:
-        series.unsent += 1
-    if session.exchanges is not None:
-        session.exchanges.append((key, 0.0))
-    return response
-
-
-async def _follow(
-    response: Response,
-    prepared: Prepared,
-    body: bytes | None,
-    content_type: str | None,
-    deadline: float,
-    name: str | None,
-    tags: Tags,
-) -> Response:
-    """Go where a redirect points, as fetch and Go do; one more than ten is a failed request."""
-    session = current.get()
-    assert session.client is not None
-    history: list[Response] = []
-    while response.has_redirect_location:
-        history.append(response)
-        method, headers = prepared.method, prepared.headers
-        rewritten = response.status_code == 303 or (response.status_code in (301, 302) and method == "POST")
-        if rewritten and method != "HEAD":
-            method, body = "GET", None
-            headers = tuple(pair for pair in headers if pair[0].lower() not in BODY_HEADERS)
-        location = response.head.location or ""
-        try:
-            if len(history) > MOST_REDIRECTS:
-                raise RequestFailedError(ErrorCode.UNKNOWN, f"too many redirects: more than {MOST_REDIRECTS}")
-            target = parse_target(location, prepared.target.url, session.client.preparer.base)
-            if target.origin != prepared.target.origin:  # what was meant for one server is not another's to know
-                headers = tuple(pair for pair in headers if pair[0].lower() not in OF_ONE_ORIGIN)
-            elif prepared.target.authorization and not target.authorization:
-                target = replace(target, authorization=prepared.target.authorization)
-            prepared = Prepared(method, target, headers)
-            session.client.preparer.note(prepared)
-        except RequestFailedError as failure:
-            response = _unsent(session, method, without_secrets(location), name, tags, failure)
-            break
-        raw = prepared.encode(body, content_type, session.jar.header_for(prepared.target))
-        response = await exchange(session, session.client, prepared, raw, deadline, name, tags)
-    response.history = tuple(history)
-    return response

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from enum import Enum
 from time import perf_counter
@@ -17,6 +18,7 @@ from ciload.http.failure import ErrorCode, RequestFailedError, from_loss
 from ciload.http.framing import Chunked, Framing, Sized, UntilClose
 from ciload.http.head import HEAD_END, NO_HEAD, UNSIZED, Head, read_head
 from ciload.http.heads import Heads
+from ciload.http.incoming import Incoming
 from ciload.http.timings import REUSED, Dialed
 
 LARGEST_HEAD = 256 * 1024
@@ -84,7 +86,8 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_body", "_framing", "_is_head", "_known", "_loop", "_lost", "_rest", "_settings", "_waiter", "bytes_received",
+        "_body", "_drained", "_framing", "_into", "_is_head", "_known", "_long_way", "_loop", "_lost", "_more", "_rest",
+        "_settings", "_waiter", "bytes_received",
         "bytes_sent", "content", "deadline", "dialed", "done_at", "failure", "first_byte_at", "head", "idle",
         "sent_at", "socket", "spare", "state", "transport", "truncated",
     )  # fmt: skip
@@ -93,6 +96,7 @@ class Connection(asyncio.Protocol):
     first_byte_at: float  # 0 until the first byte of the response has come
     sent_at: float  # 0 until the whole request was written
     _is_head: bool
+    _long_way: bool  # a known head is not all that a response needs
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, settings: ConnectionSettings, plain_socket: socket.socket | None
@@ -107,7 +111,10 @@ class Connection(asyncio.Protocol):
         self._known = settings.heads.known
         self._waiter: asyncio.Future[None] | None = None
         self._framing: Framing | None = None  # of the body, once its head is complete
-        self._body: Kept | None = None
+        self._body: Kept | Incoming | None = None
+        self._into: Incoming | None = None  # a response that is read while it comes
+        self._more = False  # of the request is to be written
+        self._drained: asyncio.Future[None] | None = None  # ends when there is room for it
         self._rest = b""  # the beginning of a head
         self._lost: Exception | None = None
         self.idle: list[Connection] | None = None  # the pool's list that this connection rests in
@@ -128,9 +135,12 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.sent_at = 0.0
+        self._drained = self._loop.create_future()
 
     def resume_writing(self) -> None:
-        self._sent()
+        self._go_on()
+        if not self._more:
+            self._sent()
 
     def data_received(self, data: bytes) -> None:
         now = perf_counter()
@@ -146,7 +156,7 @@ class Connection(asyncio.Protocol):
         if head is None:
             self.state = READING
             self._read(data, now)
-        elif len(data) - end - 4 == head.body_bytes <= settings.uncut_bytes and not self._is_head:
+        elif len(data) - end - 4 == head.body_bytes <= settings.uncut_bytes and not self._long_way:
             self.head = head
             self.content = data[end + 4 : end + 4 + settings.keep_bytes]
             self.done_at = now
@@ -170,8 +180,18 @@ class Connection(asyncio.Protocol):
 
     # --- one exchange
 
-    def send(self, request: bytes, deadline: float, is_head: bool) -> asyncio.Future[None]:
-        """Write a request. The future ends when the exchange has; look at `failure` then."""
+    def send(
+        self, request: bytes, deadline: float, is_head: bool, into: Incoming | None = None, more: bool = False
+    ) -> asyncio.Future[None]:
+        """Write a request. The future ends when the exchange has; look at `failure` then.
+
+        Args:
+            request: all of it, or with `more` what comes before the pieces that `send_pieces` writes.
+            deadline: when to give up.
+            is_head: the response has no body.
+            into: where its body goes while it comes; then the future ends with the head.
+            more: see `request`.
+        """
         self.failure = None
         self.content = b""
         self.truncated = False
@@ -179,6 +199,9 @@ class Connection(asyncio.Protocol):
         self.first_byte_at = 0.0
         self.bytes_received = 0
         self._is_head = is_head
+        self._long_way = is_head or into is not None
+        self._into = into
+        self._more = more
         self.deadline = deadline
         self._waiter = waiter = self._loop.create_future()
         if self._rest or self.state is CLOSED:
@@ -194,7 +217,7 @@ class Connection(asyncio.Protocol):
                 self.bytes_sent = 0
                 self._fail(from_loss(error, received=False))
             else:
-                if sent == len(request):
+                if sent == len(request) and not more:
                     self.sent_at = perf_counter()
                     self.state = WAITING
                 else:
@@ -214,8 +237,54 @@ class Connection(asyncio.Protocol):
             self._fail(from_loss(None, received=False))
             return
         self.bytes_sent = len(request)
-        if self.sent_at and not self.transport.is_closing():  # else it was not written, and connection_lost is next
+        if self._more:
+            self.sent_at = 0.0
+        elif self.sent_at and not self.transport.is_closing():  # else it was not written, and connection_lost is next
             self._sent()
+
+    async def send_pieces(self, pieces: AsyncIterator[bytes], size: int | None) -> None:
+        """Write the body behind a head that was sent with `more`; stops when the server has answered.
+
+        Args:
+            pieces: of the body.
+            size: what the head says; None: chunks.
+
+        Raises:
+            ValueError: it is another one.
+            Whatever `pieces` raises.
+        """
+        left = size
+        async for piece in pieces:
+            if left is not None:
+                left -= len(piece)
+                if left < 0:
+                    raise ValueError(f"the body is longer than the {size} bytes of its Content-Length")
+            if piece and not await self._send_more(
+                piece if left is not None else b"%x\r\n%b\r\n" % (len(piece), piece)
+            ):
+                return
+        if left:
+            raise ValueError(f"the body is {left} bytes shorter than the {size} of its Content-Length")
+        if left is None and not await self._send_more(b"0\r\n\r\n"):
+            return
+        self._more = False
+        if self.state is SENDING and self._drained is None:
+            self._sent()
+
+    async def _send_more(self, data: bytes) -> bool:
+        """Whether it makes sense to go on."""
+        if self._drained is not None:
+            await self._drained
+        if self.state is not SENDING:
+            return False
+        self.transport.write(data)
+        self.bytes_sent += len(data)
+        return True
+
+    def _go_on(self) -> None:
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
 
     def _sent(self) -> None:
         """The whole request is written."""
@@ -305,7 +374,8 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Drop the connection at once; nothing of it can be used again."""
         self.state = CLOSED
-        self._waiter = None
+        self._waiter = self._into = None
+        self._go_on()
         self._leave_pool()
         self._close_spare()
         self.transport.abort()
@@ -328,6 +398,10 @@ class Connection(asyncio.Protocol):
     def _settle(self, state: State) -> None:
         """The exchange is over."""
         self.state = state
+        self._go_on()
+        if self._into is not None:
+            into, self._into = self._into, None
+            into.end(self.failure)
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -367,7 +441,7 @@ class Connection(asyncio.Protocol):
         if first and end == data.find(HEAD_END) + len(HEAD_END):
             self._settings.heads.remember(data[: end - len(HEAD_END)], head)
         self.head = head
-        if len(data) - end == head.body_bytes <= self._settings.uncut_bytes and not self._is_head:
+        if len(data) - end == head.body_bytes <= self._settings.uncut_bytes and not self._long_way:
             self.content = data[end : end + self._settings.keep_bytes]
             self._settle(self._state_behind(b""))
         else:
@@ -379,7 +453,9 @@ class Connection(asyncio.Protocol):
 
         RFC 9112 6.3. To HEAD, the headers are those of a body that does not come.
         """
-        self._body = Kept(self._settings.keep_bytes)
+        self._body = Kept(self._settings.keep_bytes) if self._into is None else self._into
+        if self._into is not None and self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
         if self._is_head:
             return Sized(0)
         if head.chunked:
@@ -395,7 +471,8 @@ class Connection(asyncio.Protocol):
 
     def _end_body(self, framing: Framing) -> None:
         assert self._body is not None
-        self.content, self.truncated = self._body.content, self._body.truncated
+        if isinstance(self._body, Kept):
+            self.content, self.truncated = self._body.content, self._body.truncated
         # Thousands of idle connections must not each keep their last response.
         self._framing = self._body = None
         self._settle(self._state_behind(framing.surplus))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from ciload.http.target import Target
+
+OWN_NAME = re.compile(r"[^=;,\s\x00-\x1f\x7f]+")
+OWN_VALUE = re.compile(r"[^;\r\n\x00]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,23 @@ class CookieJar:
             else:
                 self._cookies.pop(key, None)
 
-    def header_for(self, target: Target) -> str:
-        """The Cookie header for a request, longest path first; "" when no cookie fits."""
+    def header_for(self, target: Target, more: Mapping[str, str] | None = None) -> str:
+        """The Cookie header for a request, longest path first; "" when no cookie fits.
+
+        `more` are those of this request alone: they take the place of others of their name, and stay out of the jar.
+
+        Raises:
+            ValueError: a name or value that would be another cookie, or header, as well.
+        """
+        own = [f"{name}={value}" for name, value in (more or {}).items()]
+        for name, value in (more or {}).items():
+            if not OWN_NAME.fullmatch(str(name)) or not OWN_VALUE.fullmatch(str(value)):
+                raise ValueError(f"cookies: {name!r}: a name or value that cannot be sent")
         now = time.time()
         fitting = [cookie for cookie in self._cookies.values() if cookie.fits(target, now)]
         fitting.sort(key=lambda cookie: -len(cookie.path))
-        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in fitting)
+        kept = [f"{cookie.name}={cookie.value}" for cookie in fitting if more is None or cookie.name not in more]
+        return "; ".join(kept + own)
 
 
 def parse_set_cookie(line: str, target: Target, now: float) -> Cookie | None:

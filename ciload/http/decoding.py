@@ -94,11 +94,10 @@ class Brotli:
             except self._error as error:
                 raise _failed(str(error)) from None
             self.complete = self._decoder.is_finished()
-            if decoded:
-                yield decoded
-            if self._decoder.can_accept_more_data():
+            if not decoded and self._decoder.can_accept_more_data():
                 return
-            data = b""
+            yield decoded
+            data = b""  # it may hold back more, whether or not it would take more
 
 
 class Zstd:

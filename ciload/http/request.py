@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from ciload.errors import NoTargetError
+from ciload.http.body import Body, Content, Files, Upload
 from ciload.http.session import end_run
-from ciload.http.target import Base, Params, Target, encode_form, is_relative, parse_target
+from ciload.http.target import Base, Params, Target, is_relative, parse_target
 from ciload.secrets import without_secrets
 from ciload.version import __version__
+
+if TYPE_CHECKING:
+    from ciload.http.auth import Auth
 
 HeaderValue = str | bytes | int | float
 HeaderTypes = Mapping[str, HeaderValue] | Sequence[tuple[str, HeaderValue]]
@@ -34,12 +37,17 @@ class RequestOptions(TypedDict, total=False):
     params: Params | None
     headers: HeaderTypes | None
     json: Any
-    data: Params | str | bytes | None
-    content: str | bytes | None
+    data: Params | Content | None
+    content: Content | None
+    files: Files | None
+    compression: str | Sequence[str] | None
+    auth: Auth | None
+    cookies: Mapping[str, str] | None
     timeout: float | str | None
     name: str | None
     tags: Mapping[str, str] | None
     follow_redirects: bool
+    stream: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +55,17 @@ class _RequestOptions:
     params: Params | None = None
     headers: HeaderTypes | None = None
     json: Any = None
-    data: Params | str | bytes | None = None
-    content: str | bytes | None = None
+    data: Params | Content | None = None
+    content: Content | None = None
+    files: Files | None = None
+    compression: str | Sequence[str] | None = None
+    auth: Auth | None = None
+    cookies: Mapping[str, str] | None = None
     timeout: float | str | None = None
     name: str | None = None
     tags: Mapping[str, str] | None = None
     follow_redirects: bool = True
+    stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +80,8 @@ class Prepared:
     """The part of a request that only depends on method, URL and headers: encoded once, sent many times."""
 
     __slots__ = (
-        "bare", "closes", "has_content_type", "has_cookie", "head", "headers", "idempotent", "is_head", "method",
-        "name", "origin_key", "target",
+        "bare", "closes", "given_length", "has_content_type", "has_cookie", "head", "headers", "idempotent", "is_head",
+        "method", "name", "origin_key", "target",
     )  # fmt: skip
 
     def __init__(self, method: str, target: Target, headers: HeaderPairs) -> None:
@@ -88,6 +101,8 @@ class Prepared:
             lines.append(("user-agent", USER_AGENT))
         if target.authorization and "authorization" not in given:
             lines.append(("authorization", target.authorization))
+        length = given.get("content-length", "")
+        self.given_length = int(length) if length.isascii() and length.isdigit() else None  # for uploads
         self.has_content_type = "content-type" in given
         self.has_cookie = "cookie" in given
         text = [f"{method} {target.request_target} HTTP/1.1\r\nhost: {host}\r\n"]
@@ -95,20 +110,27 @@ class Prepared:
         self.head = "".join(text).encode("latin-1")
         self.bare = self.head + (b"content-length: 0\r\n\r\n" if method in WITH_BODY else b"\r\n")
 
-    def encode(self, body: bytes | None, content_type: str | None, cookies: str) -> bytes:
-        """The whole request, with a body, cookies or both."""
+    def encode(self, body: Body | None, cookies: str) -> bytes:
+        """The whole request, with a body, cookies or both; without the pieces of an upload."""
         lines = [self.head]
         if cookies and not self.has_cookie:
             lines.append(b"cookie: " + cookies.encode("latin-1", "replace") + b"\r\n")
-        if body is None:
-            body = b""
-            if self.method in WITH_BODY:
-                lines.append(b"content-length: 0\r\n")
-        else:
-            if content_type and not self.has_content_type:
-                lines.append(f"content-type: {content_type}\r\n".encode())
-            lines.append(b"content-length: %d\r\n" % len(body))
-        return b"".join((*lines, b"\r\n", body))
+        content: bytes | Upload = b""
+        if body is not None:
+            content = body.content
+            if body.content_type and not self.has_content_type:
+                lines.append(f"content-type: {body.content_type}\r\n".encode("latin-1"))
+            if body.content_encoding:
+                lines.append(f"content-encoding: {body.content_encoding}\r\n".encode())
+        if isinstance(content, Upload):
+            if content.size is None:
+                content.size = self.given_length
+            size = content.size
+            lines.append(b"transfer-encoding: chunked\r\n" if size is None else b"content-length: %d\r\n" % size)
+            content = b""
+        elif body is not None or self.method in WITH_BODY:
+            lines.append(b"content-length: %d\r\n" % len(content))
+        return b"".join((*lines, b"\r\n", content))
 
 
 def _header_text(name: str, value: HeaderValue) -> str:
@@ -169,25 +191,3 @@ class Preparer:
     def note(self, prepared: Prepared) -> None:
         if len(self.servers) < MOST_SERVERS:
             self.servers.add(prepared.origin_key)
-
-
-def encode_body(json: Any, data: Params | str | bytes | None, content: str | bytes | None) -> tuple[bytes, str | None]:
-    """The body and the Content-Type that it implies; exactly one of the arguments is given.
-
-    Raises:
-        ValueError: more than one was given.
-        TypeError: the value cannot be a body.
-    """
-    if sum(given is not None for given in (json, data, content)) > 1:
-        raise ValueError("give one of json=, data= and content=")
-    if json is not None:
-        text = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return text.encode(), "application/json"
-    if isinstance(data, Mapping | list | tuple):
-        return encode_form(data).encode(), "application/x-www-form-urlencoded"
-    raw = data if content is None else content
-    if isinstance(raw, str):
-        return raw.encode(), "text/plain; charset=utf-8" if content is not None else None
-    if isinstance(raw, bytes | bytearray | memoryview):
-        return bytes(raw), None
-    raise TypeError(f"a body must be text or bytes, got {type(raw).__name__}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from ciload.http.events import ServerSentEvent, events, lines
 from ciload.http.head import Head, Headers
 from ciload.http.timings import Dialed, Timings
 
@@ -80,6 +82,11 @@ class Response:
         self.error_code = 0
         self.truncated = False  # the body was longer than `max_body_kept`; `content` is its beginning
         self.history: tuple[Response, ...] = ()
+
+    @property
+    def phases(self) -> tuple[float, float, float]:
+        """Sending, waiting and receiving, in seconds."""
+        return self._phases
 
     @property
     def timings(self) -> Timings:
@@ -174,6 +181,41 @@ class Response:
     @property
     def is_error(self) -> bool:
         return self.status_code == 0 or self.status_code >= 400
+
+    # --- the body as it comes; of a response that was not streamed, it is there at once
+
+    async def pieces(self) -> AsyncIterator[tuple[bytes, float]]:
+        """The body in pieces, and how many ms after the request was sent each of them came."""
+        if self.content:
+            yield self.content, self.timings.duration
+
+    async def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """The body, decoded, in pieces as they come."""
+        async for piece, _ in self.pieces():
+            yield piece
+
+    async def aiter_lines(self) -> AsyncIterator[str]:
+        """The body as text, line by line, without the line ends."""
+        async for line, _ in lines(self.pieces(), self.encoding):
+            yield line
+
+    async def aiter_sse(self) -> AsyncIterator[ServerSentEvent]:
+        """Server-sent events; the `at` of the first one is the time to the first event."""
+        async for event in events(self.pieces()):
+            yield event
+
+    async def aread(self) -> bytes:
+        """The whole body, as `content` has it from now on."""
+        return self.content
+
+    async def aclose(self) -> None:
+        """Want no more of it."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     def raise_for_status(self) -> Response:
         """Itself when the status is below 400.

@@ -13,6 +13,7 @@ from ciload.metrics.registry import HttpKey, Scope
 
 if TYPE_CHECKING:
     from ciload.http.client import Client
+    from ciload.http.streaming import StreamedResponse
 
 
 Exchange = tuple[HttpKey, float]  # a request: what it is measured under, and how many seconds it took; 0: it failed
@@ -24,13 +25,20 @@ class Pool:
     `used` tells the virtual user's loop that an iteration has waited for the network, and so has let others run.
     """
 
-    __slots__ = ("idle", "used")
+    __slots__ = ("idle", "streams", "used")
 
     def __init__(self) -> None:
         self.idle: dict[str, list[Connection]] = {}
+        self.streams: set[StreamedResponse] = set()  # whose body nobody has read to its end
         self.used = False
 
+    def close_streams(self) -> None:
+        """Nobody reads on in the next iteration."""
+        for stream in list(self.streams):
+            stream.close()
+
     def close(self) -> None:
+        self.close_streams()
         for resting in self.idle.values():
             for connection in list(resting):
                 connection.abort()

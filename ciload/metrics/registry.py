@@ -18,6 +18,8 @@ MOST_METRICS = 1_000
 MOST_SCOPES = 1_000
 MOST_CACHED = 50_000  # answers in the caches of all scopes: several keys may mean one series, and scopes are many
 
+EXPECTED = ("expected_response", "true")  # of a request whose 401 is what comes before the answer
+
 K = TypeVar("K")
 V = TypeVar("V")
 HttpKey = tuple[str, str, int, str, Tags]
@@ -194,7 +196,8 @@ class Scope:
     def http_series(self, key: HttpKey, error_code: int) -> HttpSeries:
         """Find or make the series for (name, method, status, error, tags); `self.http` caches the answer."""
         name, method, status, error, extra = key
-        failed = not 200 <= status < 400  # k6's default of expected statuses
+        # k6's default of expected statuses, and a 401 that asks for what comes next.
+        failed = not 200 <= status < 400 and not (status == 401 and EXPECTED in extra)
         facts = {
             "name": name,
             "method": method,

@@ -7,14 +7,10 @@ from collections.abc import Mapping
 
 _ARGUMENTS: Mapping[str, str] = {
     "allow_redirects": "it is follow_redirects=",
-    "auth": 'put user and password into the URL, or send headers={"Authorization": …}',
     "body": "it is json=, data= or content=",
     "catch_response": "responses are never exceptions: look at the response with check()",
-    "cookies": 'send headers={"Cookie": …}; cookies that the target sets are kept for the iteration',
-    "files": "build the multipart body yourself, and send it with content= and its Content-Type",
     "payload": "it is json=, data= or content=",
     "redirects": "it is follow_redirects=",
-    "stream": "bodies are read; max_body_kept says how much of them is kept",
     "verify": "it is an option of the run: insecure_skip_tls_verify",
 }
 _NAMES: Mapping[str, str] = {

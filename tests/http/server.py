@@ -14,6 +14,8 @@ from enum import Enum
 from types import TracebackType
 from typing import Literal
 
+import h11
+
 GREEDY_BYTES = 64 * 1024
 AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: close with a RST
 
@@ -198,6 +200,8 @@ class Server:
         if self._when == "bytes":
             return Received(number, await reader.read(GREEDY_BYTES), b"")
         request = Received(number, await reader.readuntil(b"\r\n\r\n"), b"")
+        if self._when == "request" and request.header("transfer-encoding") == "chunked":
+            return Received(number, request.head, await _chunks(reader))
         length = int(request.header("content-length") or 0)
         if self._when == "head" or not length:
             return request
@@ -220,6 +224,25 @@ class Server:
             while await reader.read(GREEDY_BYTES):
                 pass
             self.closed.set()
+
+
+async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    """The body that comes in chunks, as h11 reads it."""
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    connection.next_event()
+    body = b""
+    while not isinstance(event := connection.next_event(), h11.EndOfMessage):
+        if event is h11.NEED_DATA:
+            data = await reader.read(GREEDY_BYTES)
+            if not data:
+                raise ConnectionResetError
+            connection.receive_data(data)
+        else:
+            assert isinstance(event, h11.Data)
+            body += event.data
+    assert connection.trailing_data == (b"", False)
+    return body
 
 
 class HangingUp:

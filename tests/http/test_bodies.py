@@ -62,6 +62,16 @@ async def test_compressed_body_is_decoded(encoding: str, body: bytes) -> None:
         assert vu.count("data_received") == 3 * len(raw)
 
 
+@pytest.mark.parametrize("encoding", PACKERS)
+async def test_long_bodies_that_compress_well_are_whole(encoding: str) -> None:
+    """What a decoder holds back is asked for."""
+    body = bytes(range(256)) * 8_000
+    raw = response(PACKERS[encoding](body), f"Content-Encoding: {encoding}")
+    async with Server(in_turn(raw, pieces(raw, 100), raw)) as server, virtual_user():
+        assert [(await http.get(server.url)).content == body for _ in range(2)] == [True, True]
+        assert await (await http.get(server.url, stream=True)).aread() == body
+
+
 async def test_deflate_without_its_header_is_decoded() -> None:
     """Servers that send "deflate" as a bare stream are understood, as browsers do."""
     async with Server(response(bare_deflate(TEXT), "Content-Encoding: deflate")) as server, virtual_user():

@@ -1,0 +1,90 @@
+"""What one request of a script may take: authentication, and redirects, as fetch and Go follow them.
+
+Each hop is measured as a request of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ciload.http.auth import authenticate
+from ciload.http.body import Body
+from ciload.http.exchange import exchange, transfer, unsent
+from ciload.http.failure import ErrorCode, RequestFailedError
+from ciload.http.request import Prepared
+from ciload.http.response import Response
+from ciload.http.session import Session
+from ciload.http.target import parse_target
+from ciload.metrics.registry import EXPECTED
+from ciload.metrics.series import Tags
+from ciload.secrets import without_secrets
+
+MOST_REDIRECTS = 10
+OF_ONE_ORIGIN = frozenset({"authorization", "cookie", "host", "proxy-authorization", "www-authenticate"})
+BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding"})
+
+
+@dataclass(slots=True)
+class Hops:
+    """What all hops of one request have in common."""
+
+    session: Session
+    body: Body | None
+    cookies: Mapping[str, str] | None
+    auth: Any  # None, or what answers to each hop; a header that is always the same is among the headers
+    deadline: float
+    name: str | None
+    tags: Tags
+    stream: bool
+
+    async def send(self, prepared: Prepared) -> Response:
+        if self.auth is None:
+            return await self._send(prepared, self.body)
+        return await authenticate(self.auth, prepared, self.body, self._send)
+
+    async def _send(self, prepared: Prepared, body: Body | None, challenge: bool = False) -> Response:
+        session = self.session
+        assert session.client is not None
+        raw = prepared.encode(body, session.jar.header_for(prepared.target, self.cookies))
+        tags = (*self.tags, EXPECTED) if challenge else self.tags
+        special = transfer(body, stream=self.stream)
+        return await exchange(session, session.client, prepared, raw, self.deadline, self.name, tags, special)
+
+    async def follow(self, response: Response, prepared: Prepared) -> Response:
+        """Go where a redirect points; one more than ten is a failed request."""
+        session = self.session
+        assert session.client is not None
+        history = list(response.history)
+        redirects = 0
+        while response.has_redirect_location:
+            await response.aread()
+            history.append(response)
+            redirects += 1
+            method, headers = prepared.method, prepared.headers
+            rewritten = response.status_code == 303 or (response.status_code in (301, 302) and method == "POST")
+            if rewritten and method != "HEAD":
+                method, self.body = "GET", None
+                headers = tuple(pair for pair in headers if pair[0].lower() not in BODY_HEADERS)
+            location = response.head.location or ""
+            try:
+                if redirects > MOST_REDIRECTS:
+                    raise RequestFailedError(ErrorCode.UNKNOWN, f"too many redirects: more than {MOST_REDIRECTS}")
+                if self.body is not None and not self.body.rewind():
+                    raise RequestFailedError(ErrorCode.UNKNOWN, "redirected, and the body cannot be sent again")
+                target = parse_target(location, prepared.target.url, session.client.preparer.base)
+                if target.origin != prepared.target.origin:  # what was meant for one server is not another's to know
+                    headers = tuple(pair for pair in headers if pair[0].lower() not in OF_ONE_ORIGIN)
+                    self.auth = self.cookies = None
+                elif prepared.target.authorization and not target.authorization:
+                    target = replace(target, authorization=prepared.target.authorization)
+                prepared = Prepared(method, target, headers)
+                session.client.preparer.note(prepared)
+            except RequestFailedError as failure:
+                response = unsent(session, method, without_secrets(location), self.name, self.tags, failure)
+                break
+            response = await self.send(prepared)
+            history += response.history
+        response.history = tuple(history)
+        return response
