@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from ciload.script.page import OPTIONS, Page
 from ciload.text import closest
 
 MODULE = "ciload_script"
+NEEDS_HTTPX = re.compile(rb"\b(?:files|auth)\s*=|\bDigestAuth\b")
 INJECTED = ("vu", "data")  # what a scenario's function may ask for
 SUMMARY = "handle_summary"
 HOOKS = {  # the lifecycle's functions, and what these may ask for
@@ -149,7 +151,10 @@ def load_script(path: Path | Page, registry: Registry) -> Script:
         raise UsageError(f"{path}: no such script" + _nearby(path))
     names = vars(_run_top_level(path, registry))
     options = names.get("options", {})
-    script = Script(path, names, options, option_lines(path.read_bytes()))
+    source = path.read_bytes()
+    if NEEDS_HTTPX.search(source):
+        import httpx  # noqa: F401  # takes 85 ms, for which the first such request would stop the whole load
+    script = Script(path, names, options, option_lines(source))
     found = (script._find(name, injected) for name, injected in HOOKS.items())
     complaints = [each for each in found if isinstance(each, Complaint)]
     if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
