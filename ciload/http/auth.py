@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from ciload.http.body import Body
-from ciload.http.request import HeaderPairs, Prepared
+from ciload.http.request import HeaderPairs, Prepared, header_text
 from ciload.http.response import Response
-from ciload.http.target import parse_target
+from ciload.http.target import Base, parse_target
 
 if TYPE_CHECKING:
     import httpx
@@ -64,15 +64,20 @@ def fixed_header(auth: object) -> str | None:
     )
 
 
-async def authenticate(auth: Any, prepared: Prepared, body: Body | None, send: Send) -> Response:
+async def authenticate(auth: Any, prepared: Prepared, body: Body | None, base: Base | None, send: Send) -> Response:
     """Let `auth` see and change the request, and answer to challenges; `send` does one hop.
 
-    `send` is told when a 401 is what the flow waits for: the first answer to digest authentication, as in k6.
+    `send` is told when a 401 is what the flow waits for: the first answer to digest authentication, as in k6. A request
+    without a response is the end of it.
+
+    Raises:
+        RequestFailedError: the flow wants to ask where nobody can be asked.
+        Whatever the script's function or class raises.
     """
     import httpx
 
     content = body.content if body is not None and isinstance(body.content, bytes) else None
-    headers = [(name, str(value)) for name, value in prepared.headers]
+    headers = [(name, header_text(name, value)) for name, value in prepared.headers]
     request = httpx.Request(prepared.method, prepared.target.url, headers=headers, content=content)
     url = str(request.url)
     flow = cast("AsyncGenerator[httpx.Request, httpx.Response]", _flow(auth, request))
@@ -83,18 +88,21 @@ async def authenticate(auth: Any, prepared: Prepared, body: Body | None, send: S
             pairs: HeaderPairs = tuple(
                 (name, value) for name, value in asked.headers.multi_items() if name.lower() not in NOT_THE_FLOWS
             )
-            target = prepared.target if str(asked.url) == url else parse_target(str(asked.url))
+            target = prepared.target if str(asked.url) == url else parse_target(str(asked.url), base=base)
             hop = Prepared(asked.method, target, (*pairs, *_hosts(prepared.headers)))
             challenge = isinstance(auth, httpx.DigestAuth) and "authorization" not in asked.headers
-            own = asked is not request
-            sent = (Body(asked.read(), None) if asked.read() else None) if own else body
-            response = await send(hop, sent, challenge)
+            response = await send(hop, body if asked is request else _body_of(asked), challenge)
+            if not response.status_code:
+                break
+            if getattr(auth, "requires_response_body", False):
+                await response.aread()
             try:
                 asked = await flow.asend(_as_httpx(response, asked))
             except StopAsyncIteration:
                 break
             if asked is request and body is not None and not body.rewind():
                 break  # the challenge is the answer: there is nothing to send again
+            await response.aread()
             history.append(response)
     finally:
         await flow.aclose()
@@ -112,6 +120,11 @@ def _flow(auth: Any, request: httpx.Request) -> Any:
     return once()
 
 
+def _body_of(request: httpx.Request) -> Body | None:
+    content = request.read()
+    return Body(content, None) if content else None
+
+
 def _hosts(headers: HeaderPairs) -> HeaderPairs:
     return tuple(pair for pair in headers if pair[0].lower() == "host")
 
@@ -121,4 +134,4 @@ def _as_httpx(response: Response, request: httpx.Request) -> httpx.Response:
     import httpx
 
     headers = [pair for pair in response.head.pairs if pair[0].lower() not in (b"content-encoding", b"content-length")]
-    return httpx.Response(response.status_code or 599, headers=headers, content=response.content, request=request)
+    return httpx.Response(response.status_code, headers=headers, content=response.content, request=request)

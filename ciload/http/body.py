@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json as jsonlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from typing import IO, Any, NamedTuple, Protocol, TypeGuard, cast, runtime_checkable
@@ -39,6 +40,8 @@ class Upload:
         self._encoding: Encoding | None = None
         self._taken = False  # something of it
         self._start: int | None = None  # of a file that can be read again
+        if isinstance(source, io.TextIOBase):
+            raise TypeError("a body is made of bytes: open files with 'rb'")
         if isinstance(source, Readable):
             self._start, left = _extent(source)
             size = left if size is None else size

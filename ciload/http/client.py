@@ -12,10 +12,11 @@ from ciload.durations import LARGEST_BARE, check_unit, parse_duration
 from ciload.http.auth import fixed_header
 from ciload.http.body import Content, Files, encode_body
 from ciload.http.connection import Connection, ConnectionSettings, sweep
+from ciload.http.cookies import CookieJar
 from ciload.http.dial import Dialer
 from ciload.http.exchange import exchange, transfer, unsent
 from ciload.http.failure import RequestFailedError
-from ciload.http.redirects import Hops
+from ciload.http.hops import Hops
 from ciload.http.request import HeaderPairs, HeaderTypes, Preparer, Request
 from ciload.http.response import Response
 from ciload.http.session import NoVirtualUserError, Session, current
@@ -57,15 +58,21 @@ class Client:
         Raises:
             ValueError, TypeError: it cannot, whatever the target does.
         """
-        if (entry.json, entry.data, entry.content, entry.files) != (None, None, None, None):
-            encode_body(entry.json, entry.data, entry.content, entry.files, entry.compression)
+        body = None
+        if any(given is not None for given in (entry.json, entry.data, entry.content, entry.files)):
+            body = encode_body(entry.json, entry.data, entry.content, entry.files, entry.compression)
+        if entry.auth is not None:
+            fixed_header(entry.auth)
         if entry.timeout is not None:
             timeout_s(entry.timeout)
         if entry.tags:
             tag_pairs(entry.tags)
         url = entry.url if entry.params is None else with_params(entry.url, entry.params)
         try:
-            return self.preparer.prepare((entry.method, url, header_pairs(entry.headers))).origin_key
+            prepared = self.preparer.prepare((entry.method, url, header_pairs(entry.headers)))
+            if body is not None or entry.cookies is not None:
+                prepared.encode(body, CookieJar().header_for(prepared.target, entry.cookies))
+            return prepared.origin_key
         except RequestFailedError:  # a URL that leads nowhere is a failed request, not a mistake
             return ""
 
@@ -149,7 +156,8 @@ async def request(
     if tags and name is None:
         name = tags.get("name")  # k6's way to say it
     if auth is not None and (header := fixed_header(auth)) is not None:
-        headers, auth = (*header_pairs(headers), ("authorization", header)), None
+        others = (pair for pair in header_pairs(headers) if str(pair[0]).lower() != "authorization")
+        headers, auth = (*others, ("authorization", header)), None
     # A dict is told by its class: the question whether something is a Mapping takes longer than all else here.
     key = (method, url, tuple(headers.items()) if headers.__class__ is dict else header_pairs(headers))
     try:

@@ -87,9 +87,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_body", "_drained", "_framing", "_into", "_is_head", "_known", "_long_way", "_loop", "_lost", "_more", "_rest",
-        "_settings", "_waiter", "bytes_received",
-        "bytes_sent", "content", "deadline", "dialed", "done_at", "failure", "first_byte_at", "head", "idle",
-        "sent_at", "socket", "spare", "state", "transport", "truncated",
+        "_settings", "_waiter", "bytes_received", "bytes_sent", "content", "deadline", "dialed", "done_at", "failure",
+        "first_byte_at", "head", "idle", "sent_at", "socket", "spare", "state", "transport", "truncated",
     )  # fmt: skip
 
     bytes_received: int
@@ -166,8 +165,7 @@ class Connection(asyncio.Protocol):
                 waiter.set_result(None)
         else:
             self.state = READING
-            self.head = head
-            self._framing = self._framing_of(head)
+            self._begin_body(head)
             self._read(data[end + 4 :], now)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -277,7 +275,11 @@ class Connection(asyncio.Protocol):
             await self._drained
         if self.state is not SENDING:
             return False
-        self.transport.write(data)
+        try:
+            self.transport.write(data)
+        except RuntimeError:  # as in `_write`
+            self._fail(from_loss(None, received=False))
+            return False
         self.bytes_sent += len(data)
         return True
 
@@ -294,10 +296,10 @@ class Connection(asyncio.Protocol):
         self._close_spare()
 
     def _answered_before(self) -> None:
-        """A server that is full says so before it is asked, and closes: that is its answer."""
+        """A server that is full says so before it is asked, and closes: that is its answer. The request is not sent."""
         early, self._rest = self._rest, b""
         lost = self.state is CLOSED
-        self.state, self.sent_at, self.bytes_sent = WAITING, perf_counter(), 0
+        self.state, self.sent_at, self.bytes_sent = SENDING, 0.0, 0
         if early:
             self.data_received(early)
         if lost:
@@ -308,7 +310,7 @@ class Connection(asyncio.Protocol):
         if self.state in BUSY:
             if error is None and self._framing is not None and self._framing.connection_ended():
                 self.done_at = perf_counter()
-                self._end_body(self._framing)
+                self._end_body(CLOSED)
             else:
                 self._fail(from_loss(error, received=bool(self.bytes_received)))
         self.state = CLOSED
@@ -421,12 +423,13 @@ class Connection(asyncio.Protocol):
     def _read_head(self, data: bytes) -> None:
         """Heads of interim responses are read over (RFC 9110 15.2)."""
         first = not self._rest and len(data) == self.bytes_received
+        searched = max(0, len(self._rest) - len(HEAD_END))
         if self._rest:
             data, self._rest = self._rest + data, b""
         while True:
             if data[:1] in LINE_ENDS:
                 data = data.lstrip(LINE_ENDS)
-            head, end = read_head(data)
+            head, end = read_head(data, searched)
             if head is None:
                 self._rest = data
                 if self.bytes_received > LARGEST_HEAD:
@@ -437,45 +440,47 @@ class Connection(asyncio.Protocol):
                 break
             if head.status_code == 101:
                 raise RequestFailedError(ErrorCode.UNKNOWN, "unsupported response status 101")
-            data, first = data[end:], False
+            data, first, searched = data[end:], False, 0
         if first and end == data.find(HEAD_END) + len(HEAD_END):
             self._settings.heads.remember(data[: end - len(HEAD_END)], head)
-        self.head = head
         if len(data) - end == head.body_bytes <= self._settings.uncut_bytes and not self._long_way:
+            self.head = head
             self.content = data[end : end + self._settings.keep_bytes]
             self._settle(self._state_behind(b""))
         else:
-            self._framing = self._framing_of(head)
+            self._begin_body(head)
+            assert self._framing is not None
             self._read_body(self._framing, data[end:])
 
-    def _framing_of(self, head: Head) -> Framing:
-        """How the body of this response is framed; collects it from now on.
-
-        RFC 9112 6.3. To HEAD, the headers are those of a body that does not come.
-        """
-        self._body = Kept(self._settings.keep_bytes) if self._into is None else self._into
-        if self._into is not None and self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-        if self._is_head:
-            return Sized(0)
-        if head.chunked:
-            return Chunked()
-        return UntilClose() if head.body_bytes == UNSIZED else Sized(head.body_bytes)
+    def _begin_body(self, head: Head) -> None:
+        """The head is complete, and what comes now is the body, if there is one (RFC 9112 6.3)."""
+        self.head = head
+        if self._is_head:  # its headers are those of a body that does not come
+            self._framing = Sized(0)
+        elif head.chunked:
+            self._framing = Chunked()
+        else:
+            self._framing = UntilClose() if head.body_bytes == UNSIZED else Sized(head.body_bytes)
+        if self._into is None:
+            self._body = Kept(self._settings.keep_bytes)
+        else:
+            self._body = self._into
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
 
     def _read_body(self, framing: Framing, data: bytes) -> None:
         assert self._body is not None
         if payload := framing.feed(data):
             self._body.put(payload)
         if framing.ended:
-            self._end_body(framing)
+            self._end_body(self._state_behind(framing.surplus))
 
-    def _end_body(self, framing: Framing) -> None:
-        assert self._body is not None
+    def _end_body(self, state: State) -> None:
         if isinstance(self._body, Kept):
             self.content, self.truncated = self._body.content, self._body.truncated
         # Thousands of idle connections must not each keep their last response.
         self._framing = self._body = None
-        self._settle(self._state_behind(framing.surplus))
+        self._settle(state)
 
     def _state_behind(self, surplus: bytes) -> State:
         """Whether the connection goes on: not if more has come than was asked for, blank lines aside (RFC 9112 2.2)."""

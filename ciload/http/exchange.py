@@ -16,8 +16,8 @@ from ciload.http.incoming import Incoming
 from ciload.http.request import Prepared
 from ciload.http.response import Response
 from ciload.http.session import Session
-from ciload.http.streaming import Exchange, StreamedResponse
-from ciload.http.timings import REUSED, Dialed
+from ciload.http.streaming import OpenExchange, StreamedResponse
+from ciload.http.timings import REUSED
 from ciload.metrics.series import Tags
 
 if TYPE_CHECKING:
@@ -120,22 +120,21 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
                 await special.run(connection, raw, deadline, prepared.is_head)
             if connection.failure is None or not _went_stale(connection, prepared, special, reused=dialed is REUSED):
                 break
-            lost = Lost(connection.done_at - started, len(raw) if connection.bytes_sent else 0)
+            lost = Lost(connection.done_at - started, connection.bytes_sent)
             connection = None
     except RequestFailedError as failure:
         target = prepared.target.if_unreachable
         return unsent(session, prepared.method, target.url, name or target.name, tags, failure, lost)
     except BaseException:  # the iteration is being interrupted: the response may still be on its way
-        _cancelled(session, prepared, raw, name, tags, connection, started, lost)
+        _cancelled(session, prepared, name, tags, connection, started, lost)
         raise
     session.pool.used = True
-    sent_bytes = len(raw)
-    if special is not None:
-        sent_bytes = connection.bytes_sent
-        if special.incoming is not None and connection.failure is None:
-            return _begin_stream(
-                session, client, prepared, connection, special.incoming, started, dialed, lost, name, tags
-            )
+    if special is not None and special.incoming is not None and connection.failure is None:
+        session.jar.store(connection.head.set_cookies, prepared.target)
+        opened = OpenExchange(
+            session, prepared, connection, started, dialed, lost.seconds, lost.sent, name or prepared.name, tags
+        )
+        return StreamedResponse(opened, special.incoming, client.settings.keep_bytes)
 
     first, sent = connection.first_byte_at or connection.done_at, connection.sent_at
     if not started <= sent <= first:  # still writing when the answer began
@@ -162,7 +161,7 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
     series.sending.append(sending)
     series.waiting.append(waiting)
     series.receiving.append(receiving)
-    series.bytes_sent += sent_bytes + lost.sent
+    series.bytes_sent += connection.bytes_sent + lost.sent
     series.bytes_received += connection.bytes_received
     if session.exchanges is not None:
         session.exchanges.append((key, sending + waiting + receiving if 200 <= status < 400 else 0.0))
@@ -174,28 +173,9 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
     return response
 
 
-def _begin_stream(
-    session: Session,
-    client: Client,
-    prepared: Prepared,
-    connection: Connection,
-    incoming: Incoming,
-    started: float,
-    dialed: Dialed,
-    lost: Lost,
-    name: str | None,
-    tags: Tags,
-) -> StreamedResponse:
-    """The head is there: the script reads the rest."""
-    session.jar.store(connection.head.set_cookies, prepared.target)
-    exchange = Exchange(session, prepared, connection, started, dialed, (lost.seconds, lost.sent), name, tags)
-    return StreamedResponse(exchange, incoming, dialed, client.settings.keep_bytes)
-
-
 def _cancelled(
     session: Session,
     prepared: Prepared,
-    raw: bytes,
     name: str | None,
     tags: Tags,
     connection: Connection | None,
@@ -216,7 +196,7 @@ def _cancelled(
         series.sending.append(sent - began)
         series.waiting.append(max(0.0, first - sent) + lost.seconds)
         series.receiving.append(now - first)
-        series.bytes_sent += len(raw) + lost.sent
+        series.bytes_sent += connection.bytes_sent + lost.sent
         series.bytes_received += connection.bytes_received
     if connection is not None:
         connection.abort()

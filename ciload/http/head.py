@@ -67,17 +67,19 @@ class Head:
 NO_HEAD = Head(0, "", b"")
 
 
-def read_head(data: bytes) -> tuple[Head | None, int]:
+def read_head(data: bytes, searched: int = 0) -> tuple[Head | None, int]:
     """The head at the beginning of `data`, and where that begins which comes behind it; None: it is not all there yet.
+
+    Its end is not before `searched`: a head that comes byte by byte is not searched from its beginning each time.
 
     Raises:
         MalformedError: it is not HTTP/1, or says two things at once.
     """
-    end = data.find(HEAD_END)
+    end = data.find(HEAD_END, searched)
     if end >= 0 and (head := _parse(data[:end])) is not None:
         return head, end + len(HEAD_END)
     # To look for line ends of other kinds takes longer.
-    empty_line = EMPTY_LINE.search(data)
+    empty_line = EMPTY_LINE.search(data, searched)
     if empty_line is None:
         check_beginning(data)
         return None, 0

@@ -44,6 +44,12 @@ class Incoming:
         if self.on_end is not None:
             self.on_end()
 
+    def stop(self) -> None:
+        """Nobody reads on, and nobody who waits for a piece gets one."""
+        self.ended, self.on_end, self._flow = True, None, None
+        self._pieces.clear()
+        self._wake()
+
     def _wake(self) -> None:
         arrived, self._arrived = self._arrived, None
         if arrived is not None and not arrived.done():

@@ -80,8 +80,8 @@ class Prepared:
     """The part of a request that only depends on method, URL and headers: encoded once, sent many times."""
 
     __slots__ = (
-        "bare", "closes", "given_length", "has_content_type", "has_cookie", "head", "headers", "idempotent", "is_head",
-        "method", "name", "origin_key", "target",
+        "bare", "closes", "given_length", "has_content_encoding", "has_content_type", "has_cookie", "head", "headers",
+        "idempotent", "is_head", "method", "name", "origin_key", "target",
     )  # fmt: skip
 
     def __init__(self, method: str, target: Target, headers: HeaderPairs) -> None:
@@ -92,7 +92,7 @@ class Prepared:
         self.origin_key = f"{target.origin.scheme}://{target.origin.authority}"
         self.idempotent = method in IDEMPOTENT
         self.is_head = method == "HEAD"
-        lines = [(name, _header_text(name, value)) for name, value in headers]
+        lines = [(name, header_text(name, value)) for name, value in headers]
         given = {name.lower(): value for name, value in lines}
         # Who says so may not use the connection again (RFC 9112 9.6).
         self.closes = "close" in (option.strip().lower() for option in given.get("connection", "").split(","))
@@ -104,6 +104,7 @@ class Prepared:
         length = given.get("content-length", "")
         self.given_length = int(length) if length.isascii() and length.isdigit() else None  # for uploads
         self.has_content_type = "content-type" in given
+        self.has_content_encoding = "content-encoding" in given
         self.has_cookie = "cookie" in given
         text = [f"{method} {target.request_target} HTTP/1.1\r\nhost: {host}\r\n"]
         text += [f"{name}: {value}\r\n" for name, value in lines if name.lower() not in OURS]
@@ -111,7 +112,11 @@ class Prepared:
         self.bare = self.head + (b"content-length: 0\r\n\r\n" if method in WITH_BODY else b"\r\n")
 
     def encode(self, body: Body | None, cookies: str) -> bytes:
-        """The whole request, with a body, cookies or both; without the pieces of an upload."""
+        """The whole request, with a body, cookies or both; without the pieces of an upload.
+
+        Raises:
+            ValueError: the body is compressed, and a header of the script says so or otherwise as well.
+        """
         lines = [self.head]
         if cookies and not self.has_cookie:
             lines.append(b"cookie: " + cookies.encode("latin-1", "replace") + b"\r\n")
@@ -121,6 +126,8 @@ class Prepared:
             if body.content_type and not self.has_content_type:
                 lines.append(f"content-type: {body.content_type}\r\n".encode("latin-1"))
             if body.content_encoding:
+                if self.has_content_encoding:
+                    raise ValueError("give compression= or a Content-Encoding header, not both")
                 lines.append(f"content-encoding: {body.content_encoding}\r\n".encode())
         if isinstance(content, Upload):
             if content.size is None:
@@ -133,7 +140,7 @@ class Prepared:
         return b"".join((*lines, b"\r\n", content))
 
 
-def _header_text(name: str, value: HeaderValue) -> str:
+def header_text(name: str, value: HeaderValue) -> str:
     """The value as it goes on the wire.
 
     Raises:

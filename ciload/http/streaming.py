@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -14,29 +15,29 @@ from ciload.http.incoming import Incoming
 from ciload.http.request import Prepared
 from ciload.http.response import Response
 from ciload.http.session import Session
-from ciload.http.timings import Dialed
+from ciload.http.timings import REUSED, Dialed
 from ciload.metrics.series import Tags
+
+ONCE = "the body was taken already: keep what you need of it, or await aread() in place of it"
 
 
 class StreamedResponse(Response):
     """A response whose head is there. Its request is counted when the body has been read, or is given up."""
 
-    __slots__ = ("_counted", "_exchange", "_first_byte_at", "_incoming", "_keep_bytes", "_read", "_released",
-                 "_sent_at")  # fmt: skip
+    __slots__ = ("_counted", "_exchange", "_incoming", "_keep_bytes", "_released", "_taken", "_whole")
 
-    def __init__(self, exchange: Exchange, incoming: Incoming, dialed: Dialed, keep_bytes: int) -> None:
-        connection, prepared = exchange.connection, exchange.prepared
+    def __init__(self, exchange: OpenExchange, incoming: Incoming, keep_bytes: int) -> None:
+        head, prepared = exchange.connection.head, exchange.prepared
+        super().__init__(
+            head.status_code, head, b"", prepared.method, prepared.target.url, exchange.dialed, exchange.phases
+        )
+        if self.status_code >= 400:
+            self.error_code = 1000 + self.status_code
         self._exchange = exchange
         self._incoming = incoming
         self._keep_bytes = keep_bytes
-        self._sent_at = connection.sent_at or connection.first_byte_at
-        self._first_byte_at = connection.first_byte_at
-        self._counted = self._released = self._read = False
-        phases = exchange.phases(self._first_byte_at)
-        head = connection.head
-        super().__init__(head.status_code, head, b"", prepared.method, prepared.target.url, dialed, phases)
-        if self.status_code >= 400:
-            self.error_code = 1000 + self.status_code
+        self._taken = self._whole = False  # by whom: one of the iterators, or `aread`
+        self._counted = self._released = False
         exchange.session.pool.streams.add(self)
         incoming.on_end = self._release
         if incoming.ended:
@@ -45,16 +46,27 @@ class StreamedResponse(Response):
     # --- reading
 
     async def pieces(self) -> AsyncIterator[tuple[bytes, float]]:
-        """The body as it comes, decoded, and how many ms after the request was sent each piece came."""
-        if self._read:
-            raise RuntimeError("the body was read already: keep what you need of it, or await aread()")
-        self._read = True
+        """The body as it comes, decoded, and how many ms after the request was sent each piece came.
+
+        Raises:
+            RuntimeError: somebody has taken it already.
+        """
+        if self._whole:
+            async for kept in super().pieces():
+                yield kept
+            return
+        if self._taken:
+            raise RuntimeError(ONCE)
+        self._taken = True
+        sent_at = self._exchange.sent_at
         try:
             decoding = Decoding(self.head.codings)
             while (got := await self._incoming.get()) is not None:
                 for piece in decoding.feed(got[0]):
-                    yield piece, (got[1] - self._sent_at) * 1e3
-            if self._incoming.failure is None and not decoding.complete:
+                    yield piece, (got[1] - sent_at) * 1e3
+            if self._incoming.failure is not None:
+                raise self._incoming.failure
+            if not decoding.complete:
                 raise RequestFailedError(ErrorCode.DECOMPRESSION, "decompression failed: the body ends too early")
         except RequestFailedError as failure:
             self._fail(failure)
@@ -62,13 +74,16 @@ class StreamedResponse(Response):
             waited_s = perf_counter() - self._exchange.started
             self._fail(RequestFailedError(ErrorCode.TIMEOUT, self._exchange.session.owner.cut_off(waited_s)))
             raise
-        if self._incoming.failure is not None:
-            self._fail(self._incoming.failure)
-        self.close()
+        finally:
+            self.close()
 
     async def aread(self) -> bytes:
-        """Read the rest of the body, and keep it as `content`, as far as `max_body_kept` goes."""
-        if not self._read:
+        """Read the body and keep it as `content`, as far as `max_body_kept` goes.
+
+        Raises:
+            RuntimeError: an iterator has taken some of it.
+        """
+        if not self._whole:
             kept: list[bytes] = []
             room = self._keep_bytes
             async for piece, _ in self.pieces():
@@ -76,85 +91,83 @@ class StreamedResponse(Response):
                 kept.append(piece[:room])
                 room -= len(kept[-1])
             self.content = b"".join(kept)
+            self._whole = True
         return self.content
 
-    def json(self, **options: Any) -> Any:
-        """See `Response.json`.
+    @property
+    def text(self) -> str:
+        self._see_that_it_was_read()
+        return super().text
 
-        Raises:
-            ValueError: likewise, or nobody has called `aread()`.
-        """
-        if not self._read:
-            raise ValueError("the body was not read: await reply.aread() before json()")
+    def json(self, **options: Any) -> Any:
+        self._see_that_it_was_read()
         return super().json(**options)
+
+    def _see_that_it_was_read(self) -> None:
+        if not self._whole:
+            raise ValueError("nobody has kept the body: await reply.aread() first")
 
     async def aclose(self) -> None:
         """Want no more of the body. What has come counts, and is no failure."""
         self.close()
 
     def close(self) -> None:
-        """See `aclose`; without an event loop's help."""
-        if not self._released:
-            self._release()
-        self._count()
-
-    # --- the end
-
-    def _release(self) -> None:
-        """The last byte has come, or nobody waits for it: take the times, and give the connection back."""
-        if self._released:
-            return
-        self._released = True
-        connection = self._exchange.connection
-        over = self._incoming.ended
-        self._phases = self._exchange.phases(connection.done_at if over else perf_counter())
-        self._exchange.bytes_received = connection.bytes_received
-        self._exchange.release()
-
-    def _fail(self, failure: RequestFailedError) -> None:
-        """It is no response any more, but what has come of it stays."""
-        self.status_code = 0
-        self.error, self.error_code = failure.text, failure.code
-        self.close()
-
-    def _count(self) -> None:
+        """As `aclose`, for whoever cannot wait."""
+        self._release()
+        self._incoming.stop()
         if not self._counted:
             self._counted = True
             self._exchange.session.pool.streams.discard(self)
             self._exchange.count(self)
 
+    # --- the end
 
-class Exchange:
-    """A request whose response is read while it comes: what was measured of it, and where that goes."""
+    def _release(self) -> None:
+        """The last byte has come, or nobody waits for it: take the times, and give the connection back."""
+        if not self._released:
+            self._released = True
+            self._phases = self._exchange.phases
+            self._exchange.release()
 
-    __slots__ = ("_lost", "_name", "_tags", "bytes_received", "bytes_sent", "connection", "dialed", "prepared",
-                 "session", "started")  # fmt: skip
+    def _fail(self, failure: RequestFailedError) -> None:
+        """It is no response any more, but what has come of it stays."""
+        if not self._counted:
+            self.status_code = 0
+            self.error, self.error_code = failure.text, failure.code
 
-    def __init__(
-        self, session: Session, prepared: Prepared, connection: Connection, started: float, dialed: Dialed,
-        lost: tuple[float, int], name: str | None, tags: Tags,
-    ) -> None:  # fmt: skip
-        self.session = session
-        self.prepared = prepared
-        self.connection = connection
-        self.started = started
-        self.dialed = dialed
-        self.bytes_sent = connection.bytes_sent + lost[1]
-        self.bytes_received = 0
-        self._lost = lost[0]
-        self._name = name or prepared.name
-        self._tags = tags
 
-    def phases(self, until: float) -> tuple[float, float, float]:
-        """Sending, waiting and receiving, in seconds."""
-        first = self.connection.first_byte_at
-        sent = self.connection.sent_at
-        if not self.started <= sent <= first:  # still writing when the answer began
-            sent = first
-        return sent - self.started, first - sent + self._lost, max(0.0, until - first)
+@dataclass(slots=True)
+class OpenExchange:
+    """A request whose response is read while it comes: what is measured of it, and where that goes."""
+
+    session: Session
+    prepared: Prepared
+    connection: Connection
+    started: float
+    dialed: Dialed
+    lost_s: float
+    bytes_sent: int  # by a first attempt, and in the end by this one as well
+    name: str
+    tags: Tags
+    bytes_received: int = 0
+    sent_at: float = field(init=False)  # or when the answer began, if that was before
+    first_byte_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        sent, self.first_byte_at = self.connection.sent_at, self.connection.first_byte_at
+        self.sent_at = sent if self.started <= sent <= self.first_byte_at else self.first_byte_at
+
+    @property
+    def phases(self) -> tuple[float, float, float]:
+        """Sending, waiting and receiving until something came last, in seconds; as long as the connection is ours."""
+        receiving = max(0.0, self.connection.done_at - self.first_byte_at)
+        return self.sent_at - self.started, self.first_byte_at - self.sent_at + self.lost_s, receiving
 
     def release(self) -> None:
+        """Give the connection back, which the next request may use at once."""
         connection = self.connection
+        self.bytes_received = connection.bytes_received
+        self.bytes_sent += connection.bytes_sent
         if connection.state is IDLE and not self.prepared.closes and connection.idle is not None:
             connection.idle.append(connection)
         else:
@@ -162,10 +175,11 @@ class Exchange:
 
     def count(self, response: Response) -> None:
         """Record the sample."""
-        session = self.session
-        key = (self._name, self.prepared.method, response.status_code, response.error, self._tags)
+        session, status = self.session, response.status_code
+        key = (self.name, self.prepared.method, status, response.error, self.tags)
         series = session.scope.http_series(key, response.error_code)
-        series.add_wait(session.late, self.dialed)
+        if session.late or self.dialed is not REUSED:
+            series.add_wait(session.late, self.dialed)
         sending, waiting, receiving = response.phases
         series.sending.append(sending)
         series.waiting.append(waiting)
@@ -173,5 +187,4 @@ class Exchange:
         series.bytes_sent += self.bytes_sent
         series.bytes_received += self.bytes_received
         if session.exchanges is not None:
-            succeeded = 200 <= response.status_code < 400
-            session.exchanges.append((key, sending + waiting + receiving if succeeded else 0.0))
+            session.exchanges.append((key, sending + waiting + receiving if 200 <= status < 400 else 0.0))

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from ciload import http
-from tests.http.server import Answer, Received, Server, in_turn, redirect, response
+from tests.http.server import Answer, End, Received, Server, in_turn, redirect, response
 from tests.http.vu import virtual_user
 
 pytestmark = pytest.mark.anyio
@@ -147,6 +147,30 @@ async def test_a_class_of_httpx_and_a_function() -> None:
         assert server.requests[3].header("x-signature") == "4"
         assert [request.body for request in server.requests] == [b'{"id":1}', b"body", b"body", b"body"]
         assert vu.count() == 4
+
+
+async def test_flows_and_what_goes_wrong() -> None:
+    """A request without a response ends the flow; bytes in headers and streams go through it; a name stays a name."""
+    async with Server(digest) as server, virtual_user() as vu:
+        reply = await http.get(
+            server.url, auth=http.DigestAuth("ann", "hunter2"), headers={"X-A": b"1"}, stream=True, name="here"
+        )
+        assert await reply.aread() == b"ok"
+        assert {request.header("x-a") for request in server.requests} == {"1"}
+        assert vu.names == {"here"}
+        assert server.connections == 1
+    async with Server([End.CLOSE]) as server, virtual_user() as vu:
+        for auth in (Token(f"{server.url}/token"), Token("nowhere://x")):
+            failed = await http.get(server.url, auth=auth)
+            assert (failed.status_code, failed.error_code) == (0, 1000)
+        assert vu.failed() == (2, 2)
+
+
+async def test_an_argument_is_stronger_than_a_header() -> None:
+    """As in httpx: one Authorization is sent."""
+    async with Server(OK) as server, virtual_user():
+        await http.get(server.url, auth=http.BearerAuth("t"), headers={"authorization": "other"})
+        assert server.requests[0].header("authorization") == "Bearer t"
 
 
 async def test_cookies_of_one_request() -> None:

@@ -79,6 +79,7 @@ async def test_a_body_until_the_end_of_the_connection() -> None:
         assert await reply.aread() == b"hello world"
         assert reply.text == "hello world"
         assert vu.failed() == (0, 1)
+        assert not any(vu.session.pool.idle.values())
 
 
 async def test_what_had_come_is_kept_on_a_time_out() -> None:
@@ -141,6 +142,32 @@ async def test_leaving_early_is_no_failure() -> None:
         assert not vu.client.settings.open
 
 
+async def test_thinking_is_not_receiving() -> None:
+    """Nothing came while the script did something else: that time is no part of the request."""
+    async with Server([CHUNKED + chunk(b"x"), End.STALL]) as server, virtual_user() as vu:
+        async for _ in (await http.get(server.url, stream=True)).aiter_bytes():
+            break
+        await asyncio.sleep(0.2)
+        assert vu.failed(status="200") == (0, 1)  # to leave the loop is to leave the stream
+        await http.get(server.url, stream=True)
+        await asyncio.sleep(0.2)
+        vu.session.pool.close_streams()
+        assert vu.failed(status="200") == (0, 2)
+        assert vu.snapshot().trend("http_req_duration").largest < 100
+
+
+async def test_closed_while_somebody_reads() -> None:
+    """Whoever waits for the next piece is told that there is none, and the request is counted once."""
+    async with Server([CHUNKED + chunk(b"x"), End.STALL]) as server, virtual_user() as vu:
+        reply = await http.get(server.url, stream=True)
+        reading = asyncio.create_task(reply.aread())
+        await asyncio.sleep(0.05)
+        await reply.aclose()
+        assert await asyncio.wait_for(reading, 2) == b"x"
+        assert vu.failed(status="200") == (0, 1)
+        assert (reply.status_code, reply.error) == (200, "")
+
+
 async def test_an_unread_body_makes_the_server_wait() -> None:
     """Memory stays bounded when the script takes its time."""
     sent = 0
@@ -168,9 +195,17 @@ async def test_a_stream_is_read_once() -> None:
         reply = await http.get(server.url, stream=True)
         with pytest.raises(ValueError, match="aread"):
             reply.json()
+        with pytest.raises(ValueError, match="aread"):
+            _ = reply.text
         assert [piece async for piece in reply.aiter_bytes()] == [b"hello"]
-        with pytest.raises(RuntimeError, match="was read already"):
+        with pytest.raises(RuntimeError, match="was taken already"):
             [piece async for piece in reply.aiter_bytes()]
+        with pytest.raises(RuntimeError, match="was taken already"):
+            await reply.aread()
+        kept = await http.get(server.url, stream=True)
+        assert await kept.aread() == await kept.aread() == b"hello"
+        assert [line async for line in kept.aiter_lines()] == ["hello"]
+        assert kept.text == "hello"
 
 
 async def test_a_stream_behind_a_redirect() -> None:

@@ -259,6 +259,26 @@ def test_our_codings_are_those_of_the_standard_library() -> None:
         assert undo(encoder.compress(LONG) + encoder.flush()) == LONG
 
 
+async def test_what_cannot_be_sent_is_told_before_anything_is(tmp_path: Path) -> None:
+    """Also of a batch, all of which stays unsent then."""
+    path = tmp_path / "a.txt"
+    path.write_text("a")
+    async with Server(OK) as server, virtual_user() as vu:
+        mistakes: list[tuple[dict[str, Any], type[Exception], str]] = [
+            ({"json": {}, "compression": "gzip", "headers": {"Content-Encoding": "br"}}, ValueError, "not both"),
+            ({"cookies": {"a": "1; b"}}, ValueError, "cookies: "),
+            ({"auth": 1}, TypeError, "auth= takes"),
+        ]
+        with path.open() as text:
+            mistakes.append(({"content": text}, TypeError, "'rb'"))
+            for options, kind, words in mistakes:
+                with pytest.raises(kind, match=words):
+                    await http.post(server.url, **options)
+                with pytest.raises(kind, match=words):
+                    await http.batch([server.url, http.Request("POST", server.url, **options)])
+        assert vu.count() == 0
+
+
 async def test_unknown_compression_is_the_scripts_mistake() -> None:
     """It says which there are."""
     async with Server(OK) as server, virtual_user() as vu:

@@ -42,7 +42,13 @@ class Hops:
     async def send(self, prepared: Prepared) -> Response:
         if self.auth is None:
             return await self._send(prepared, self.body)
-        return await authenticate(self.auth, prepared, self.body, self._send)
+        client = self.session.client
+        assert client is not None
+        try:
+            return await authenticate(self.auth, prepared, self.body, client.preparer.base, self._send)
+        except RequestFailedError as failure:
+            url = prepared.target.if_unreachable.url
+            return unsent(self.session, prepared.method, url, self.name or prepared.name, self.tags, failure)
 
     async def _send(self, prepared: Prepared, body: Body | None, challenge: bool = False) -> Response:
         session = self.session
