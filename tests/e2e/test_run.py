@@ -53,6 +53,20 @@ async def default(vu, data):
 """
 
 
+def test_streams_that_nobody_reads_end_with_the_iteration(ciload: Ciload, server: str) -> None:
+    """Each of them is counted, in the iteration that asked for it, and none is left for the end of the run."""
+    script = """
+from ciload import check, http
+options = {"thresholds": {"http_reqs": ["count==6"], "http_req_failed": ["rate==0"]}}
+async def default():
+    reply = await http.get("/users", stream=True)
+    check(reply, {"status is 200": lambda r: r.status_code == 200})
+"""
+    run = ciload.run(script, "--base-url", server, "--iterations", "6", "--vus", "2")
+    assert run.code == 0, run.stdout + run.stderr
+    assert "6 of 6" in run.stdout
+
+
 def test_the_whole_way(ciload: Ciload, server: str) -> None:
     """Every part of the scripting API in one script ends in a passed run whose reports agree with each other."""
     run = ciload.run(FOUR_THINGS, "--base-url", server)

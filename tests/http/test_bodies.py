@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import random
 import sys
-import tracemalloc
 import zlib
 from collections.abc import Callable
 from time import perf_counter
@@ -20,7 +19,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 from tests.http.server import End, Server, in_turn, pieces, response
-from tests.http.vu import virtual_user
+from tests.http.vu import PeakMemory, virtual_user
 
 pytestmark = pytest.mark.anyio
 
@@ -161,14 +160,10 @@ async def test_decompression_bomb_is_bounded(pack: Packer, encoding: str) -> Non
     """Ten thousandfold compression unpacks to `max_body_kept` and no further, in about as much memory."""
     raw = response(pack(bytes(100 * KIB * KIB)), f"Content-Encoding: {encoding}")
     async with Server(raw) as server, virtual_user(max_body_kept=200 * KIB):
-        tracemalloc.start()
-        try:
+        with PeakMemory() as peak:
             answer = await http.get(server.url)
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
     assert (answer.status_code, len(answer.content), answer.truncated) == (200, 200 * KIB, True)
-    assert peak < 10 * KIB * KIB
+    assert peak.bytes < 10 * KIB * KIB
 
 
 @pytest.mark.parametrize("surplus", [-1, 0, 1])
@@ -232,15 +227,11 @@ async def test_long_bodies_do_not_grow_memory() -> None:
     """A download of 60 MB is read at the price of what is kept."""
     steps = [b"HTTP/1.1 200 OK\r\nContent-Length: 60000000\r\n\r\n", *([b"x" * 1_000_000] * 60)]
     async with Server(steps) as server, virtual_user(max_body_kept=100_000) as vu:
-        tracemalloc.start()
-        try:
+        with PeakMemory() as peak:
             answer = await http.get(server.url)
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
         assert vu.count("data_received") > 60_000_000
     assert len(answer.content) == 100_000
-    assert peak < 20_000_000  # most of it is the server's
+    assert peak.bytes < 20_000_000  # most of it is the server's
 
 
 @pytest.mark.parametrize(

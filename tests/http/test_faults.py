@@ -8,7 +8,6 @@ import gzip
 import os
 import socket
 import sys
-import tracemalloc
 from contextlib import suppress
 from time import perf_counter
 
@@ -21,7 +20,7 @@ from ciload.errors import NoTargetError
 from ciload.http.connection import LARGEST_HEAD
 from ciload.http.failure import ErrorCode, from_dial, from_lookup, from_loss
 from tests.http.server import Answer, End, HangingUp, Pause, Server, Step, free_port, in_turn, pieces, response
-from tests.http.vu import VirtualUser, run, virtual_user
+from tests.http.vu import PeakMemory, VirtualUser, run, virtual_user
 
 pytestmark = pytest.mark.anyio
 
@@ -582,11 +581,7 @@ async def test_tiny_chunks_take_no_more_memory_than_their_data() -> None:
     """A body of many two-byte chunks is one body, not as many objects."""
     chunks = b"2\r\nab\r\n" * 300_000
     async with Server(CHUNKS + chunks + b"0\r\n\r\n") as server, virtual_user():
-        tracemalloc.start()
-        try:
+        with PeakMemory() as peak:
             answer = await http.get(server.url)
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
     assert answer.content == b"ab" * 300_000
-    assert peak < 16_000_000  # the response itself is two, and the server has a copy
+    assert peak.bytes < 16_000_000  # the response itself is two, and the server has a copy

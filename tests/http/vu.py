@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -68,6 +69,20 @@ class VirtualUser:
     def names(self) -> set[str]:
         """The `name` tags that requests were measured under."""
         return {dict(tags)["name"] for tags in self.snapshot().series.get("http_reqs", {})}
+
+
+class PeakMemory:
+    """The most memory that Python's objects took within, beyond what there was before."""
+
+    bytes: int = 0
+
+    def __enter__(self) -> PeakMemory:
+        tracemalloc.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bytes = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
 
 
 @asynccontextmanager
