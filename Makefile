@@ -27,7 +27,8 @@ install: $(VENV)/ready
 	$(BIN)/pip install --quiet --no-deps --force-reinstall dist/*.whl
 
 $(VENV)/system: scripts/install-system-packages Makefile
-	scripts/install-system-packages postgresql:initdb openssl:openssl chromium:chromium
+	scripts/install-system-packages postgresql:initdb openssl:openssl chromium:chromium tinyproxy:tinyproxy \
+		microsocks:microsocks nginx-light:nginx
 	touch $@
 
 test: lint types unit  ## every check that CI makes

@@ -134,7 +134,7 @@ def _excepts(entry: str, origin: Origin) -> bool:
     except ValueError:
         pass
     name, colon, port = entry.rpartition(":")
-    if colon and port.isdecimal() and ":" not in name.strip("[]"):
+    if colon and port.isdecimal() and (name.endswith("]") or ":" not in name):
         if int(port) != origin.port:
             return False
         entry = name
@@ -181,6 +181,6 @@ async def open_tunnel(
 
 
 def _words(error: Exception) -> str:
-    """What the proxy said, on one line; a proxy that ends the connection says nothing."""
-    said = " ".join(str(error).split())
-    return f"refused the connection: {said[:200]}" if said else "ended the connection"
+    """What the proxy said, on one line; of some that end the connection nothing is said."""
+    said = " ".join(str(error).split())[:200]
+    return f"no connection to the target: {said}" if said else "it ended the connection"
