@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from types import TracebackType
 from typing import Literal
+from urllib.parse import quote
 
 import h11
 
@@ -97,6 +99,7 @@ class Server:
         when: "request" answers a whole request, "head" does not read its body, "bytes" answers the first bytes that
             come, whatever they are, and "connect" does not wait for any.
         tls: speak TLS with this context.
+        path: of a Unix socket to listen on, instead of a port.
     """
 
     def __init__(
@@ -106,12 +109,14 @@ class Server:
         when: Literal["request", "head", "bytes", "connect"] = "request",
         tls: ssl.SSLContext | None = None,
         host: str = "127.0.0.1",
+        path: Path | None = None,
         in_flight: Meter | None = None,
     ) -> None:
         self.answer = answer
         self._when = when
         self._tls = tls
         self._host = host
+        self._path = path
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self.connections = 0
@@ -120,6 +125,9 @@ class Server:
         self.closed = asyncio.Event()  # set whenever a client has ended a connection
 
     async def __aenter__(self) -> Server:
+        if self._path is not None:
+            self._server = await asyncio.start_unix_server(self._accept, self._path)
+            return self
         self._server = await asyncio.start_server(self._accept, self._host, 0, ssl=self._tls)
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
@@ -133,6 +141,8 @@ class Server:
 
     @property
     def url(self) -> str:
+        if self._path is not None:
+            return f"http+unix://{quote(str(self._path), safe='')}"
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
 
