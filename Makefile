@@ -31,6 +31,12 @@ $(VENV)/system: scripts/install-system-packages Makefile
 		microsocks:microsocks nginx-light:nginx
 	touch $@
 
+# A server that nobody here wrote, in an environment of its own: it wants other versions of what the tests need.
+$(VENV)/httpbin/ready: Makefile
+	$(PYTHON) -m venv $(VENV)/httpbin
+	$(VENV)/httpbin/bin/pip install --quiet 'httpbin>=0.10.4' 'gunicorn>=25.1'
+	touch $@
+
 test: lint types unit  ## every check that CI makes
 
 lint: $(VENV)/ready
@@ -41,7 +47,7 @@ types: $(VENV)/ready
 	$(BIN)/mypy --python-version 3.11
 	$(BIN)/mypy --python-version 3.14
 
-unit: install $(VENV)/system
+unit: install $(VENV)/system $(VENV)/httpbin/ready
 	$(BIN)/pytest
 
 green: install  ## every place in a script times every way to end there, with all numbers of workers; ten minutes

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+import warnings
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,12 +71,14 @@ def make_context(settings: TlsSettings, certificate: ClientCertificate | None = 
     if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if settings.lowest is not None:
-        context.minimum_version = settings.lowest
-        if settings.lowest in LEGACY:
-            context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    if settings.highest is not None:
-        context.maximum_version = settings.highest
+    with warnings.catch_warnings():  # old versions are what was asked for
+        warnings.simplefilter("ignore", DeprecationWarning)
+        if settings.lowest is not None:
+            context.minimum_version = settings.lowest
+        if settings.highest is not None:
+            context.maximum_version = settings.highest
+    if settings.lowest in LEGACY:
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
     if certificate is not None:
         # OpenSSL would ask for a missing password at the terminal.
         context.load_cert_chain(certificate.cert, certificate.key or None, lambda: certificate.password)
@@ -91,8 +95,10 @@ def load_authorities(context: ssl.SSLContext, place: str) -> None:
     if not path.is_dir():
         context.load_verify_locations(cafile=place)
         return
-    files = sorted(each for each in path.iterdir() if each.suffix in (".pem", ".crt", ".cer"))
-    if not files:
-        raise FileNotFoundError(f"no .pem, .crt or .cer files in {place}")
-    for each in files:
-        context.load_verify_locations(cafile=str(each))
+    before = context.cert_store_stats()["x509"]
+    for each in sorted(path.iterdir()):
+        if each.suffix in (".pem", ".crt", ".cer"):
+            with suppress(ssl.SSLError):  # a key, perhaps
+                context.load_verify_locations(cafile=str(each))
+    if context.cert_store_stats()["x509"] == before:
+        raise FileNotFoundError("none of its .pem, .crt and .cer files has a certificate that was not known")

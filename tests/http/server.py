@@ -255,6 +255,26 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
     return body
 
 
+class Elsewhere:
+    """A server in a thread with an event loop of its own, for clients whose loop is blocked."""
+
+    def __init__(self, make: Callable[[], Server]) -> None:
+        self._make = make
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+
+    def __enter__(self) -> Server:
+        self._thread.start()
+        self._server = self._make()
+        return asyncio.run_coroutine_threadsafe(self._server.__aenter__(), self._loop).result(10)
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._server.__aexit__(None, None, None), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
 class HangingUp:
     """Ends every connection at once, from a thread of its own: before, while or after the client writes."""
 

@@ -147,9 +147,9 @@ async def test_a_unix_socket_by_its_url(tmp_path: Path) -> None:
 
 async def test_one_unix_socket_for_everything(tmp_path: Path) -> None:
     """As curl's --unix-socket: the URL says only who is asked."""
-    async with Server(OK, path=tmp_path / "s") as server:
-        async with virtual_user(network=Network(unix_socket=str(tmp_path / "s"))):
-            assert (await http.get("http://api.test/x")).text == "ok"
+    network = Network(unix_socket=str(tmp_path / "s"))
+    async with Server(OK, path=tmp_path / "s") as server, virtual_user(network=network):
+        assert (await http.get("http://api.test/x")).text == "ok"
     assert server.requests[0].header("host") == "api.test"
 
 
@@ -215,11 +215,14 @@ async def test_a_local_address_that_this_machine_does_not_have() -> None:
 async def test_headers_of_a_run() -> None:
     """They go to the base URL's server alone, also by redirect; a request's own header takes their place."""
     defaults = RequestDefaults(headers=(("X-Api-Key", "secret"), ("Accept", "text/plain")))
-    async with Server(OK) as other, Server(by_path({"/": OK, "/away": redirect(other.url)})) as server:
-        async with virtual_user(base_url=server.url, defaults=defaults):
-            await http.get("/", headers={"accept": "application/json"})
-            await http.get(other.url)
-            await http.get("/away")
+    async with (
+        Server(OK) as other,
+        Server(by_path({"/": OK, "/away": redirect(other.url)})) as server,
+        virtual_user(base_url=server.url, defaults=defaults),
+    ):
+        await http.get("/", headers={"accept": "application/json"})
+        await http.get(other.url)
+        await http.get("/away")
     assert (server.requests[0].header("x-api-key"), server.requests[0].header("accept")) == (
         "secret",
         "application/json",
