@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from ciload.engine.clients import network_of, tls_of
 from ciload.errors import Complaint, OptionsError
 from ciload.http.network import Network
-from ciload.http.tls import make_context
+from ciload.http.tls import ClientCertificate, make_context
 from ciload.options.model import Options
 from ciload.options.plan import origins
 from ciload.options.sources import Source
@@ -46,18 +47,28 @@ def _about_certificates(options: Options, said_at: Mapping[str, str]) -> Iterabl
         try:
             make_context(tls, certificate)
         except OSError as error:
-            yield Complaint(said_at["tls_auth"], f"tls_auth: entry {number}, {certificate.cert}: {_why(error)}")
+            yield Complaint(
+                said_at["tls_auth"], f"tls_auth: entry {number}, {certificate.cert}: {_why(error, certificate)}"
+            )
 
 
-def _why(error: OSError) -> str:
+def _why(error: OSError, certificate: ClientCertificate | None = None) -> str:
     """OpenSSL's reasons are for people who know OpenSSL."""
     if not isinstance(error, ssl.SSLError):
         return (error.strerror or str(error)).lower()
     reason = error.reason or str(error)
     if reason == "KEY_VALUES_MISMATCH":
         return "the key is not that of the certificate"
-    if "DECRYPT" in reason or "PASSWORD" in reason.upper():
+    if certificate is not None and _is_locked(certificate):
         return "the password of the key is wrong, or missing"
     if any(each in reason or each in str(error) for each in NOT_PEM):
         return "no PEM file with what is needed: a certificate, and for a client its key"
     return f"OpenSSL says {reason}"
+
+
+def _is_locked(certificate: ClientCertificate) -> bool:
+    """Whether the key needs a password: OpenSSL has the same reason for a wrong one as for a file of another kind."""
+    try:
+        return b" ENCRYPTED" in Path(certificate.key or certificate.cert).read_bytes()
+    except OSError:
+        return False

@@ -49,7 +49,7 @@ def test_the_spelling_of_k6(tmp_path: Path) -> None:
     """Options of a k6 script can be copied."""
     script = {
         "noConnectionReuse": True, "userAgent": "me", "maxRedirects": 3, "localIPs": "127.0.0.1",
-        "tlsVersion": "tls1.2", "dns": {"ttl": "1m", "policy": "onlyIPv4"}, "hosts": {"a.test": "1.2.3.4"}, 
+        "tlsVersion": "tls1.2", "dns": {"ttl": "1m", "policy": "onlyIPv4"}, "hosts": {"a.test": "1.2.3.4"},
         "blockHostnames": ["*.b.test"],
         "tlsAuth": [{"domains": ["a.test"], "cert": "c", "key": "k", "password": "p"}],
     }  # fmt: skip
