@@ -177,7 +177,7 @@ class Server:
         self.connections += 1
         try:
             await self._talk(self.connections, reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, RuntimeError):  # uvloop's, of a closed one
             self.closed.set()
         except asyncio.CancelledError:
             pass  # the server is stopping
