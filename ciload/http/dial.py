@@ -11,31 +11,39 @@ from collections.abc import Iterator
 from ipaddress import IPv6Address, ip_address
 from itertools import cycle, pairwise
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ciload.http.connection import Connection, ConnectionSettings
-from ciload.http.failure import ErrorCode, RequestFailedError, from_dial, from_lookup, from_tls
+from ciload.http.failure import NO_HTTP2, ErrorCode, RequestFailedError, from_dial, from_lookup, from_tls
 from ciload.http.target import Origin
 from ciload.http.timings import Dialed
+
+if TYPE_CHECKING:
+    from ciload.http.http2.connection import Http2Connection
+    from ciload.http.http2.negotiation import Negotiation
+    from ciload.http.http2.request_heads import RequestHeads
 
 ADDRESSES_LAST_S = 300.0  # k6's dns.ttl
 ATTEMPT_DELAY_S = 0.25  # RFC 8305, 8
 DIAL_TIMEOUT_S = 30.0  # k6's cap on one TCP connect
 
+Http2 = Literal["off", "auto", "only"]
 Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
 class Dialer:
     """Opens connections for one client: caches addresses and TLS settings, remembers no connection."""
 
-    def __init__(self, settings: ConnectionSettings, *, verify: bool) -> None:
+    def __init__(self, settings: ConnectionSettings, *, verify: bool, http2: Http2 = "off") -> None:
         self._settings = settings
         self._addresses: dict[tuple[str, int], tuple[float, Iterator[list[Address]]]] = {}
         self._looking_up: dict[tuple[str, int], LookUp] = {}
         self._verify = verify
         self._tls: ssl.SSLContext | None = None
+        self._http2 = http2
+        self._request_heads: RequestHeads | None = None
 
-    async def dial(self, origin: Origin, deadline: float) -> Connection:
+    async def dial(self, origin: Origin, deadline: float) -> Connection | Http2Connection:
         """A connection ready to send on.
 
         Raises:
@@ -90,25 +98,49 @@ class Dialer:
         self._addresses[key] = (perf_counter() + ADDRESSES_LAST_S, orders)
         return next(orders)
 
-    async def _hand_over(self, sock: socket.socket, origin: Origin) -> Connection:
+    async def _hand_over(self, sock: socket.socket, origin: Origin) -> Connection | Http2Connection:
         """Give a connected socket to the event loop, through TLS where the origin wants it."""
         loop = asyncio.get_running_loop()
         tls, server = (self._tls_context(), origin.host) if origin.secure else (None, None)
-        connection = Connection(loop, self._settings, None if origin.secure else sock)
+        plain_socket = None if origin.secure else sock
+        connection = Connection(loop, self._settings, plain_socket)
+        negotiation = self._negotiation(connection, plain_socket) if self.may_share(origin) else None
+        protocol = negotiation or connection
         try:
-            await loop.create_connection(lambda: connection, sock=sock, ssl=tls, server_hostname=server)
+            await loop.create_connection(lambda: protocol, sock=sock, ssl=tls, server_hostname=server)
         except BaseException as error:
             sock.close()
             # It may have been made before it was given up, and is then never told that it is lost.
-            self._settings.open.discard(connection)
+            self._settings.open.discard(negotiation.chosen if negotiation else connection)
             if isinstance(error, OSError):  # ssl.SSLError is one
-                raise (from_tls(error) if origin.secure else from_dial(error)) from None
+                raise (from_tls(error, http2=self._http2 != "off") if origin.secure else from_dial(error)) from None
             raise
-        return connection
+        if negotiation is None:
+            return connection
+        if self._http2 == "only" and negotiation.chosen is connection:
+            connection.abort()
+            raise RequestFailedError(ErrorCode.TLS, NO_HTTP2)
+        return negotiation.chosen
+
+    def may_share(self, origin: Origin) -> bool:
+        """Whether connections to there may turn out to be HTTP/2, which several requests share."""
+        return self._http2 == "only" or (self._http2 == "auto" and origin.secure)
+
+    def _negotiation(self, http1: Connection, plain_socket: socket.socket | None) -> Negotiation:
+        from ciload.http.http2.connection import Http2Connection
+        from ciload.http.http2.negotiation import Negotiation
+        from ciload.http.http2.request_heads import RequestHeads
+
+        if self._request_heads is None:
+            self._request_heads = RequestHeads()
+        loop, heads = asyncio.get_running_loop(), self._request_heads
+        return Negotiation(http1, lambda: Http2Connection(loop, self._settings, heads, plain_socket))
 
     def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
             self._tls = tls_context(verify=self._verify)
+            if self._http2 != "off":
+                self._tls.set_alpn_protocols(["h2"] if self._http2 == "only" else ["h2", "http/1.1"])
         return self._tls
 
 

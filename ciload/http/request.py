@@ -89,7 +89,7 @@ class Prepared:
         self.target = target
         self.headers = headers
         self.name = target.name
-        self.origin_key = f"{target.origin.scheme}://{target.origin.authority}"
+        self.origin_key = target.origin.key
         self.idempotent = method in IDEMPOTENT
         self.is_head = method == "HEAD"
         lines = [(name, header_text(name, value)) for name, value in headers]

@@ -33,6 +33,10 @@ class Origin:
         return self.scheme == "https"
 
     @property
+    def key(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+    @property
     def authority(self) -> str:
         """The Host header; the zone of an address is nobody else's business (RFC 6874)."""
         host = f"[{self.host.partition('%')[0]}]" if ":" in self.host else self.host
