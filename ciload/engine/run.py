@@ -282,4 +282,5 @@ def _client(options: Options, base_url: str) -> Client:
         discard_bodies=options.discard_response_bodies,
         batch=options.batch,
         batch_per_host=options.batch_per_host,
+        http2=options.http2,
     )
