@@ -1,4 +1,4 @@
-"""An HTTP/2 server on a free loopback port that does what a test says, and watches whether the client keeps to the rules.
+"""An HTTP/2 server on a free loopback port that does what a test says, and watches whether clients keep to the rules.
 
 What it reads goes through h2, which finds every mistake of the client. What it says may be anything.
 """
@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
-
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
@@ -25,6 +23,7 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError, StreamClosedError
+from h2.settings import SettingCodes
 
 Header = tuple[str, str]
 
@@ -118,7 +117,7 @@ class Http2Server:
         answer: Answerer,
         *,
         tls: ssl.SSLContext | None = None,
-        settings: Mapping[Any, int] | None = None,
+        settings: dict[SettingCodes | int, int] | None = None,
         whole: bool = True,
         acknowledge: bool = True,
     ) -> None:
