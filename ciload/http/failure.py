@@ -108,7 +108,7 @@ def from_tls(error: Exception, *, http2: bool = False) -> RequestFailedError:
         return RequestFailedError(ErrorCode.RESET, "tls: connection reset during the handshake")
     if _wants_certificate(reason):
         return RequestFailedError(ErrorCode.TLS, WANTS_CERTIFICATE)
-    if reason is not None and reason.endswith("ALERT_NO_APPLICATION_PROTOCOL"):
+    if "no application protocol" in str(error).lower().replace("_", " "):  # an alert that Python knows no reason for
         return RequestFailedError(ErrorCode.TLS, NO_HTTP2 if http2 else f"tls: {ONLY_HTTP2}auto")
     if reason is not None and reason.endswith("ALERT_HANDSHAKE_FAILURE"):
         why = "the server refused: no common cipher, or it wants a client certificate"

@@ -126,7 +126,7 @@ async def test_a_full_connection_gets_another_beside_it() -> None:
         busy[peer.number] -= 1
         await echo(peer, asked)
 
-    settings = {SettingCodes.MAX_CONCURRENT_STREAMS: 2}
+    settings: dict[SettingCodes | int, int] = {SettingCodes.MAX_CONCURRENT_STREAMS: 2}
     async with Http2Server(slowly, settings=settings) as server, virtual_user(http2="only") as vu:
         for _ in range(2):
             replies = await http.batch([f"{server.url}/{number}" for number in range(6)])
@@ -142,7 +142,7 @@ async def test_bodies_in_both_directions(size: int, window: int) -> None:
     if window == 1:
         size = min(size, 500)
     body = (bytes(range(251)) * (size // 251 + 1))[:size]
-    settings = {SettingCodes.INITIAL_WINDOW_SIZE: window}
+    settings: dict[SettingCodes | int, int] = {SettingCodes.INITIAL_WINDOW_SIZE: window}
 
     async def back(peer: Peer, asked: Asked) -> None:
         await peer.answer(asked, asked.body)
