@@ -1,4 +1,4 @@
-"""HTTP/2 against servers that are used: hypercorn, nginx; and thousands of requests of which none gets another's answer."""
+"""HTTP/2 against servers that are used: hypercorn, nginx; and thousands of requests, none with another's answer."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ async def test_nginx(nginx: str) -> None:
 
 
 async def test_no_answer_is_anybody_elses(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thousands at once, some cut off, some too slow, some refused, some sent elsewhere: each has its own id, or none."""
+    """Some are cut off, some too slow, some refused, some sent elsewhere: each answer has its own id."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
     chance = random.Random(7)
 
