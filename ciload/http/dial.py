@@ -19,9 +19,8 @@ from ciload.http.target import Origin
 from ciload.http.timings import Dialed
 
 if TYPE_CHECKING:
-    from ciload.http.http2.connection import Http2Connection
+    from ciload.http.http2.connection import Heads, Http2Connection
     from ciload.http.http2.negotiation import Negotiation
-    from ciload.http.http2.request_heads import RequestHeads
 
 ADDRESSES_LAST_S = 300.0  # k6's dns.ttl
 ATTEMPT_DELAY_S = 0.25  # RFC 8305, 8
@@ -41,7 +40,7 @@ class Dialer:
         self._verify = verify
         self._tls: ssl.SSLContext | None = None
         self._http2 = http2
-        self._request_heads: RequestHeads | None = None
+        self._heads: Heads | None = None  # of HTTP/2
 
     async def dial(self, origin: Origin, deadline: float) -> Connection | Http2Connection:
         """A connection ready to send on.
@@ -127,13 +126,12 @@ class Dialer:
         return self._http2 == "only" or (self._http2 == "auto" and origin.secure)
 
     def _negotiation(self, http1: Connection, plain_socket: socket.socket | None) -> Negotiation:
-        from ciload.http.http2.connection import Http2Connection
+        from ciload.http.http2.connection import Heads, Http2Connection
         from ciload.http.http2.negotiation import Negotiation
-        from ciload.http.http2.request_heads import RequestHeads
 
-        if self._request_heads is None:
-            self._request_heads = RequestHeads()
-        loop, heads = asyncio.get_running_loop(), self._request_heads
+        if self._heads is None:
+            self._heads = Heads()
+        loop, heads = asyncio.get_running_loop(), self._heads
         return Negotiation(http1, lambda: Http2Connection(loop, self._settings, heads, plain_socket))
 
     def _tls_context(self) -> ssl.SSLContext:

@@ -20,7 +20,7 @@ from ciload.http.http2.errors import (
     from_reset,
 )
 from ciload.http.http2.request_heads import HTTP, HTTPS, NO_TABLE, RequestHeads
-from ciload.http.http2.response_heads import LARGEST_HEAD, ResponseHeads
+from ciload.http.http2.response_heads import LARGEST_HEAD, KnownHeads, ResponseHeads
 from ciload.http.http2.sending import DEFAULT_WINDOW, Sending
 from ciload.http.http2.stream import WINDOW, Http2Stream
 from ciload.http.timings import REUSED, Dialed
@@ -35,6 +35,16 @@ OURS = frames.settings(
 )
 
 
+class Heads:
+    """What all connections of a client know of the heads of requests and responses."""
+
+    __slots__ = ("requests", "responses")
+
+    def __init__(self) -> None:
+        self.requests = RequestHeads()
+        self.responses: KnownHeads = {}
+
+
 class Http2Connection(asyncio.Protocol):
     """Carries the streams of one virtual user to one origin.
 
@@ -45,13 +55,13 @@ class Http2Connection(asyncio.Protocol):
         self,
         loop: asyncio.AbstractEventLoop,
         settings: ConnectionSettings,
-        heads: RequestHeads,
+        heads: Heads,
         plain_socket: socket.socket | None,
     ) -> None:
         self._loop = loop
         self._settings = settings
-        self._request_heads = heads
-        self._response_heads = ResponseHeads()
+        self._request_heads = heads.requests
+        self._response_heads = ResponseHeads(heads.responses)
         self._scheme = HTTPS if plain_socket is None else HTTP
         self.sending = Sending(plain_socket)
         self.streams: dict[int, Http2Stream] = {}  # under way
