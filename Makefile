@@ -27,7 +27,7 @@ install: $(VENV)/ready
 	$(BIN)/pip install --quiet --no-deps --force-reinstall dist/*.whl
 
 $(VENV)/system: scripts/install-system-packages Makefile
-	scripts/install-system-packages postgresql:initdb openssl:openssl chromium:chromium
+	scripts/install-system-packages postgresql:initdb openssl:openssl chromium:chromium nginx-light:nginx
 	touch $@
 
 test: lint types unit  ## every check that CI makes

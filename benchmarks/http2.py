@@ -1,6 +1,6 @@
-"""What a request over HTTP/2 costs the client, ciload and k6: CPU time beyond start-up, against nginx on the other core.
+"""What a request over HTTP/2 costs the client, ciload or k6: CPU time beyond start-up, against nginx on another core.
 
-    python -m benchmarks.http2 --k6 PATH
+python -m benchmarks.http2 --k6 PATH
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.measure import run_pinned
 from benchmarks.tools import SYSTEM_PATH
 
 SERVER_CORE, CLIENT_CORE = 0, 1
-FEW, MANY = 1_000, 9_000  # requests: the difference has no start-up in it
+FEW, MANY = 1_000, 20_000  # requests: the difference has no start-up in it
 ROUNDS = 3
 NGINX = """
 daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log; events {{ worker_connections 1000; }}
@@ -28,8 +28,9 @@ http {{
   access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   ssl_certificate {folder}/pem; ssl_certificate_key {folder}/key; keepalive_requests 1000000;
-  server {{ listen 127.0.0.1:{http2} ssl http2; location / {{ default_type application/json; return 200 '{{"id":1}}'; }} }}
-  server {{ listen 127.0.0.1:{http1} ssl; location / {{ default_type application/json; return 200 '{{"id":1}}'; }} }}
+  default_type application/json;
+  server {{ listen 127.0.0.1:{http2} ssl http2; location / {{ return 200 '{{"id":1}}'; }} }}
+  server {{ listen 127.0.0.1:{http1} ssl; location / {{ return 200 '{{"id":1}}'; }} }}
 }}
 """
 CILOAD = 'from ciload import http\n\n\nasync def default():\n    await http.get("/")\n'
@@ -45,10 +46,10 @@ def nginx(folder: Path) -> Iterator[dict[str, str]]:
     """A server for each version of HTTP, by name."""
     ports = {"http2": free_port(), "http1": free_port()}
     subject = ["-subj", "/CN=127.0.0.1", "-days", "2", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    files = ["-keyout", folder / "key", "-out", folder / "pem"]
+    files = ["-keyout", str(folder / "key"), "-out", str(folder / "pem")]
     subprocess.run(["openssl", "req", "-x509", *subject, *files], check=True, capture_output=True)
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder, **ports))
-    command = ["taskset", "--cpu-list", str(SERVER_CORE), "nginx", "-p", folder, "-c", folder / "nginx.conf"]
+    command = ["taskset", "--cpu-list", str(SERVER_CORE), "nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
     with subprocess.Popen(command, env=os.environ | {"PATH": SYSTEM_PATH}) as server:
         time.sleep(0.5)
         try:
@@ -84,16 +85,19 @@ def main() -> None:
                 ways = {f"ciload {version}": ("ciload", urls[version]) for version in urls}
                 ways |= {f"k6 {version}": (k6, urls[version]) for version in urls} if k6 else {}
                 for way, (program, url) in ways.items():
-                    costs = [_per_request_us(program, url, vus, folder) for _ in range(ROUNDS)]
-                    print(f"{vus:3} VUs  {way:14} {median(costs):6.1f} µs a request  ({', '.join(f'{c:.1f}' for c in costs)})")
+                    costs = sorted(_per_request_us(program, url, vus, folder) for _ in range(ROUNDS))
+                    print(
+                        f"{vus:3} VUs  {way:14} {median(costs):4.0f} µs a request ({costs[0]:.0f} to {costs[-1]:.0f})"
+                    )
 
 
 def _per_request_us(program: str, url: str, vus: int, folder: Path) -> float:
     cpu = {}
     for iterations in (FEW, MANY):
         if program == "ciload":
-            load = ["--vus", str(vus), "--iterations", str(iterations), "--base-url", url, "--http2", "auto"]
-            cpu[iterations] = cpu_s(["ciload", "run", "load.py", *load, "--insecure-skip-tls-verify", "--quiet"], folder)
+            load = ["--vus", str(vus), "--iterations", str(iterations), "--base-url", url]
+            how = ["--http2", "auto", "--insecure-skip-tls-verify", "--quiet"]
+            cpu[iterations] = cpu_s(["ciload", "run", "load.py", *load, *how], folder)
         else:
             (folder / "load.js").write_text(K6.format(vus=vus, iterations=iterations, url=url))
             cpu[iterations] = cpu_s([program, "run", "--quiet", "load.js"], folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from time import perf_counter
+from typing import Literal
 
 import pytest
 from h2.settings import SettingCodes
@@ -182,9 +183,10 @@ async def test_another_protocol_is_told_by_name() -> None:
 @pytest.mark.parametrize(
     "said", [BEGIN, frame(SETTINGS, b"\0\3\0\0\0\x64", stream=0), frame(GOAWAY, b"\0" * 8, stream=0)]
 )
-async def test_a_server_of_http2_alone_is_told_by_name(said: bytes) -> None:
+@pytest.mark.parametrize("when", ["bytes", "connect"])
+async def test_a_server_of_http2_alone_is_told_by_name(said: bytes, when: Literal["bytes", "connect"]) -> None:
     """HTTP/1.1 was spoken to it."""
-    async with Server([said, End.CLOSE], when="bytes") as server, virtual_user():
+    async with Server([said, End.CLOSE], when=when) as server, virtual_user():
         reply = await http.get(server.url)
         assert (reply.status_code, reply.error_code) == (0, 1000)
         assert reply.error == "the server speaks only HTTP/2: run with http2: only"

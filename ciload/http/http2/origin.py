@@ -51,17 +51,15 @@ class OriginConnections:
                 place = connection.place()
                 place.dialed = Dialed(perf_counter() - began) if waited else REUSED
                 return place
+            waited, dial = True, self._dial
             if connection is not None:
-                ready = connection.settled
-            elif self._dial is not None:
-                ready = self._dial.done
-            else:
+                await _wait(connection.settled, began, deadline)
+            elif dial is None:
                 break
-            under_way = self._dial
-            waited = True
-            await _wait(ready, began, deadline)
-            if under_way is not None and (failure := under_way.failure) is not None:
-                raise _waited(failure.code, failure.text, began)
+            else:
+                await _wait(dial.done, began, deadline)
+                if dial.failure is not None:
+                    raise _waited(dial.failure.code, dial.failure.text, began)
         return await self._open(dialer, origin, deadline)
 
     def _with_room(self) -> Http2Connection | None:
