@@ -19,8 +19,9 @@ from ciload.http.http2.errors import (
     from_goaway,
     from_reset,
 )
+from ciload.http.http2.field_decoder import LARGEST_LIST
 from ciload.http.http2.request_heads import HTTP, HTTPS, NO_TABLE, RequestHeads
-from ciload.http.http2.response_heads import LARGEST_HEAD, KnownHeads, ResponseHeads
+from ciload.http.http2.response_heads import Known, ResponseHeads
 from ciload.http.http2.sending import DEFAULT_WINDOW, Sending
 from ciload.http.http2.stream import WINDOW, Http2Stream
 from ciload.http.timings import REUSED, Dialed
@@ -31,7 +32,7 @@ MOST_IDLE_FRAMES = 10_000  # in a row, which bring no exchange any further: a se
 MOST_SAID = 60  # of what a server says to why it goes
 NEVER = float("inf")
 OURS = frames.settings(
-    (frames.ENABLE_PUSH, 0), (frames.INITIAL_WINDOW_SIZE, WINDOW), (frames.MAX_HEADER_LIST_SIZE, LARGEST_HEAD)
+    (frames.ENABLE_PUSH, 0), (frames.INITIAL_WINDOW_SIZE, WINDOW), (frames.MAX_HEADER_LIST_SIZE, LARGEST_LIST)
 )
 
 
@@ -42,7 +43,7 @@ class Heads:
 
     def __init__(self) -> None:
         self.requests = RequestHeads()
-        self.responses: KnownHeads = {}
+        self.responses = Known()
 
 
 class Http2Connection(asyncio.Protocol):
@@ -271,8 +272,8 @@ class Http2Connection(asyncio.Protocol):
             raise BrokenConnectionError(Http2Code.PROTOCOL_ERROR, "something else within a head")
         block += payload
         self._block_bytes += len(payload) + frames.HEADER_BYTES
-        if self._block_bytes > LARGEST_HEAD:
-            why = f"response headers larger than {LARGEST_HEAD // 1024} KiB"
+        if self._block_bytes > LARGEST_LIST:
+            why = f"response headers larger than {LARGEST_LIST // 1024} KiB"
             raise BrokenConnectionError(Http2Code.ENHANCE_YOUR_CALM, why)
         if flags & frames.END_HEADERS:
             self._block = None

@@ -9,52 +9,36 @@ from __future__ import annotations
 
 from collections import deque
 
-from hpack import Decoder, HPACKError, OversizedHeaderListError
+from hpack import HPACKError, OversizedHeaderListError
 from hpack.table import HeaderTable
 
 from ciload.http.head import Head, head_of_fields
 from ciload.http.http2.errors import BrokenConnectionError, Http2Code
+from ciload.http.http2.field_decoder import LARGEST_LIST, Field, FieldDecoder, Texts
 
-LARGEST_HEAD = 64 * 1024  # decoded, with 32 bytes for each field
 MOST_KNOWN = 512
 MOST_KNOWN_HERE = 32
-SIZE_UPDATE = range(0x20, 0x40)  # the first byte of a block that changes the table's size
 MOST_ENTRIES = HeaderTable.DEFAULT_SIZE // 32  # of the dynamic table: each counts 32 bytes and its text
 
-Field = tuple[bytes, bytes]
-KnownHeads = dict[bytes, tuple[Head, tuple[Field, ...]]]  # by their blocks, and what these put into the table
 
+class Known:
+    """What all connections of a client know of responses."""
 
-class WatchedTable(HeaderTable):
-    """HPACK's table, which can tell what one block has to do with its dynamic part."""
+    __slots__ = ("heads", "texts")
 
     def __init__(self) -> None:
-        super().__init__()
-        self.added: list[Field] = []
-        self.referred = False
-
-    def watch(self) -> None:
-        self.added, self.referred = [], False
-
-    def add(self, name: bytes, value: bytes) -> None:
-        self.added.append((name, value))
-        super().add(name, value)
-
-    def get_by_index(self, index: int) -> Field:
-        self.referred |= index > self.STATIC_TABLE_LENGTH
-        return super().get_by_index(index)
+        self.heads: dict[bytes, tuple[Head, list[Field]]] = {}  # by their blocks; what these put into the table
+        self.texts: Texts = {}
 
 
 class ResponseHeads:
     """The decoder of one connection. Each block has to pass through it, or both sides get out of step."""
 
-    __slots__ = ("_decoder", "_known", "_known_here", "_later", "_table")
+    __slots__ = ("_decoder", "_known", "_known_here", "_later")
 
-    def __init__(self, known: KnownHeads) -> None:
-        """`known` is what all connections of a client share."""
-        self._decoder = Decoder(LARGEST_HEAD)
-        self._decoder.header_table = self._table = WatchedTable()
-        self._known = known
+    def __init__(self, known: Known) -> None:
+        self._decoder = FieldDecoder(known.texts)
+        self._known = known.heads
         self._known_here: dict[bytes, Head] = {}
         # What known blocks have put into the table: nobody looks it up before a block comes that has to be decoded.
         # Older entries than these have been pushed out.
@@ -78,14 +62,14 @@ class ResponseHeads:
 
     def _decode(self, block: bytes) -> Head:
         head = head_of_fields(self.fields(block))
-        table = self._table
-        if block[0] in SIZE_UPDATE:
+        decoder = self._decoder
+        if decoder.resized:
             return head
-        if not table.referred:
+        if not decoder.referred:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            self._known[block] = head, tuple(table.added)
-        elif not table.added:
+            self._known[block] = head, decoder.added
+        elif not decoder.added:
             if len(self._known_here) >= MOST_KNOWN_HERE:
                 self._known_here.clear()
             self._known_here[block] = head
@@ -97,19 +81,17 @@ class ResponseHeads:
         Raises:
             BrokenConnectionError: it cannot be decoded, and so none after it can.
         """
-        table = self._table
+        decoder = self._decoder
         for entry in self._later:
-            table.add(*entry)
+            decoder.add(entry)
         self._later.clear()
-        table.watch()
         try:
-            fields = [(bytes(name), bytes(value)) for name, value in self._decoder.decode(block, raw=True)]
+            fields = decoder.decode(block)
         except OversizedHeaderListError:
-            why = f"response headers larger than {LARGEST_HEAD // 1024} KiB"
+            why = f"response headers larger than {LARGEST_LIST // 1024} KiB"
             raise BrokenConnectionError(Http2Code.ENHANCE_YOUR_CALM, why) from None
-        except (HPACKError, IndexError) as error:
-            why = f"header compression: {type(error).__name__}"
-            raise BrokenConnectionError(Http2Code.COMPRESSION_ERROR, why) from None
-        if table.added or (block and block[0] in SIZE_UPDATE):
+        except (HPACKError, IndexError):
+            raise BrokenConnectionError(Http2Code.COMPRESSION_ERROR, "headers that cannot be decoded") from None
+        if decoder.added or decoder.resized:
             self._known_here.clear()
         return fields

@@ -12,8 +12,8 @@ from ciload.http.connection import BUSY, CLOSED, IDLE, READING, SENDING, WAITING
 from ciload.http.failure import RequestFailedError
 from ciload.http.head import NO_HEAD, UNSIZED, Head
 from ciload.http.http2.errors import Http2Code, broken_stream
+from ciload.http.http2.field_decoder import LARGEST_LIST
 from ciload.http.http2.frames import HEADER_BYTES
-from ciload.http.http2.response_heads import LARGEST_HEAD
 from ciload.http.incoming import Incoming
 from ciload.http.timings import REUSED, Dialed
 
@@ -165,7 +165,7 @@ class Http2Stream:
         """Raises RequestFailedError: there cannot be such a head."""
         self._count(frame_bytes, now)
         if head.status_code < 200:
-            if head.status_code == 101 or ended or self.bytes_received > LARGEST_HEAD:
+            if head.status_code == 101 or ended or self.bytes_received > LARGEST_LIST:
                 raise broken_stream(Http2Code.PROTOCOL_ERROR, "an interim response that cannot be one")
             return
         self.state = READING
