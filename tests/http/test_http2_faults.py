@@ -263,6 +263,7 @@ async def test_places_that_the_server_takes_back() -> None:
     """A connection that allows fewer streams than before gets fewer: others go over another one."""
 
     async def shrink(peer: Peer, asked: Asked) -> None:
+        await asyncio.sleep(0.02)  # h2 takes the answer to its first settings for one to these
         peer.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 1})
         peer.flush()
         await asyncio.sleep(0.03)

@@ -197,7 +197,7 @@ async def test_no_answer_is_anybody_elses(authority: Authority, monkeypatch: pyt
         if fate < 0.02:
             peer.reset(asked, 7 if fate < 0.01 else 2)
         elif fate < 0.025:
-            peer.goaway(asked.number - 2)
+            peer.goaway(max(0, asked.number - 2))
         else:
             await asyncio.sleep(chance.choice([0, 0, 0.001, 0.03]))
             await peer.answer(asked, asked.path.encode() * chance.choice([1, 1, 300]), ("x-id", asked.path))
