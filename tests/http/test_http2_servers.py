@@ -222,10 +222,10 @@ async def test_no_answer_is_anybody_elses(authority: Authority, monkeypatch: pyt
             done = await asyncio.gather(*asking, return_exceptions=True)
             cut += sum(isinstance(each, asyncio.CancelledError) for each in done)
             outcomes += [each for each in done if isinstance(each, str)]
-            assert not [each for each in done if isinstance(each, AssertionError)]
+            assert [each for each in done if not isinstance(each, str | asyncio.CancelledError)] == []
         assert cut + len(outcomes) == 3000
         assert cut > 50
-        assert outcomes.count("") > 2000
+        assert outcomes.count("") > 1500
         assert "request timeout" in outcomes
         assert any("INTERNAL_ERROR" in outcome for outcome in outcomes)
         assert vu.failed()[1] == 3000
