@@ -88,6 +88,12 @@ FLAGS = (
     Flag("keep_cookies", HTTP, "Virtual users keep cookies from iteration to iteration.", kind="switch"),
     Flag("discard_response_bodies", HTTP, "Read bodies, keep none.", kind="switch"),
     Flag("max_body_kept", HTTP, "How much of a body the script gets to see (default 8MiB).", "SIZE"),
+    Flag(
+        "http2", HTTP,
+        "Speak HTTP/2: auto, where TLS finds that the server does; only, everywhere, over http:// as well (default "
+        "off).",
+        "auto|only|off",
+    ),
     Flag("batch", HTTP, "Requests of one http.batch at once; 0: no limit (default 20).", "N"),
     Flag("batch_per_host", HTTP, "Of these to one host; 0: no limit (default 6).", "N"),
     Flag(

@@ -47,6 +47,7 @@ def make_client(options: Options, base_url: str) -> Client:
         discard_bodies=options.discard_response_bodies,
         batch=options.batch,
         batch_per_host=options.batch_per_host,
+        http2=options.http2,
     )  # fmt: skip
 
 

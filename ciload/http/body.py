@@ -89,6 +89,24 @@ class Upload:
         return True
 
 
+async def sized(pieces: AsyncIterator[bytes], size: int | None) -> AsyncIterator[bytes]:
+    """The pieces that are not empty; together they are to be as long as the head says, if it does.
+
+    Raises:
+        ValueError: they are not.
+    """
+    left = size
+    async for piece in pieces:
+        if left is not None:
+            left -= len(piece)
+            if left < 0:
+                raise ValueError(f"the body is longer than the {size} bytes of its Content-Length")
+        if piece:
+            yield piece
+    if left:
+        raise ValueError(f"the body is {left} bytes shorter than the {size} of its Content-Length")
+
+
 def _extent(file: Readable) -> tuple[int | None, int | None]:
     """Where reading begins, and how much there is from there on; None: nobody knows."""
     try:

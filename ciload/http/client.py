@@ -13,14 +13,14 @@ from ciload.http.auth import fixed_header
 from ciload.http.body import Content, Files, encode_body
 from ciload.http.connection import Connection, ConnectionSettings, sweep
 from ciload.http.cookies import CookieJar
-from ciload.http.dial import Dialer
+from ciload.http.dial import Dialer, Http2
 from ciload.http.exchange import exchange, transfer, unsent
 from ciload.http.failure import RequestFailedError
 from ciload.http.hops import Hops
 from ciload.http.network import DEFAULT_NETWORK, Network
 from ciload.http.request import DEFAULTS, HeaderPairs, HeaderTypes, Preparer, Request, RequestDefaults
 from ciload.http.response import Response
-from ciload.http.session import NoVirtualUserError, Session, current
+from ciload.http.session import Channel, NoVirtualUserError, Pool, Session, current
 from ciload.http.target import Origin, Params, parse_target, with_params
 from ciload.metrics.series import Tags
 from ciload.secrets import without_secrets
@@ -48,6 +48,7 @@ class Client:
         discard_bodies: bool = False,
         batch: int = 20,
         batch_per_host: int = 6,
+        http2: Http2 = "off",
     ) -> None:
         self.settings = ConnectionSettings(0 if discard_bodies else max_body_kept)
         self.batch = batch  # requests of one http.batch() at once; 0: no limit
@@ -55,7 +56,7 @@ class Client:
         self.max_redirects = max_redirects  # 0: they are answers like others
         self.keep_cookies = keep_cookies  # from one iteration to the next
         self.preparer = Preparer(base_url, defaults, network.proxies)
-        self.dialer = Dialer(self.settings, network)
+        self.dialer = Dialer(self.settings, network, http2=http2)
         self._sweeping: asyncio.TimerHandle | None = None
 
     def check(self, entry: Request) -> str:
@@ -82,10 +83,24 @@ class Client:
         except RequestFailedError:  # a URL that leads nowhere is a failed request, not a mistake
             return ""
 
-    async def dial(self, origin: Origin, deadline: float) -> Connection:
+    async def dial(self, origin: Origin, deadline: float, pool: Pool) -> Channel:
+        """A connection ready to send on, or a place on one that `pool` shares.
+
+        Raises:
+            RequestFailedError: none could be opened, or `deadline` has passed.
+        """
         if self._sweeping is None:
             self._sweep()
-        return await self.dialer.dial(origin, deadline)
+        if not self.dialer.may_share(origin):
+            connection = await self.dialer.dial(origin, deadline)
+            assert isinstance(connection, Connection)
+            return connection
+        from ciload.http.http2.origin import OriginConnections
+
+        connections = pool.shared.get(origin.key)
+        if connections is None:
+            connections = pool.shared[origin.key] = OriginConnections()
+        return await connections.channel(self.dialer, origin, deadline)
 
     def _sweep(self) -> None:
         sweep(self.settings, perf_counter())
@@ -192,10 +207,10 @@ async def renew_connections(session: Session) -> None:
     for origin, resting in list(session.pool.idle.items()):
         if not resting or client is None:
             continue
-        for connection in list(resting):
-            connection.abort()
+        session.pool.renounce(origin)
+        target, deadline = parse_target(origin), perf_counter() + DEFAULT_TIMEOUT_S
         with contextlib.suppress(RequestFailedError):  # the next request will meet the same, and is measured
-            fresh = await client.dial(parse_target(origin).origin, perf_counter() + DEFAULT_TIMEOUT_S)
+            fresh = await client.dial(target.origin, deadline, session.pool)
             fresh.idle = resting
             fresh.done_at = perf_counter()
             resting.append(fresh)

@@ -12,14 +12,18 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from enum import Enum
 from time import perf_counter
-from typing import cast
+from typing import TYPE_CHECKING, Protocol, cast
 
+from ciload.http.body import sized
 from ciload.http.failure import ErrorCode, RequestFailedError, from_loss
 from ciload.http.framing import Chunked, Framing, Sized, UntilClose
 from ciload.http.head import HEAD_END, NO_HEAD, UNSIZED, Head, read_head
 from ciload.http.heads import Heads
 from ciload.http.incoming import Incoming
 from ciload.http.timings import REUSED, Dialed
+
+if TYPE_CHECKING:
+    from ciload.http.session import Channel
 
 LARGEST_HEAD = 256 * 1024
 HIGH_WATER = 64 * 1024
@@ -43,6 +47,20 @@ IDLE, SENDING, WAITING, READING, CLOSED = State
 BUSY = (SENDING, WAITING, READING)
 
 
+class Open(Protocol):
+    """What is connected: a `Connection`, or what carries several exchanges at once."""
+
+    deadline: float
+
+    @property
+    def busy(self) -> bool: ...
+
+    def expire(self, now: float) -> None:
+        """Fail the exchanges whose deadline has passed."""
+
+    def abort(self) -> None: ...
+
+
 class ConnectionSettings:
     """What every connection of a client shares: known heads and the bound on kept bodies."""
 
@@ -52,7 +70,7 @@ class ConnectionSettings:
         self.keep_bytes = keep_bytes  # 0: bodies are read and dropped
         self.uncut_bytes = keep_bytes or NEVER  # the longest body that is not cut
         self.heads = Heads()
-        self.open: set[Connection] = set()
+        self.open: set[Open] = set()
 
 
 class Kept:
@@ -119,7 +137,7 @@ class Connection(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None  # ends when there is room for it
         self._rest = b""  # the beginning of a head
         self._lost: Exception | None = None
-        self.idle: list[Connection] | None = None  # the pool's list that this connection rests in
+        self.idle: list[Channel] | None = None  # the pool's list that this connection rests in
         self.dialed: Dialed = REUSED
         self.deadline = NEVER
         self.done_at = 0.0
@@ -254,19 +272,10 @@ class Connection(asyncio.Protocol):
             ValueError: it is another one.
             Whatever `pieces` raises.
         """
-        left = size
-        async for piece in pieces:
-            if left is not None:
-                left -= len(piece)
-                if left < 0:
-                    raise ValueError(f"the body is longer than the {size} bytes of its Content-Length")
-            if piece and not await self._send_more(
-                piece if left is not None else b"%x\r\n%b\r\n" % (len(piece), piece)
-            ):
+        async for piece in sized(pieces, size):
+            if not await self._send_more(piece if size is not None else b"%x\r\n%b\r\n" % (len(piece), piece)):
                 return
-        if left:
-            raise ValueError(f"the body is {left} bytes shorter than the {size} of its Content-Length")
-        if left is None and not await self._send_more(b"0\r\n\r\n"):
+        if size is None and not await self._send_more(b"0\r\n\r\n"):
             return
         self._more = False
         if self.state is SENDING and self._drained is None:
@@ -396,6 +405,9 @@ class Connection(asyncio.Protocol):
         if self.idle is not None and self in self.idle:
             self.idle.remove(self)
 
+    def expire(self, _now: float) -> None:
+        self.give_up(RequestFailedError(ErrorCode.TIMEOUT, "request timeout"))
+
     def give_up(self, failure: RequestFailedError) -> None:
         """End the exchange under way with a failure of our own making (a deadline, a broken response)."""
         self._fail(failure)
@@ -501,4 +513,4 @@ class Connection(asyncio.Protocol):
 def sweep(settings: ConnectionSettings, now: float) -> None:
     """Fail every exchange whose deadline has passed: one timer for all connections instead of one each."""
     for connection in [each for each in settings.open if each.deadline < now and each.busy]:
-        connection.give_up(RequestFailedError(ErrorCode.TIMEOUT, "request timeout"))
+        connection.expire(now)

@@ -9,32 +9,42 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from itertools import cycle, pairwise
 from time import perf_counter
+from typing import TYPE_CHECKING, Literal
 
 from ciload.http.addresses import Address, Addresses
 from ciload.http.connection import Connection, ConnectionSettings
-from ciload.http.failure import ErrorCode, RequestFailedError, from_dial, from_tls
+from ciload.http.failure import NO_HTTP2, ErrorCode, RequestFailedError, from_dial, from_tls
 from ciload.http.network import Network
 from ciload.http.proxies import ProxyServer, open_tunnel
 from ciload.http.target import Origin
 from ciload.http.timings import Dialed
 from ciload.http.tls import TlsContexts, matches
 
+if TYPE_CHECKING:
+    from ciload.http.http2.connection import Heads, Http2Connection
+    from ciload.http.http2.negotiation import Negotiation
+
 ATTEMPT_DELAY_S = 0.25  # RFC 8305, 8
 DIAL_TIMEOUT_S = 30.0  # k6's cap on one TCP connect
 BIND_WITHOUT_PORT = getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24)  # Linux; Python names it from 3.12 on
+
+Http2 = Literal["off", "auto", "only"]
+ALPN: dict[Http2, list[str]] = {"off": ["http/1.1"], "auto": ["h2", "http/1.1"], "only": ["h2"]}
 
 
 class Dialer:
     """Opens connections for one client: caches addresses and TLS settings, remembers no connection."""
 
-    def __init__(self, settings: ConnectionSettings, network: Network) -> None:
+    def __init__(self, settings: ConnectionSettings, network: Network, *, http2: Http2 = "off") -> None:
         self._settings = settings
         self._network = network
         self._addresses = Addresses(network)
-        self._tls = TlsContexts(network.tls)
+        self._tls = TlsContexts(network.tls, ALPN[http2])
         self._local = cycle(network.local_addresses) if network.local_addresses else None
+        self._http2 = http2
+        self._heads: Heads | None = None  # of HTTP/2
 
-    async def dial(self, origin: Origin, deadline: float) -> Connection:
+    async def dial(self, origin: Origin, deadline: float) -> Connection | Http2Connection:
         """A connection ready to send on. Through a proxy, to connect is to have the tunnel.
 
         Raises:
@@ -91,26 +101,46 @@ class Dialer:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
-    async def _hand_over(self, sock: socket.socket, origin: Origin) -> Connection:
+    async def _hand_over(self, sock: socket.socket, origin: Origin) -> Connection | Http2Connection:
         """Give a connected socket to the event loop, through TLS where the origin wants it."""
         loop = asyncio.get_running_loop()
         connection = Connection(loop, self._settings, sock, encrypted=origin.secure)
+        negotiation = self._negotiation(connection, sock, origin) if self.may_share(origin) else None
+        protocol = negotiation or connection
         try:
             if origin.secure:
                 tls = self._tls.context_for(origin.host)
-                await loop.create_connection(lambda: connection, sock=sock, ssl=tls, server_hostname=origin.host)
+                await loop.create_connection(lambda: protocol, sock=sock, ssl=tls, server_hostname=origin.host)
             elif sock.family == socket.AF_UNIX:
-                await loop.create_unix_connection(lambda: connection, sock=sock)
+                await loop.create_unix_connection(lambda: protocol, sock=sock)
             else:
-                await loop.create_connection(lambda: connection, sock=sock)
+                await loop.create_connection(lambda: protocol, sock=sock)
         except BaseException as error:
             sock.close()
             # It may have been made before it was given up, and is then never told that it is lost.
-            self._settings.open.discard(connection)
+            self._settings.open.discard(negotiation.chosen if negotiation else connection)
             if isinstance(error, OSError):  # ssl.SSLError is one
-                raise (from_tls(error) if origin.secure else from_dial(error)) from None
+                raise (from_tls(error, http2=self._http2 != "off") if origin.secure else from_dial(error)) from None
             raise
-        return connection
+        if negotiation is None:
+            return connection
+        if self._http2 == "only" and negotiation.chosen is connection:
+            connection.abort()
+            raise RequestFailedError(ErrorCode.TLS, NO_HTTP2)
+        return negotiation.chosen
+
+    def may_share(self, origin: Origin) -> bool:
+        """Whether connections to there may turn out to be HTTP/2, which several requests share."""
+        return self._http2 == "only" or (self._http2 == "auto" and origin.secure)
+
+    def _negotiation(self, http1: Connection, sock: socket.socket, origin: Origin) -> Negotiation:
+        from ciload.http.http2.connection import Heads, Http2Connection
+        from ciload.http.http2.negotiation import Negotiation
+
+        if self._heads is None:
+            self._heads = Heads()
+        loop, heads, plain_socket = asyncio.get_running_loop(), self._heads, None if origin.secure else sock
+        return Negotiation(http1, lambda: Http2Connection(loop, self._settings, heads, plain_socket))
 
 
 def _dialed(times: list[float], origin: Origin) -> Dialed:

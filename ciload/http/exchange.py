@@ -8,14 +8,14 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from ciload.http.body import Body, Upload
-from ciload.http.connection import IDLE, Connection
+from ciload.http.connection import IDLE
 from ciload.http.decoding import decode
-from ciload.http.failure import ConnectionLostError, ErrorCode, RequestFailedError
+from ciload.http.failure import ConnectionLostError, ErrorCode, NotProcessedError, RequestFailedError
 from ciload.http.head import NO_HEAD
 from ciload.http.incoming import Incoming
 from ciload.http.request import Prepared
 from ciload.http.response import Response
-from ciload.http.session import Session
+from ciload.http.session import Channel, Session
 from ciload.http.streaming import OpenExchange, StreamedResponse
 from ciload.http.timings import REUSED
 from ciload.metrics.series import Tags
@@ -47,7 +47,7 @@ class Transfer:
         self._stream = stream
         self.incoming: Incoming | None = None
 
-    async def run(self, connection: Connection, raw: bytes, deadline: float, is_head: bool) -> None:
+    async def run(self, connection: Channel, raw: bytes, deadline: float, is_head: bool) -> None:
         """Send the request and wait for the response, or with a stream for its head.
 
         Raises:
@@ -112,7 +112,7 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
         while True:
             if connection is None:
                 started = perf_counter()
-                connection = await client.dial(prepared.target.origin, deadline)
+                connection = await client.dial(prepared.target.origin, deadline, session.pool)
                 connection.idle = idle
                 dialed = connection.dialed
                 started = perf_counter()
@@ -120,7 +120,9 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
                 await connection.send(raw, deadline, prepared.is_head)
             else:
                 await special.run(connection, raw, deadline, prepared.is_head)
-            if connection.failure is None or not _went_stale(connection, prepared, special, reused=dialed is REUSED):
+            if connection.failure is None or not _went_stale(
+                connection, prepared, special, reused=dialed is REUSED, again=lost is not NOTHING
+            ):
                 break
             lost = Lost(connection.done_at - started, connection.bytes_sent)
             connection = None
@@ -180,7 +182,7 @@ def _cancelled(
     prepared: Prepared,
     name: str | None,
     tags: Tags,
-    connection: Connection | None,
+    connection: Channel | None,
     began: float,
     lost: Lost,
 ) -> None:
@@ -204,8 +206,12 @@ def _cancelled(
         connection.abort()
 
 
-def _went_stale(connection: Connection, prepared: Prepared, special: Transfer | None, *, reused: bool) -> bool:
+def _went_stale(
+    connection: Channel, prepared: Prepared, special: Transfer | None, *, reused: bool, again: bool
+) -> bool:
     """The server closed an idle connection just as it was used again: ask once more on a fresh one (RFC 9112 9.3.1).
+
+    So too if the server says that it has not begun with the request, whatever that is (RFC 9113 8.7).
 
     Raises:
         RequestFailedError: a fresh connection took nothing of the request.
@@ -213,16 +219,15 @@ def _went_stale(connection: Connection, prepared: Prepared, special: Transfer | 
     assert connection.failure is not None
     nothing_sent = not connection.bytes_sent
     lost = isinstance(connection.failure, ConnectionLostError) and not connection.first_byte_at
-    if reused and lost and (prepared.idempotent or nothing_sent) and (special is None or special.rewind()):
+    safe = isinstance(connection.failure, NotProcessedError) or (reused and (prepared.idempotent or nothing_sent))
+    if lost and safe and not again and (special is None or special.rewind()):
         return True
     if nothing_sent:
         raise connection.failure
     return False
 
 
-def _look_closer(
-    response: Response, connection: Connection, session: Session, client: Client, prepared: Prepared
-) -> None:
+def _look_closer(response: Response, connection: Channel, session: Session, client: Client, prepared: Prepared) -> None:
     """What most responses do not need: failures, cookies, decoding."""
     if connection.failure is not None:
         _mark_failed(response, connection.failure)

@@ -31,13 +31,16 @@ class ErrorCode(IntEnum):
     NOT_TLS = 1301
     UNKNOWN_AUTHORITY = 1310
     HOSTNAME_MISMATCH = 1311
+    HTTP2_GOAWAY = 1610  # from here on: 1611 + the code of an HTTP/2 error, or this for one that nobody knows
+    HTTP2_STREAM = 1630
+    HTTP2_CONNECTION = 1650
     DECOMPRESSION = 1701
 
 
 class RequestFailedError(Exception):
     """The target (or the way to it) failed a request. Becomes a response with status 0, never a crash."""
 
-    def __init__(self, code: ErrorCode, text: str) -> None:
+    def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
         self.code = code
         self.text = text
@@ -53,6 +56,10 @@ class MalformedError(RequestFailedError):
 
 class ConnectionLostError(RequestFailedError):
     """The connection ended while a response was due."""
+
+
+class NotProcessedError(ConnectionLostError):
+    """The same, and the server says that it has not begun with the request (RFC 9113 8.7)."""
 
 
 def from_lookup(error: OSError) -> RequestFailedError:
@@ -85,11 +92,16 @@ CERTIFICATE_WANTED = ("CERTIFICATE_REQUIRED", "ALERT_BAD_CERTIFICATE", "ALERT_UN
 WANTS_CERTIFICATE = "tls: the server wants a client certificate, or another one"
 
 
+ONLY_HTTP2 = "the server speaks only HTTP/2: run with http2: "
+NO_HTTP2 = "tls: the server does not speak HTTP/2: run without http2: only"
+
+
 def _wants_certificate(reason: str | None) -> bool:
     return reason is not None and reason.endswith(CERTIFICATE_WANTED)
 
 
-def from_tls(error: Exception) -> RequestFailedError:
+def from_tls(error: Exception, *, http2: bool = False) -> RequestFailedError:
+    """`http2`: the server was offered that, and not HTTP/1.1 alone."""
     if isinstance(error, ssl.SSLCertVerificationError):
         code = ErrorCode.HOSTNAME_MISMATCH if error.verify_code in WRONG_NAME else ErrorCode.UNKNOWN_AUTHORITY
         return RequestFailedError(code, f"tls: certificate not trusted: {error.verify_message}")
@@ -100,6 +112,8 @@ def from_tls(error: Exception) -> RequestFailedError:
         return RequestFailedError(ErrorCode.RESET, "tls: connection reset during the handshake")
     if _wants_certificate(reason):
         return RequestFailedError(ErrorCode.TLS, WANTS_CERTIFICATE)
+    if "no application protocol" in str(error).lower().replace("_", " "):  # an alert that Python knows no reason for
+        return RequestFailedError(ErrorCode.TLS, NO_HTTP2 if http2 else f"tls: {ONLY_HTTP2}auto")
     if reason is not None and reason.endswith("ALERT_HANDSHAKE_FAILURE"):
         why = "the server refused: no common cipher, or it wants a client certificate"
         return RequestFailedError(ErrorCode.TLS, f"tls: handshake failed: {why}")

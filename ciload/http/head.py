@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from ciload.http.failure import MalformedError
+from ciload.http.failure import ONLY_HTTP2, ErrorCode, MalformedError, RequestFailedError
 
 BLANKS = b" \t\r"
 VERSIONS = {b"HTTP/1.1 ": "1.1", b"HTTP/1.0 ": "1.0"}
@@ -17,6 +17,8 @@ BODILESS = frozenset({204, 304})
 HEAD_END = b"\r\n\r\n"
 EMPTY_LINE = re.compile(rb"\n\r?\n")
 BEGINNING = b"HTTP/1."
+# The rest of a frame's head, behind its length, of what a server of HTTP/2 begins with: SETTINGS, or GOAWAY at once.
+HTTP2_BEGINNINGS = (b"\x04\0\0\0\0\0", b"\x07\0\0\0\0\0")
 UNSIZED = -1
 MOST_DIGITS = 18  # of a Content-Length
 # Lines that decide something, and lines that are no header. The search passes over all others: that makes it fast.
@@ -25,6 +27,10 @@ REMARKABLE = re.compile(
     rb"|(?![!#$%&'*+.^_`|~0-9A-Za-z-]++:)([^\n]*))"
 )
 FOLD = re.compile(rb"\r?\n[ \t]+")
+# HTTP/2's fields have no lines, so nothing in them may look like one; names are in lower case (RFC 9113 8.2.1).
+FIELD_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+LINE_BREAK = re.compile(rb"[\r\n\0]")
+DECIDING_FIELDS = frozenset({b"content-length", b"content-encoding", b"location", b"set-cookie"})
 
 
 class Head:
@@ -92,6 +98,8 @@ def check_beginning(data: bytes) -> None:
     Raises:
         MalformedError: it cannot.
     """
+    if data[3:9] in HTTP2_BEGINNINGS:
+        raise RequestFailedError(ErrorCode.UNKNOWN, f"{ONLY_HTTP2}only")
     if not data.startswith(BEGINNING[: len(data)]):
         raise MalformedError(f"it begins with {_shown(data)}")
 
@@ -126,6 +134,31 @@ def _parse(block: bytes) -> Head | None:
             raise MalformedError(f"a header line without a name: {_shown(odd)}")
     if b"\0" in block:
         raise MalformedError("a NUL in the headers")
+    _decide(head, said)
+    return head
+
+
+def head_of_fields(fields: list[tuple[bytes, bytes]]) -> Head:
+    """The head that HTTP/2 sends as fields; it has the text that HTTP/1 would make of them.
+
+    Raises:
+        MalformedError: these are not the fields of a response.
+    """
+    status = b""
+    lines: list[bytes] = []
+    said: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        if name == b":status" and not status and not lines:
+            status = value
+        elif not FIELD_NAME.fullmatch(name) or LINE_BREAK.search(value):
+            raise MalformedError(f"a header that cannot be one: {_shown(name)}")
+        else:
+            lines.append(b"\r\n%b: %b" % (name, value))
+            if name in DECIDING_FIELDS:
+                said.setdefault(name, []).append(value.strip(BLANKS))
+    if len(status) != 3 or not status.isdigit() or status < b"100":
+        raise MalformedError(f"its status is {_shown(status)}")
+    head = Head(int(status), "2", b"HTTP/2 %b%b" % (status, b"".join(lines)))
     _decide(head, said)
     return head
 

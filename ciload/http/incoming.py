@@ -6,10 +6,19 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
+from typing import Protocol
 
 from ciload.http.failure import RequestFailedError
 
 MOST_WAITING = 1024 * 1024  # bytes that nobody has read yet; then the server has to wait
+
+
+class Flow(Protocol):
+    """Whoever sends a body, as far as it can be told to wait: the transport of HTTP/1, a stream of HTTP/2."""
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
 
 
 class Incoming:
@@ -17,8 +26,8 @@ class Incoming:
 
     __slots__ = ("_arrived", "_flow", "_paused", "_pieces", "_waiting", "ended", "failure", "on_end")
 
-    def __init__(self, flow: asyncio.Transport) -> None:
-        self._flow: asyncio.Transport | None = flow  # what can be told to wait
+    def __init__(self, flow: Flow) -> None:
+        self._flow: Flow | None = flow
         self.on_end: Callable[[], None] | None = None  # called once, when the last byte has come or none will
         self._pieces: deque[tuple[bytes, float]] = deque()
         self._waiting = 0

@@ -113,7 +113,7 @@ class Prepared:
         self.target = target
         self.headers = headers
         self.name = target.name
-        self.origin_key = target.origin.address
+        self.origin_key = target.origin.key
         self.idempotent = method in IDEMPOTENT
         self.is_head = method == "HEAD"
         lines = [(name, header_text(name, value)) for name, value in headers]
@@ -130,7 +130,7 @@ class Prepared:
         self.has_cookie = "cookie" in given
         asked_for = target.request_target
         if proxy is not None:
-            asked_for = target.origin.address + asked_for
+            asked_for = target.origin.key + asked_for
             if proxy.authorization and "proxy-authorization" not in given:
                 lines.append(("proxy-authorization", proxy.authorization))
         text = [f"{method} {asked_for} HTTP/1.1\r\nhost: {host}\r\n"]

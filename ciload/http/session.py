@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from time import perf_counter
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeAlias
 
 from ciload.errors import Abort
 from ciload.http.connection import Connection
@@ -13,22 +13,29 @@ from ciload.metrics.registry import HttpKey, Scope
 
 if TYPE_CHECKING:
     from ciload.http.client import Client
+    from ciload.http.http2.origin import OriginConnections
+    from ciload.http.http2.stream import Http2Stream
     from ciload.http.streaming import StreamedResponse
 
 
+# What carries one exchange at a time.
+Channel: TypeAlias = "Connection | Http2Stream"
 Exchange = tuple[HttpKey, float]  # a request: what it is measured under, and how many seconds it took; 0: it failed
 
 
 class Pool:
     """Idle keep-alive connections by origin (scheme://host:port), the most recently used last.
 
+    Of HTTP/2, `idle` has places on connections, and `shared` the connections themselves.
+
     `used` tells the virtual user's loop that an iteration has waited for the network, and so has let others run.
     """
 
-    __slots__ = ("idle", "streams", "used")
+    __slots__ = ("idle", "shared", "streams", "used")
 
     def __init__(self) -> None:
-        self.idle: dict[str, list[Connection]] = {}
+        self.idle: dict[str, list[Channel]] = {}
+        self.shared: dict[str, OriginConnections] = {}
         self.streams: set[StreamedResponse] = set()  # whose body nobody has read to its end
         self.used = False
 
@@ -37,12 +44,23 @@ class Pool:
         for stream in list(self.streams):
             stream.close()
 
+    def renounce(self, origin: str) -> None:
+        """Use none of the connections to an origin again."""
+        for connection in list(self.idle[origin]):
+            connection.abort()
+        self.idle[origin].clear()
+        if origin in self.shared:
+            self.shared[origin].retire()
+
     def close(self) -> None:
         self.close_streams()
         for resting in self.idle.values():
             for connection in list(resting):
                 connection.abort()
         self.idle.clear()
+        for connections in self.shared.values():
+            connections.abort()
+        self.shared.clear()
 
 
 class Owner(Protocol):

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-from ciload.http.connection import IDLE, Connection
+from ciload.http.connection import IDLE
 from ciload.http.decoding import Decoding
 from ciload.http.failure import ErrorCode, RequestFailedError
 from ciload.http.incoming import Incoming
 from ciload.http.request import Prepared
 from ciload.http.response import Response
-from ciload.http.session import Session
+from ciload.http.session import Channel, Session
 from ciload.http.timings import REUSED, Dialed
 from ciload.metrics.series import Tags
 
@@ -142,7 +142,7 @@ class OpenExchange:
 
     session: Session
     prepared: Prepared
-    connection: Connection
+    connection: Channel
     started: float
     dialed: Dialed
     lost_s: float

@@ -41,8 +41,8 @@ class Origin:
         return host if DEFAULT_PORTS[self.scheme] == self.port else f"{host}:{self.port}"
 
     @property
-    def address(self) -> str:
-        """As a URL begins with it."""
+    def key(self) -> str:
+        """As a URL begins with it; what connections are kept under."""
         return f"{UNIX}://{quote(self.socket, safe='')}" if self.socket else f"{self.scheme}://{self.authority}"
 
 
@@ -163,7 +163,7 @@ def parse_target(url: str, link_on: str = "", base: Base | None = None) -> Targe
     path = quote(parts.path or "/", safe=SAFE_PATH)
     asks = bool(parts.query) or "?" in joined.partition("#")[0]  # an empty query is one
     query = f"?{quote(parts.query, safe=SAFE_IN_QUERY)}" if asks else ""
-    address = origin.address + path
+    address = origin.key + path
     authorization = None
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"

@@ -44,8 +44,10 @@ def matches(host: str, pattern: str) -> bool:
 class TlsContexts:
     """OpenSSL's contexts, made when first needed: one for each certificate that is shown, and one for none."""
 
-    def __init__(self, settings: TlsSettings) -> None:
+    def __init__(self, settings: TlsSettings, protocols: list[str]) -> None:
+        """`protocols` are offered to servers (ALPN), the preferred one first."""
         self._settings = settings
+        self._protocols = protocols
         self._contexts: dict[ClientCertificate | None, ssl.SSLContext] = {}
 
     def context_for(self, host: str) -> ssl.SSLContext:
@@ -55,6 +57,7 @@ class TlsContexts:
         context = self._contexts.get(certificate)
         if context is None:
             context = self._contexts[certificate] = make_context(self._settings, certificate)
+            context.set_alpn_protocols(self._protocols)
         return context
 
 
@@ -65,7 +68,6 @@ def make_context(settings: TlsSettings, certificate: ClientCertificate | None = 
         OSError: a file cannot be read, or is not PEM (ssl.SSLError).
     """
     context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
     if settings.ca_bundle:
         load_authorities(context, settings.ca_bundle)
     if not settings.verify:

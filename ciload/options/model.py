@@ -65,6 +65,12 @@ def comment_when(value: object) -> object:
     return words.get(str(value).lower(), value)
 
 
+def http2_when(value: object) -> object:
+    """Whether to speak HTTP/2; YAML makes a switch of `off`, and of `on`, which nobody may mean otherwise."""
+    words = {"false": "off", "0": "off", "no": "off", "true": "auto", "1": "auto", "yes": "auto", "on": "auto"}
+    return words.get(str(value).lower(), value)
+
+
 CommentWhen = Annotated[Literal["always", "on-failure", "on-change", "off"], BeforeValidator(comment_when)]
 COMMENT_WHEN: tuple[str, ...] = ("always", "on-failure", "on-change", "off")
 
@@ -108,6 +114,9 @@ class Options(BaseModel):
     discard_response_bodies: bool = Field(False, description="read bodies, keep none")
     max_body_kept: Annotated[ByteSize, Field(ge=1)] = Field(
         ByteSize(8 * 1024 * 1024), description="how much of a body a script gets to see"
+    )
+    http2: Annotated[Literal["off", "auto", "only"], BeforeValidator(http2_when)] = Field(
+        "off", description="speak HTTP/2: auto: where TLS finds that the server does; only: everywhere"
     )
     batch: Annotated[int, Field(ge=0)] = Field(20, description="requests of one http.batch at once; 0: no limit")
     batch_per_host: Annotated[int, Field(ge=0)] = Field(6, description="of these to one host; 0: no limit")

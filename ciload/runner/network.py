@@ -30,6 +30,9 @@ def checked_network(options: Options, sources: Sequence[Source]) -> Network:
         network = network_of(options, os.environ)
     except ValueError as error:
         complaints.append(Complaint(said_at.get("proxy", "the environment"), str(error)))
+    if options.no_connection_reuse and options.http2 != "off":
+        message = "no_connection_reuse: connections of HTTP/2 are there to be shared"
+        complaints.append(Complaint(said_at["no_connection_reuse"], message, "say http2: off"))
     if complaints:
         raise OptionsError(complaints)
     return network

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ciload import http
+from ciload.http.connection import Connection
 from ciload.http.events import events, lines
 from tests.http.server import Answer, End, Pause, Server, Step, in_turn, pieces, redirect, response
 from tests.http.vu import run, virtual_user
@@ -179,6 +180,7 @@ async def test_an_unread_body_makes_the_server_wait() -> None:
         reply = await http.get(server.url, stream=True)
         await asyncio.sleep(0.3)
         connection = next(iter(vu.client.settings.open))
+        assert isinstance(connection, Connection)
         assert connection.bytes_received < 10_000_000
         async for piece in reply.aiter_bytes():
             sent += len(piece)
