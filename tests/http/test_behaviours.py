@@ -58,7 +58,7 @@ async def test_a_request_to_a_server_that(name: str, sound: Server) -> None:
             assert (reply.status_code, int(reply.error_code)) == (behaviour.status, behaviour.code), reply.error
             assert behaviour.words in (reply.text if behaviour.status else reply.error)
             assert bool(reply.error) is (behaviour.status == 0)
-            assert took < TIMEOUT_S + 1  # a busy machine, and memory is counted
+            assert took < TIMEOUT_S + 3  # a busy machine, and memory is counted
             assert peak.bytes < MOST_BYTES
             assert (await http.get(f"{sound.url}/{name.replace(' ', '-')}")).text == f"/{name.replace(' ', '-')}"
             assert not [each for each in vu.client.settings.open if each.busy]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -72,8 +73,10 @@ class Client:
 
 
 @pytest.fixture(scope="module")
-def client() -> Client:
-    return Client(asyncio.new_event_loop())
+def client() -> Iterator[Client]:
+    loop = asyncio.new_event_loop()
+    yield Client(loop)
+    loop.close()
 
 
 # --- the oracles
