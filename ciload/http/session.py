@@ -36,7 +36,8 @@ class Pool:
     def __init__(self) -> None:
         self.idle: dict[str, list[Channel]] = {}
         self.shared: dict[str, OriginConnections] = {}
-        self.streams: set[StreamedResponse] = set()  # whose body nobody has read to its end
+        # Whose body nobody has read to its end; a dict, since an empty set takes 150 bytes more of every virtual user.
+        self.streams: dict[StreamedResponse, None] = {}
         self.used = False
 
     def close_streams(self) -> None:

@@ -38,7 +38,7 @@ class StreamedResponse(Response):
         self._keep_bytes = keep_bytes
         self._taken = self._whole = False  # by whom: one of the iterators, or `aread`
         self._counted = self._released = False
-        exchange.session.pool.streams.add(self)
+        exchange.session.pool.streams[self] = None
         incoming.on_end = self._release
         if incoming.ended:
             self._release()
@@ -117,7 +117,7 @@ class StreamedResponse(Response):
         self._incoming.stop()
         if not self._counted:
             self._counted = True
-            self._exchange.session.pool.streams.discard(self)
+            self._exchange.session.pool.streams.pop(self, None)
             self._exchange.count(self)
 
     # --- the end
