@@ -83,18 +83,19 @@ def with_constants(journey: Journey, body: Body) -> None:
 
 def file_constant(journey: Journey, file: str, there: bool = False) -> str:
     """A constant for a file's content: read from beside the script if it is there, else something in its place."""
-    called = next((name for name, _, comment in journey.constants if comment.endswith(f" {file}")), "")
+    about = {
+        True: f"The content of {file}.",
+        False: f"In place of {file}: data_file(NAME).read_bytes() reads a file that lies beside the script.",
+    }[there]
+    called = next((name for name, _, comment in journey.constants if comment == about), "")
     if called:
         return called
-    name = unique(words(file).upper()[:30].strip("_") or "FILE", journey.taken)
-    name = unique(f"FILE_{name}", journey.taken) if name[:1].isdigit() else name
+    name = words(file.replace("\\", "/").rpartition("/")[2]).upper()[:30].strip("_")
+    name = unique(f"FILE_{name}" if not name or name[:1].isdigit() else name, journey.taken)
     if there:
-        journey.taken.add("data_file")
-        source, comment = f"data_file({literal(file, 0)}).read_bytes()", f"The content of {file}"
+        source = f"data_file({literal(file, 0)}).read_bytes()"
     else:
         source = literal(NO_FILE, 0)
-        comment = f"In place of a file: data_file({literal(file, 0)}).read_bytes() reads it from beside the script, {file}"
-        note = f"the content of {file}, which {name} stands for in the script"
-        journey.notes.append(note)
-    journey.constants.append((name, source, comment))
+        journey.notes.append(f"{name} in the script stands for the content of {file}, which is not in the recording")
+    journey.constants.append((name, source, about))
     return name

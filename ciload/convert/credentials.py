@@ -67,7 +67,9 @@ class Hiding:
             if not has_mark(user):
                 user = self.hide(user, "API_USER", "the user of basic authentication") if user else ""
             if not has_mark(password):
-                password = self.hide(password, "API_PASSWORD", "the password of basic authentication") if password else ""
+                password = (
+                    self.hide(password, "API_PASSWORD", "the password of basic authentication") if password else ""
+                )
             request.auth = (user, password)
 
     def hide(self, value: str, variable: str, about: str) -> str:
@@ -91,7 +93,7 @@ class Hiding:
             text = IN_TEXT.sub(self._in_text, text)
         elif place.kind != "path" and is_secret_name(place.name) and self._is_value(place.name, value):
             return self.hide(text, place.name, f"{place.name}, in the {WHERE[place.kind]}")
-        elif place.kind in ("path", "query") and _is_random(text):
+        elif place.kind in ("path", "query") and is_random(text):
             return self.hide(text, "secret" if place.kind == "path" else place.name, f"a token in the {place.kind}")
         return SHAPES.sub(lambda hit: self.hide(hit[0], "api_key", about), text) if isinstance(value, str) else value
 
@@ -154,7 +156,7 @@ def constant_name(name: str, taken: set[str]) -> str:
     return unique(made, taken)
 
 
-def _is_random(text: str) -> bool:
+def is_random(text: str) -> bool:
     """A token by its looks: long, with letters of both cases and digits, and no words in it."""
     return (
         re.fullmatch(r"[\w-]{20,}", text) is not None

@@ -20,9 +20,7 @@ def text_source(references: References, text: str, *, exact: bool = False) -> st
     plain = "".join(each for each in pieces if isinstance(each, str))
     mark = '"' if plain.count('"') <= plain.count("'") else "'"
     made = [
-        f"{{{each.code}}}"
-        if isinstance(each, Reference)
-        else escaped(each, mark).replace("{", "{{").replace("}", "}}")
+        f"{{{each.code}}}" if isinstance(each, Reference) else escaped(each, mark).replace("{", "{{").replace("}", "}}")
         for each in pieces
     ]
     return Code(f"f{mark}{''.join(made)}{mark}")

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ciload.convert.bodies import MULTIPART
-from ciload.convert.clean import may_load
+from ciload.convert.clean import FAILED, may_load
 from ciload.convert.expressions import json_source, pairs_source, path_source, text_source
-from ciload.convert.journey import Check, Journey, Pairs, Step
+from ciload.convert.journey import Check, Journey, Pairs, Part, Step
 from ciload.convert.naming import label
 from ciload.starter.data import MISSING
-from ciload.starter.layout import call_lines, options_lines, run_line, top
+from ciload.starter.layout import call_lines, check_lines, options_lines, run_line, top
 from ciload.starter.literals import INDENT, WIDTH, Code, literal, text_literal
 from ciload.text import one_line
 
@@ -55,16 +55,17 @@ class Writer:
         text = "\n".join([*self._constants(), *body])
         helpers = [each for name, each in (("field", FIELD), ("between", BETWEEN)) if f"{name}(reply" in text]
         whole = "".join([*helpers, text])
-        names = {"check", "http", "sleep"} | {
-            name for name in ("group", "fail", "data_file") if re.search(rf"\b{name}\(", whole)
-        }
+        names = {"check", "http", "sleep"} | {name for name in ("group", "fail") if re.search(rf"\b{name}\(", whole)}
+        if any(source.startswith("data_file(") for _, source, _ in journey.constants):
+            names.add("data_file")
         lines = top(f"{journey.title}", journey.made_by, run_line(file, base, elsewhere), *more)
         modules = [name for name in ("html", "json", "os", "re", "time", "uuid") if re.search(rf"\b{name}\.\w", whole)]
         lines += [f"import {each}" for each in modules]
         lines += ["from datetime import UTC, datetime"] * ("datetime." in whole)
         lines += ["from urllib.parse import unquote"] * ("unquote(" in whole)
         lines += [""] * (lines[-1] != "")
-        lines += [f"from ciload import {', '.join(sorted(names))}", *options_lines(file, base), *self._left_out()]
+        lines += [f"from ciload import {', '.join(sorted(names))}", *options_lines(file, base, failures=self._expects_failures()),
+              *self._left_out()]  # fmt: skip
         lines += self._constants()
         for helper in helpers:
             lines += ["", *helper.rstrip("\n").split("\n")]
@@ -97,6 +98,9 @@ class Writer:
             yield ""
         for source, name in self.headers.items():
             yield from f"{name} = {source}".split("\n")
+
+    def _expects_failures(self) -> bool:
+        return any(each.reply.status >= FAILED for each in self.journey.steps)
 
     def _needs_vu(self) -> bool:
         used = {each for each in self.references.known if "vu." in each.code}
@@ -153,7 +157,8 @@ class Writer:
             arguments.append(f"name={text_literal(step.name)}")
         called = f"http.{request.method.lower()}" if request.method in VERBS else "http.request"
         yield from call_lines(called, arguments, depth, "reply = await ")
-        yield from _check(step.checks or [self._status_check(step)], depth, must_hold=bool(step.extractions))
+        checks = [(each.name, each.code) for each in step.checks or [self._status_check(step)]]
+        yield from check_lines(checks, depth, must_hold=bool(step.extractions))
         for name, code in step.extractions:
             yield f"{INDENT * depth}{name} = {code}"
 
@@ -190,18 +195,17 @@ class Writer:
 
     def _parts(self, step: Step, depth: int) -> list[str]:
         parts = step.request.body.parts or []
-        fields = pairs_source(self.references, [(each.name, each.value) for each in parts if not each.file])
-        files = []
-        for part in parts:
-            if part.file:
-                content = part.constant or text_literal(text_source(self.references, part.value, exact=True))
-                values = [text_literal(part.file), content, *([text_literal(part.media)] if part.media else [])]
-                files.append(Code(f"({text_literal(part.name)}, ({', '.join(values)}))"))
-        if not files:  # multipart all the same: parts without names of files
-            values = [(each.name, text_literal(text_source(self.references, each.value, exact=True))) for each in parts]
-            return [literal([Code(f"({text_literal(name)}, (None, {value}))") for name, value in values], depth, "files=")]
-        data = [literal(fields, depth, "data=")] if fields else []
-        return [*data, literal(files, depth, "files=")]
+        files = [each for each in parts if each.file]
+        # Multipart all the same: fields go as parts without names of files, unless there are files beside them.
+        fields = [(each.name, each.value) for each in parts if not each.file] if files else []
+        data = [literal(pairs_source(self.references, fields), depth, "data=")] if fields else []
+        items = [Code(f"({text_literal(each.name)}, {self._part(each)})") for each in files or parts]
+        return [*data, literal(items, depth, "files=")]
+
+    def _part(self, part: Part) -> str:
+        content = part.constant or text_literal(text_source(self.references, part.value, exact=True))
+        media = [text_literal(part.media)] if part.media else []
+        return f"({', '.join([text_literal(part.file) if part.file else 'None', content, *media])})"
 
     def _status_check(self, step: Step) -> Check:
         status = step.reply.status
@@ -211,26 +215,6 @@ class Writer:
 
 def _seconds(pause: float) -> str:
     return str(int(pause)) if pause == int(pause) else str(pause)
-
-
-def _check(checks: list[Check], depth: int, *, must_hold: bool) -> Iterator[str]:
-    """Checks; where later steps need what the reply gives, the iteration ends with one that fails."""
-    before, after = ("if not ", ":") if must_hold else ("", "")
-    items = [f"{text_literal(each.name)}: lambda r: {each.code}" for each in checks]
-    in_one = f"{INDENT * depth}{before}check(reply, {{{', '.join(items)}}}){after}"
-    if len(items) == 1 and len(in_one) > WIDTH:
-        yield f"{INDENT * depth}succeeded = {'reply' + checks[0].code.removeprefix('r')}"
-        items = [f"{text_literal(checks[0].name)}: succeeded"]
-        in_one = f"{INDENT * depth}{before}check(reply, {{{items[0]}}}){after}"
-    if len(in_one) <= WIDTH and len(items) == 1:
-        yield in_one
-    else:
-        inside, inmost = INDENT * (depth + 1), INDENT * (depth + 2)
-        yield from (f"{INDENT * depth}{before}check(", f"{inside}reply,", f"{inside}{{")
-        yield from (f"{inmost}{each}," for each in items)
-        yield from (f"{inside}}},", f"{INDENT * depth}){after}")
-    if must_hold:
-        yield f"{INDENT * (depth + 1)}return"
 
 
 def journey_script(journey: Journey, file: str) -> str:

@@ -80,7 +80,7 @@ def _of_location(location: str, code: str) -> Iterator[Found]:
     segments = [each for each in parts.path.split("/") if each]
     for before, segment in zip(["", *segments], segments, strict=False):
         if before:
-            at = f'{code}.partition({text_literal(f"/{before}/")})[2]'
+            at = f"{code}.partition({text_literal(f'/{before}/')})[2]"
             is_last = segment is segments[-1] and not parts.query and not parts.path.endswith("/")
             end = "?" if segment is segments[-1] and not parts.path.endswith("/") else "/"
             yield Found(unquote(segment), "id", before, at if is_last else f'{at}.partition("{end}")[0]')
@@ -108,7 +108,9 @@ def _of_html(text: str) -> Iterator[Found]:
     for count, tag in enumerate(TAG.finditer(text)):
         if count > MOST_VALUES:
             return
-        given = {hit[1].lower(): html.unescape(hit[2] if hit[3] is None else hit[3]) for hit in ATTRIBUTE.finditer(tag[0])}
+        given = {
+            hit[1].lower(): html.unescape(hit[2] if hit[3] is None else hit[3]) for hit in ATTRIBUTE.finditer(tag[0])
+        }
         name, value = given.get("name", ""), given.get("value", given.get("content", ""))
         if name and value and len(value) <= LONGEST and (given.get("type", "hidden").lower() == "hidden"):
             yield Found(value, name, name, f"field(reply, {text_literal(name)})")

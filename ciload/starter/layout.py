@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
-from ciload.starter.literals import INDENT, WIDTH, literal
+from ciload.starter.literals import INDENT, WIDTH, literal, text_literal
 from ciload.text import one_line
 
 LONGEST_NAME = 200
+SIMPLE = re.compile(r"r\.(status_code (==|in) [\d(), ]+|is_success)")
+LOAD = """\
+    "vus": 10,
+    "duration": "30s",
+"""
+FAILED = """\
+        "http_req_failed": ["rate<0.01"],
+"""
 OPTIONS = """
     # Runs are compared with earlier ones of this name, also when the script has changed.
     "name": {name},
-{base}    "vus": 10,
-    "duration": "30s",
-    "thresholds": {{
+{base}{load}    "thresholds": {{
         # To start with. What this service can do, runs tell: keep them with
         # --save-baseline baseline.json, look at `ciload calibrate baseline.json`,
         # and let --baseline baseline.json find what has become slower.
         "http_req_duration": ["p(95)<500"],
-        "http_req_failed": ["rate<0.01"],
-        "checks": ["rate>0.99"],
+{failed}        "checks": ["rate>0.99"],
     }},
 """
 
@@ -39,11 +45,25 @@ def harmless(text: str) -> str:
     return one_line(text).replace("\\", "/").replace('"', "'")
 
 
-def options_lines(file: str, base_url: str) -> list[str]:
-    """The options that a script begins with."""
+def options_lines(file: str, base_url: str, *, failures: bool = False, load: str = LOAD) -> list[str]:
+    """The options that a script begins with.
+
+    Args:
+        file: the script's name.
+        base_url: of the target; empty if whoever runs the script says it.
+        failures: some requests are meant to fail.
+        load: the lines that say how much load there is.
+    """
     name = file.removesuffix(".py")[:LONGEST_NAME]
     base = f'    "base_url": {literal(base_url, 1)},\n' if base_url else ""
-    return ["", "options = {", *OPTIONS.format(base=base, name=literal(name, 1)).strip("\n").split("\n"), "}"]
+    return [
+        "",
+        "options = {",
+        *OPTIONS.format(base=base, load=load, failed="" if failures else FAILED, name=literal(name, 1))
+        .strip("\n")
+        .split("\n"),
+        "}",
+    ]
 
 
 def call_lines(called: str, arguments: Sequence[str], depth: int, before: str = "") -> list[str]:
@@ -54,3 +74,23 @@ def call_lines(called: str, arguments: Sequence[str], depth: int, before: str = 
         return [in_one]
     inside = INDENT * (depth + 1)
     return [start, *"\n".join(f"{inside}{each}," for each in arguments).split("\n"), f"{INDENT * depth})"]
+
+
+def check_lines(checks: Sequence[tuple[str, str]], depth: int, *, must_hold: bool = False) -> Iterator[str]:
+    """Checks of `reply` by names and code about `r`; the iteration ends where they `must_hold` and do not."""
+    before, after = ("if not ", ":") if must_hold else ("", "")
+    items = [f"{text_literal(name)}: lambda r: {code}" for name, code in checks]
+    in_one = f"{INDENT * depth}{before}check(reply, {{{', '.join(items)}}}){after}"
+    if len(items) == 1 and len(in_one) > WIDTH and SIMPLE.fullmatch(checks[0][1]):
+        yield f"{INDENT * depth}succeeded = reply{checks[0][1].removeprefix('r')}"
+        items = [f"{text_literal(checks[0][0])}: succeeded"]
+        in_one = f"{INDENT * depth}{before}check(reply, {{{items[0]}}}){after}"
+    if len(items) == 1 and len(in_one) <= WIDTH:
+        yield in_one
+    else:
+        inside, inmost = INDENT * (depth + 1), INDENT * (depth + 2)
+        yield from (f"{INDENT * depth}{before}check(", f"{inside}reply,", f"{inside}{{")
+        yield from (f"{inmost}{each}," for each in items)
+        yield from (f"{inside}}},", f"{INDENT * depth}){after}")
+    if must_hold:
+        yield f"{INDENT * (depth + 1)}return"
