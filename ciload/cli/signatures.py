@@ -168,8 +168,8 @@ def convert(
         list[str] | None,
         typer.Option(
             metavar="HOST",
-            help="Only requests to this host; may be repeated, and the first is the base URL. Default: the hosts of the "
-            "recording's main site, the busiest of a log.",
+            help="Only requests to this host; may be repeated, and the first is the base URL. Default: those of "
+            "a recording's main site, the busiest of a log.",
             show_default=False,
         ),
     ] = None,

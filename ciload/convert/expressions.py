@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from ciload.convert.marks import Bare, Reference, References, has_mark
 from ciload.starter.literals import Code, escaped, text_literal
-from ciload.text import SAFE_PATH
+from ciload.text import SAFE_PATH, SAFE_QUERY
 
 
 def text_source(references: References, text: str, *, exact: bool = False) -> str | Code:
@@ -39,13 +39,14 @@ def json_source(references: References, value: Any) -> Any:
     return [json_source(references, each) for each in value] if isinstance(value, list) else value
 
 
-def path_source(references: References, origin: str, path: str) -> str:
+def path_source(references: References, origin: str, path: str, bare_query: str = "") -> str:
     """The literal of a URL's path, with what an URL cannot hold encoded."""
     pieces = [
         each if isinstance(each, Reference) else quote(each, safe=SAFE_PATH, errors="replace")
         for each in references.pieces(path)
     ]
     text = "".join(references.mark(each) if isinstance(each, Reference) else each for each in pieces)
+    text += f"?{quote(bare_query, safe=SAFE_QUERY, errors='replace')}" if bare_query else ""
     return text_literal(text_source(references, origin + text, exact=True))
 
 

@@ -22,6 +22,7 @@ from ciload.convert.source import journey_script
 from ciload.errors import UsageError
 from ciload.text import one_line
 
+LOCAL = "http://localhost:8000"  # in place of a base URL that nothing tells
 KINDS = "a HAR recording, a Postman collection, an access log, or a curl command"
 
 
@@ -120,7 +121,7 @@ def _journey(journey: Journey, made_by: str, file: str) -> Converted:
     count, groups = len(journey.steps), len({each.group for each in journey.steps if each.group})
     extracted = [each.name for step in journey.steps for each in step.extractions]
     summary = f"{count} request{'s' * (count != 1)}" + (f" in {groups} groups" if groups > 1 else "") + "."
-    made = Converted(journey_script(journey, file), summary, "" if may_load(journey) else journey.base_url)
+    made = Converted(journey_script(journey, file), summary, "" if may_load(journey) else journey.base_url or LOCAL)
     if extracted:
         made.summary += f" Taken from replies: {', '.join(dict.fromkeys(extracted))}."
     made.settings = [(each.variable, each.about) for each in journey.settings if not each.default]
@@ -131,6 +132,6 @@ def _journey(journey: Journey, made_by: str, file: str) -> Converted:
 def _log(traffic: LogTraffic, made_by: str, file: str, choices: Choices) -> Converted:
     script, settings = log_script(traffic, made_by, file, choices.duration_s)
     return Converted(
-        script, traffic.summary, "" if not traffic.host else f"https://{traffic.host}", settings, traffic.left_out,
+        script, traffic.summary, f"https://{traffic.host}" if traffic.host else LOCAL, settings, traffic.left_out,
         traffic.notes,
     )  # fmt: skip

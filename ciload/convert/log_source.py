@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from ciload.convert.log_traffic import Endpoint, LogTraffic, stages
 from ciload.starter.layout import call_lines, check_lines, options_lines, run_line, top
@@ -70,19 +71,23 @@ def _load(parts: list[tuple[int, float]]) -> str:
     """The scenario: straight lines to the rate of each part of the log."""
     peak = max(rate for _, rate in parts)
     unit = next((each for each, size in PER.items() if peak * size >= FEWEST), "1h")
-    targets = [(seconds, round(rate * PER[unit])) for seconds, rate in parts]
-    if not any(target for _, target in targets):
-        targets = [(seconds, max(1, target)) for seconds, target in targets]
-    joined: list[tuple[int, int]] = []
-    for seconds, target in targets:
+    targets = [(seconds, max(0 if peak else 1, round(rate * PER[unit]))) for seconds, rate in parts]
+    # A part's rate is that of its middle: straight lines go from middle to middle.
+    half = targets[0][0] / 2
+    points = [(half, targets[0][1])]
+    for (before, _), (seconds, target) in pairwise(targets):
+        points.append(((before + seconds) / 2, target))
+    points.append((targets[-1][0] / 2, targets[-1][1]))
+    joined: list[tuple[float, int]] = []
+    for length, target in points:
         if len(joined) > 1 and joined[-1][1] == target == joined[-2][1]:
-            joined[-1] = (joined[-1][0] + seconds, target)
+            joined[-1] = (joined[-1][0] + length, target)
         else:
-            joined.append((seconds, target))
+            joined.append((length, target))
     scenario = [
         '    "scenarios": {', '        "traffic": {', '            "executor": "ramping-arrival-rate",',
         f'            "startRate": {joined[0][1]},', f'            "timeUnit": "{unit}",', '            "stages": [',
-        *[f'                {{"duration": "{seconds}s", "target": {target}}},' for seconds, target in joined],
+        *[f'                {{"duration": "{seconds:.15g}s", "target": {target}}},' for seconds, target in joined],
         "            ],", "        },", "    },",
     ]  # fmt: skip
     return "\n".join(scenario) + "\n"
@@ -109,13 +114,14 @@ def _endpoint(endpoint: Endpoint, name: str, taken: set[str]) -> Iterator[str]:
         if len({str(each) for each in rows}) > 1:
             yield from (
                 "",
-                f"# From the log, at random: what was asked for often is here often.",
+                "",
+                "# From the log, at random: what was asked for often is here often.",
             )
             yield from literal(rows, 0, f"{constant} = ").split("\n")
             body = [f"{INDENT}{', '.join(drawn)} = vu.random.choice({constant})"]
         else:
             body = [f"{INDENT}{', '.join(drawn)} = {literal(rows[0], 1)}"]
-    yield from ("", "", f"async def {name}(vu):", *body)
+    yield from ("", "", f"async def {name}({'vu' if 'vu.' in ''.join(body) else '_vu'}):", *body)
     path = "".join(
         "/" + (each if each.startswith("{") else escaped(each, '"').replace("{", "{{").replace("}", "}}"))
         for each in endpoint.segments

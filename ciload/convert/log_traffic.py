@@ -76,7 +76,7 @@ def read_log(text: str, shown: str, hosts: Sequence[str], *, keep_static: bool) 
     kept = _of_host(traffic, lines, hosts)
     left_out: Counter[str] = Counter()
     sendable = [each for each in kept if (why := _why_not(each, keep_static)) is None or left_out.update([why])]
-    traffic.left_out += [f"{number:,} requests: {why}" for why, number in left_out.most_common()]
+    traffic.left_out += [f"{number:,} request{'s' * (number != 1)}: {why}" for why, number in left_out.most_common()]
     if broken:
         where = ", ".join(map(str, broken[:MOST_SHOWN])) + (", …" if len(broken) > MOST_SHOWN else "")
         traffic.left_out.append(f"{len(broken):,} of {count:,} lines are no requests: line {where}")

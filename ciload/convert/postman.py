@@ -1,4 +1,4 @@
-"""Postman collections, v2.0 and v2.1: folders are groups, requests are steps, in the order in which a runner sends them."""
+"""Postman collections, v2.0 and v2.1: folders are groups, requests are steps, in the order of a runner."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Collection:
                     self.journey.left_out.append(f"{name}: folders inside of {DEEPEST} folders")
                     continue
                 self._scripts_before(item, name)
-                inherited = item.get("auth") if item.get("auth") else auth
+                inherited = item.get("auth") or auth
                 self._folder(item, (*groups, name.replace("::", ":")), inherited, depth + 1)
             elif "request" in item:
                 self._request(item, name, groups, auth)
@@ -72,7 +72,7 @@ class Collection:
         except ValueError as error:
             self.journey.left_out.append(f"{name}: its URL is none: {one_line(str(error), 80)}")
             return
-        self._sign_in(step, asked.get("auth") if asked.get("auth") else auth, name)
+        self._sign_in(step, asked.get("auth") or auth, name)
         self._scripts_after(item, step, name)
         self.journey.steps.append(step)
 

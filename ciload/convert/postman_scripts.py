@@ -116,9 +116,7 @@ def _checks(script: str, names: dict[str, str]) -> tuple[list[Check], int]:
     status = 0
 
     def add(pattern: re.Pattern[str], check: Callable[[re.Match[str]], str]) -> None:
-        for hit in pattern.finditer(script):
-            if code := check(hit):
-                found.append((hit.start(), Check("", code)))
+        found.extend((hit.start(), Check("", code)) for hit in pattern.finditer(script) if (code := check(hit)))
 
     for hit in STATUS.finditer(script):
         status = status or int(hit[1] or hit[2] or hit[3])

@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from urllib.parse import quote
+
 from ciload.convert.bodies import MULTIPART
 from ciload.convert.clean import FAILED, may_load
 from ciload.convert.expressions import json_source, pairs_source, path_source, text_source
@@ -17,6 +19,7 @@ from ciload.starter.literals import INDENT, WIDTH, Code, literal, text_literal
 from ciload.text import one_line
 
 MOST_LEFT_OUT = 50
+BARE = "/:@!$'()*,;~-._"  # of a query's names without values
 VERBS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 FIELD = '''
 def field(reply, name):
@@ -139,7 +142,7 @@ class Writer:
     def _step(self, step: Step, depth: int) -> Iterator[str]:
         request, inner = step.request, depth + 1
         yield from (f"{INDENT * depth}# {one_line(each)}" for each in step.remarks)
-        arguments = [path_source(self.references, request.origin, request.path + self._bare_query(step))]
+        arguments = [path_source(self.references, request.origin, request.path, self._bare_query(step))]
         if request.method not in VERBS:
             arguments.insert(0, text_literal(request.method))
         params = pairs_source(self.references, [(name, value) for name, value in request.query if value is not None])
@@ -165,7 +168,7 @@ class Writer:
     def _bare_query(self, step: Step) -> str:
         """Names without values, which only a URL can hold."""
         bare = [name for name, value in step.request.query if value is None]
-        return "?" + "&".join(bare) if bare else ""
+        return "&".join(quote(each, safe=BARE, errors="replace") for each in bare)
 
     def _headers(self, step: Step, depth: int) -> list[str]:
         fixed = self._fixed_headers(step)
