@@ -53,6 +53,8 @@ class Hiding:
         self.marks: dict[str, str] = {}  # by the value
 
     def run(self) -> None:
+        for value, name in self.journey.secrets.items():
+            self.hide(value, name, f"the {name.replace('_', ' ')} that requests sign in with")
         for step in self.journey.steps:
             self._hide_auth(step.request)
         for each in self.journey.steps:

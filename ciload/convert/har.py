@@ -20,7 +20,7 @@ from ciload.text import one_line
 
 MOST_STEPS = 1_000
 MOST_TEXT = 2 << 20  # of a reply, that values are looked for in
-NOT_SENT = {"CONNECT": "tunnels", "TRACE": "TRACE requests"}
+NOT_SENT = {"CONNECT": "tunnel{s}", "TRACE": "TRACE request{s}"}
 
 
 def read_har(root: Mapping[str, Any], shown: str) -> Journey:
@@ -42,9 +42,9 @@ def read_har(root: Mapping[str, Any], shown: str) -> Journey:
             left_out[found] += 1
     steps.sort(key=lambda step: step.start)
     if len(steps) > MOST_STEPS:
-        left_out[f"requests beyond the first {MOST_STEPS:,}"] = len(steps) - MOST_STEPS
+        left_out[f"request{{s}} beyond the first {MOST_STEPS:,}"] = len(steps) - MOST_STEPS
     journey.steps = steps[:MOST_STEPS]
-    journey.left_out = [f"{count:,} {what}" for what, count in left_out.items()]
+    journey.left_out = [f"{count:,} {what.replace('{s}', 's' * (count != 1))}" for what, count in left_out.items()]
     if not steps:
         why = f" ({', '.join(journey.left_out)})" if left_out else "; `log.entries` is empty"
         raise UsageError(f"{shown}: there is no request in this recording that can be sent{why}")
@@ -56,26 +56,26 @@ def _step(entry: Mapping[str, Any]) -> Step | str:
     asked, answered = mapping(entry.get("request")), mapping(entry.get("response"))
     url, method = text_of(asked.get("url")).strip(), text_of(asked.get("method")).upper()
     try:
-        scheme = urlsplit(url).scheme.lower()
-        origin, path, query = split_url(url)
-        user = urlsplit(url).username
+        parts = urlsplit(url)
+        scheme, user = parts.scheme.lower(), parts.username
+        origin, path, query = split_url(url) if scheme in ("http", "https") else ("", "", [])
     except ValueError:
-        return "requests with broken URLs"
+        return "request{s} with a broken URL"
     status = int(number_of(answered.get("status")))
     if scheme in ("ws", "wss") or status == 101 or entry.get("_resourceType") == "websocket":
-        return "websockets"
+        return "websocket{s}"
     if scheme not in ("http", "https"):
-        return f"{one_line(scheme, 20) or 'relative'}: URLs"
+        return f"{one_line(scheme, 20)}: URL{{s}}" if scheme else "relative URL{s}"
     if not TOKEN.fullmatch(method) or method in NOT_SENT:
-        return NOT_SENT.get(method, "requests with broken methods")
+        return NOT_SENT.get(method, "request{s} with a broken method")
     headers = _pairs(asked.get("headers"))
     if method == "OPTIONS" and any(name.lower() == "access-control-request-method" for name, _ in headers):
-        return "CORS preflights"
+        return "CORS preflight{s}"
     if not 100 < status < 600:
-        return "requests without an answer (aborted or blocked)"
+        return "request{s} without an answer (aborted or blocked)"
     request = Request(method, origin, path, query, kept_headers(headers), _cookies(asked, headers))
     if user is not None:
-        request.auth = (user, urlsplit(url).password or "")
+        request.auth = (user, parts.password or "")
     elif pair := basic_pair(headers):
         request.auth = pair
     request.body = _body(asked, headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -141,6 +142,7 @@ class Journey:
     base_url: str = ""
     was_asked: bool = False  # to load the base URL, wherever that is
     settings: list[Setting] = field(default_factory=list)
+    secrets: dict[str, str] = field(default_factory=dict)  # known by their places: values, and names for variables
     constants: list[tuple[str, str, str]] = field(default_factory=list)  # name, source, comment
     left_out: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -216,6 +218,9 @@ def _json(change: Change, value: Any, key: str) -> Any:
 
 # --- URLs
 
+# With marks in it, it is known when the script runs.
+HOST = re.compile(r"([\w.-]|\ue000\d+\ue001)+(:(\d{1,5}|\ue000\d+\ue001))?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+
 
 def split_url(url: str) -> tuple[str, str, list[tuple[str, str | None]]]:
     """Origin, path and query of a URL, which may be relative.
@@ -225,8 +230,8 @@ def split_url(url: str) -> tuple[str, str, list[tuple[str, str | None]]]:
     """
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    if parts.scheme and not host:
-        raise ValueError("no host")
+    if parts.scheme and not HOST.fullmatch(host):
+        raise ValueError("there is no host in it, or none that can be")
     origin = f"{parts.scheme}://{host}".lower() if host and "\ue000" not in host else f"{parts.scheme}://{host}"
     return origin if host else "", parts.path or ("/" if host else ""), query_of(parts.query)
 

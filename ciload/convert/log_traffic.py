@@ -76,10 +76,12 @@ def read_log(text: str, shown: str, hosts: Sequence[str], *, keep_static: bool) 
     kept = _of_host(traffic, lines, hosts)
     left_out: Counter[str] = Counter()
     sendable = [each for each in kept if (why := _why_not(each, keep_static)) is None or left_out.update([why])]
-    traffic.left_out += [f"{number:,} request{'s' * (number != 1)}: {why}" for why, number in left_out.most_common()]
+    traffic.left_out += [f"{_requests(number)}: {why}" for why, number in left_out.most_common()]
     if broken:
         where = ", ".join(map(str, broken[:MOST_SHOWN])) + (", …" if len(broken) > MOST_SHOWN else "")
-        traffic.left_out.append(f"{len(broken):,} of {count:,} lines are no requests: line {where}")
+        traffic.left_out.append(
+            f"{len(broken):,} of {count:,} lines {'is no request' if len(broken) == 1 else 'are no requests'}: line {where}"
+        )
     if not sendable:
         raise UsageError(f"{shown}: there is no request in this log that can be sent again" + "".join(
             f"\n  {each}" for each in traffic.left_out))  # fmt: skip
@@ -89,6 +91,10 @@ def read_log(text: str, shown: str, hosts: Sequence[str], *, keep_static: bool) 
     number = len(traffic.endpoints)
     traffic.summary = f"{number} endpoint{'s' * (number != 1)}, from {share}."
     return traffic
+
+
+def _requests(count: int) -> str:
+    return f"{count:,} request{'s' * (count != 1)}"
 
 
 def _of_host(traffic: LogTraffic, lines: list[Line], hosts: Sequence[str]) -> list[Line]:
@@ -103,7 +109,7 @@ def _of_host(traffic: LogTraffic, lines: list[Line], hosts: Sequence[str]) -> li
     others = Counter({host: count for host, count in counts.items() if host != wanted})
     if others:
         shown = ", ".join(f"{one_line(host, 60)} ({count:,})" for host, count in others.most_common(MOST_SHOWN))
-        traffic.left_out.append(f"{others.total():,} requests: to other hosts; --host chooses one: {shown}")
+        traffic.left_out.append(f"{_requests(others.total())}: to other hosts; --host chooses one: {shown}")
     return [each for each in lines if each.host in ("", wanted)]
 
 
@@ -151,7 +157,7 @@ def _gather(traffic: LogTraffic, lines: list[Line]) -> None:
     rest = ranked[MOST_ENDPOINTS:]
     if rest:
         count = sum(each.count for each in rest)
-        traffic.left_out.append(f"{count:,} requests: of {len(rest):,} endpoints beyond the {MOST_ENDPOINTS} busiest")
+        traffic.left_out.append(f"{_requests(count)}: of {len(rest):,} endpoints beyond the {MOST_ENDPOINTS} busiest")
 
 
 def _parsed(line: Line) -> Parsed | None:

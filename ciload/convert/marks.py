@@ -12,7 +12,8 @@ from typing import Any
 
 START, END = "\ue000", "\ue001"
 MARK = re.compile(f"{START}(\\d+){END}")
-TAKEN_OUT = re.compile(f"[{START}{END}\ud800-\udfff]")  # halves of surrogate pairs cannot be sent
+WHOLE = "\ue002"  # before a mark that stands for a whole value of JSON, while it is text
+TAKEN_OUT = re.compile(f"[{START}{END}{WHOLE}\ud800-\udfff]")  # halves of surrogate pairs cannot be sent
 
 
 def clean(text: str) -> str:

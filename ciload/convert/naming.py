@@ -95,6 +95,6 @@ def _doing(part: list[Step]) -> str:
     said = " ".join(filter(None, nouns)).replace("_", " ")[-GROUP_WORDS:].strip() or "home"
     verb = {"PUT": "update ", "PATCH": "update ", "DELETE": "delete "}.get(telling.request.method, "")
     last = nouns[-1] if nouns else ""
-    if telling.request.method == "POST" and last.endswith("s"):
-        verb = "add to "
+    if telling.request.method == "POST":
+        verb = "submit " if telling.request.body.form is not None else "add to " if last.endswith("s") else ""
     return verb + said

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 from ciload.convert.bodies import body_of, file_constant
 from ciload.convert.headers import basic_pair, kept_headers
 from ciload.convert.journey import Body, Check, Extraction, Journey, Part, Reply, Request, Step, split_url
-from ciload.convert.marks import Bare, Reference, clean
+from ciload.convert.marks import WHOLE, Bare, Reference, clean, has_mark
 from ciload.convert.postman_scripts import understand
 from ciload.convert.postman_variables import PLACEHOLDER, Variables
 from ciload.convert.reading import cleaned, items, json_body, mapping, mappings, text_of
@@ -139,16 +139,13 @@ class Collection:
 
     def _json(self, text: str) -> Any:
         """JSON in which variables stand for text, for parts of it, or for whole values."""
-        bare: set[str] = set()
 
         def filled(hit: re.Match[str]) -> str:
             if hit[0].startswith('"'):
                 return self.variables.fill(hit[0])
-            mark = self.variables.fill(hit[0])
-            bare.add(mark)
-            return f'"\ue002{mark}"'
+            return f'"{WHOLE}{self.variables.fill(hit[0])}"'
 
-        value = json_body_with_marks(QUOTED.sub(filled, text.replace("\ue002", "")))
+        value = json_body_with_marks(QUOTED.sub(filled, text))
         return _with_bare(value) if value is not MISSING else MISSING
 
     def _graphql(self, graphql: Mapping[str, Any]) -> Body:
@@ -193,6 +190,8 @@ class Collection:
             step.request.auth = (fill(values.get("username", "")), fill(values.get("password", "")))
         elif kind == "apikey":
             key, value = values.get("key") or "X-API-Key", fill(values.get("value", ""))
+            if value and not has_mark(value):
+                self.journey.secrets[value] = "api_key"
             if values.get("in") == "query":
                 step.request.query.append((key, value))
             elif TOKEN.fullmatch(key):
@@ -243,7 +242,7 @@ def json_body_with_marks(text: str) -> Any:
 
 def _with_bare(value: Any) -> Any:
     if isinstance(value, str):
-        return Bare(value[1:]) if value.startswith("\ue002") else value
+        return Bare(value[1:]) if value.startswith(WHOLE) else value
     if isinstance(value, dict):
         return {key: _with_bare(each) for key, each in value.items()}
     return [_with_bare(each) for each in value] if isinstance(value, list) else value

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ciload.convert.journey import Check
 from ciload.convert.marks import clean
-from ciload.starter.literals import literal, text_literal
+from ciload.starter.literals import text_literal
 from ciload.text import one_line
 
 NAME = r"""["'`]([^"'`]{1,200})["'`]"""
@@ -29,7 +29,7 @@ STATUS = re.compile(
 ONE_OF = re.compile(r"pm\.expect\(\s*pm\.response\.code\s*\)\.to\.(?:be\.)?oneOf\(\s*\[([\d,\s]+)\]")
 SUCCESS = re.compile(r"pm\.response\.to\.be\.(?:ok|success)\b")
 EQUALS = re.compile(
-    r"""pm\.expect\(\s*([^()]{1,100}(?:\(\))?[^()]{0,100})\)\.to\.(?:be\.)?(?:equal|eql|eq)\(\s*("[^"\\]*"|'[^'\\]*'|-?\d+(?:\.\d+)?|true|false|null)\s*\)"""
+    r"""pm\.expect\(\s*([^()]{1,100}(?:\(\))?[^()]{0,100})\)\.to\.(?:be\.)?(?:equal|eql|eq)\(\s*("[^"\\]*"|'[^'\\]*'|-?\d{1,15}(?:\.\d{1,15})?|true|false|null)\s*\)"""
 )
 HAS = re.compile(
     r"""pm\.expect\(\s*([^()]{1,100}(?:\(\))?[^()]{0,100})\)\.to\.have\.property\(\s*["']([^"']+)["']\s*\)"""
@@ -133,10 +133,10 @@ def _checks(script: str, names: dict[str, str]) -> tuple[list[Check], int]:
 
     def equals(hit: re.Match[str]) -> str:
         code = _expression(hit[1].strip(), names)
-        word = {"true": True, "false": False, "null": None}
-        value = literal(word[hit[2]], 0) if hit[2] in word else (
-            text_literal(hit[2][1:-1]) if hit[2][0] in "\"'" else literal(float(hit[2]) if "." in hit[2] else int(hit[2]), 0)
-        )  # fmt: skip
+        word = {"true": "True", "false": "False", "null": "None"}
+        text = hit[2]
+        number = str(float(text) if "." in text else int(text)) if text.lstrip("-")[0].isdigit() else ""
+        value = word.get(text) or number or text_literal(text[1:-1])
         return f"r{code.removeprefix('reply')} {'is' if hit[2] in word else '=='} {value}" if code else ""
 
     add(EQUALS, equals)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-
 from urllib.parse import quote
 
 from ciload.convert.bodies import MULTIPART
@@ -15,7 +14,7 @@ from ciload.convert.journey import Check, Journey, Pairs, Part, Step
 from ciload.convert.naming import label
 from ciload.starter.data import MISSING
 from ciload.starter.layout import call_lines, check_lines, options_lines, run_line, top
-from ciload.starter.literals import INDENT, WIDTH, Code, literal, text_literal
+from ciload.starter.literals import INDENT, Code, literal, text_literal
 from ciload.text import one_line
 
 MOST_LEFT_OUT = 50

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ciload.convert.har import location_of
-from ciload.convert.journey import Step
+from ciload.convert.journey import Reply, Step
 from ciload.convert.reading import json_body
 from ciload.starter.data import MISSING
 from ciload.starter.literals import text_literal
@@ -50,26 +50,31 @@ def values_of(step: Step) -> Iterator[Found]:
     """The values of a step's replies, the more telling places first."""
     about = noun_of(step.request.path)
     last = len(step.replies) - 1
-    for index, reply in enumerate(step.replies):
-        code = "reply" if index == last else f"reply.history[{index}]"
-        for name, line in reply.headers:
-            lower = name.lower()
-            if lower == "set-cookie":
-                for each in line.split("\n"):
-                    key, _, value = each.split(";", 1)[0].partition("=")
-                    at = f"{code}.cookies[{text_literal(key.strip())}]"
-                    yield Found(value.strip(), key.strip(), key.strip(), at)
-                    if unquote(value.strip()) != value.strip():
-                        yield Found(unquote(value.strip()), key.strip(), key.strip(), f"unquote({at})")
-            elif lower == "etag" or is_telling(lower):
-                yield Found(line, name, name, f"{code}.headers[{text_literal(lower)}]")
-        if location_of(reply) or (reply.status == 201 and reply.header("location")):
-            yield from _of_location(reply.header("location"), f'{code}.headers["location"]')
+    codes = ["reply" if index == last else f"reply.history[{index}]" for index in range(last + 1)]
+    for code, reply in zip(codes, step.replies, strict=True):
+        yield from _of_headers(reply, code)
     text = step.reply.text
     if (value := json_body(text) if text.lstrip()[:1] in ("{", "[") else MISSING) is not MISSING:
         yield from _of_json(value, about)
     elif "<" in text:
         yield from _of_html(text)
+    for code, reply in zip(codes, step.replies, strict=True):
+        if location_of(reply) or (reply.status == 201 and reply.header("location")):
+            yield from _of_location(reply.header("location"), f'{code}.headers["location"]')
+
+
+def _of_headers(reply: Reply, code: str) -> Iterator[Found]:
+    for name, line in reply.headers:
+        lower = name.lower()
+        if lower == "set-cookie":
+            for each in line.split("\n"):
+                key, _, value = (part.strip() for part in each.split(";", 1)[0].partition("="))
+                at = f"{code}.cookies[{text_literal(key)}]"
+                yield Found(value, key, key, at)
+                if unquote(value) != value:
+                    yield Found(unquote(value), key, key, f"unquote({at})")
+        elif lower == "etag" or is_telling(lower):
+            yield Found(line, name, name, f"{code}.headers[{text_literal(lower)}]")
 
 
 def _of_location(location: str, code: str) -> Iterator[Found]:
@@ -163,9 +168,9 @@ def is_special(found: Found) -> bool:
     value = found.value
     if is_strong(value):
         return True
-    if not is_telling(found.key) or NOT_SPECIAL.fullmatch(value) and not value.isdigit():
+    if not is_telling(found.key) or (NOT_SPECIAL.fullmatch(value) and not value.isdigit()):
         return False
-    return len(value) >= 5 and any(each.isdigit() for each in value) or (len(value) >= 12 and " " not in value)
+    return (len(value) >= 5 and any(each.isdigit() for each in value)) or (len(value) >= 12 and " " not in value)
 
 
 def fits(found: Found, kind: str, name: str) -> bool:
@@ -187,7 +192,7 @@ def noun_of(path: str) -> str:
 def is_id(segment: str) -> bool:
     """A part of a path that stands for one of many."""
     return bool(
-        segment.isdigit() or UUID.fullmatch(segment) or is_strong(segment) and not re.fullmatch(r"[a-z]+\d?", segment)
+        segment.isdigit() or UUID.fullmatch(segment) or (is_strong(segment) and not re.fullmatch(r"[a-z]+\d?", segment))
     ) and not re.search(r"\.\w{2,5}$", segment)
 
 

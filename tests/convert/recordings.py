@@ -76,7 +76,7 @@ def shop(base: str = "https://www.shop.example") -> str:
         entry(4.3, "OPTIONS", f"{base}/api/token", 204, sent={"access-control-request-method": "GET"}),
         entry(4.4, "GET", f"{base}/api/token", text=json.dumps({"data": {"accessToken": TOKEN, "user": {"id": 42}}})),
         entry(9.4, "POST", f"{base}/api/orders", 201, sent=bearer, text=json.dumps({"id": 17, "ref": uuid}),
-              got=[("Location", f"/api/orders/17")], posted=as_json({"userId": 42, "sku": "blue-shoe", "count": 2})),
+              got=[("Location", "/api/orders/17")], posted=as_json({"userId": 42, "sku": "blue-shoe", "count": 2})),
         entry(9.6, "GET", f"{base}/api/orders/17?expand=items&tag=a&tag=b", 304, sent=bearer),
         entry(12.6, "PUT", f"{base}/api/refs/{uuid}", 204, sent=bearer, posted={
             "mimeType": "multipart/form-data; boundary=XX", "text":
