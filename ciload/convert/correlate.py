@@ -69,7 +69,7 @@ class Correlation:
         """In the text of any reply before, such as a script in a page."""
         if is_strong(text) and text not in self.sent:
             for step in self.before:
-                if text in step.reply.text and (found := between(step.reply.text, text, key or "value")):
+                if text in step.reply.text and (found := between(step.reply.text, text, key)):
                     return self._mark(step, found)
         return text
 

@@ -24,6 +24,9 @@ SHAPES = re.compile(
     r"github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abpros]-[\w-]{10,}|AIza[\w-]{30,}|sk-[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}"
 )
 IN_TEXT = re.compile(r"""<([\w:-]+)[^<>]*>([^<>]{3,400})</|["']?([\w-]+)["']?\s*[:=]\s*["']([^"']{3,400})["']""")
+# In GraphQL, `login(password: $p)` says what the variable p is.
+ARGUMENT = re.compile(r"\b(\w{1,80})\s*:\s*\$(\w{1,80})")
+CARD = re.compile(r"\d{4}([ -]?)\d{4}\1\d{4}\1\d{1,7}")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z-]*)\s+(\S+)")
 # Set on most machines to something else, or read by ciload itself.
 USUAL = frozenset({
@@ -51,6 +54,7 @@ class Hiding:
     def __init__(self, journey: Journey) -> None:
         self.journey = journey
         self.marks: dict[str, str] = {}  # by the value
+        self.arguments: dict[str, str] = {}  # secret variables of a GraphQL request, and what they are
 
     def run(self) -> None:
         for value, name in self.journey.secrets.items():
@@ -58,6 +62,7 @@ class Hiding:
         for step in self.journey.steps:
             self._hide_auth(step.request)
         for each in self.journey.steps:
+            self.arguments = _secret_arguments(each.request)
             change_values(each.request, self._change)
         # Once more: a value is secret everywhere, also where its place did not tell.
         for each in self.journey.steps:
@@ -93,11 +98,27 @@ class Hiding:
             return self._header(place.name, text)
         if place.kind == "content":
             text = IN_TEXT.sub(self._in_text, text)
-        elif place.kind != "path" and is_secret_name(place.name) and self._is_value(place.name, value):
-            return self.hide(text, place.name, f"{place.name}, in the {WHERE[place.kind]}")
+        elif place.kind != "path" and self._is_secret(place, value):
+            name = self.arguments.get(place.name, place.name) if place.kind == "json" else place.name
+            mark = self.hide(text, name, f"{name}, in the {WHERE[place.kind]}")
+            return mark if isinstance(value, str) else self._number(mark)
+        elif CARD.fullmatch(text) and is_card(text):
+            mark = self.hide(text, "card_number", f"a card number, in the {WHERE.get(place.kind, place.kind)}")
+            return mark if isinstance(value, str) else self._number(mark)
         elif place.kind in ("path", "query") and is_random(text):
             return self.hide(text, "secret" if place.kind == "path" else place.name, f"a token in the {place.kind}")
         return SHAPES.sub(lambda hit: self.hide(hit[0], "api_key", about), text) if isinstance(value, str) else value
+
+    def _is_secret(self, place: Place, value: Any) -> bool:
+        name = self.arguments.get(place.name, place.name) if place.kind == "json" else place.name
+        return is_secret_name(name) and self._is_value(name, value)
+
+    def _number(self, mark: str) -> Bare:
+        """A secret that was a number in JSON, and is one again."""
+        [reference] = self.journey.references.pieces(mark)
+        assert isinstance(reference, Reference)
+        number = Reference(f"int({reference.code} or 0)", reference.label, is_text=False)
+        return Bare(self.journey.references.mark(number))
 
     def _is_value(self, name: str, value: Any) -> bool:
         if ALWAYS.search(words(name)):
@@ -136,6 +157,19 @@ class Hiding:
             if len(secret) >= SHORTEST and secret in value:
                 value = value.replace(secret, mark)
         return value
+
+
+def _secret_arguments(request: Request) -> dict[str, str]:
+    body = request.body.json
+    query = body.get("query") if isinstance(body, dict) else None
+    pairs = ARGUMENT.findall(query) if isinstance(query, str) else []
+    return {variable: name for name, variable in pairs if is_secret_name(name)}
+
+
+def is_card(text: str) -> bool:
+    """Luhn's check digit is right."""
+    digits = [int(each) for each in reversed(text) if each.isdecimal()]
+    return len(digits) >= 13 and sum(digits[::2] + [sum(divmod(2 * each, 10)) for each in digits[1::2]]) % 10 == 0
 
 
 WHERE = {"query": "query", "form": "form", "part": "form", "json": "body", "header": "headers"}

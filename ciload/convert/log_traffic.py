@@ -79,9 +79,8 @@ def read_log(text: str, shown: str, hosts: Sequence[str], *, keep_static: bool) 
     traffic.left_out += [f"{_requests(number)}: {why}" for why, number in left_out.most_common()]
     if broken:
         where = ", ".join(map(str, broken[:MOST_SHOWN])) + (", …" if len(broken) > MOST_SHOWN else "")
-        traffic.left_out.append(
-            f"{len(broken):,} of {count:,} lines {'is no request' if len(broken) == 1 else 'are no requests'}: line {where}"
-        )
+        are = "is none of the" if len(broken) == 1 else "are none of the"
+        traffic.left_out.append(f"{len(broken):,} of {count:,} lines {are} known formats: line {where}")
     if not sendable:
         raise UsageError(f"{shown}: there is no request in this log that can be sent again" + "".join(
             f"\n  {each}" for each in traffic.left_out))  # fmt: skip

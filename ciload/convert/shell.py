@@ -149,7 +149,8 @@ def split_commands(text: str, shown: str) -> list[list[str]]:
             found.append(words[1:])
         elif words:
             raise UsageError(
-                f"{shown}: {one_line(words[0], 40)!r} is no curl command, and nothing else can be converted; a URL with & needs quotes"
+                f"{shown}: {one_line(words[0], 40)!r} is no curl command, and nothing else can be converted; "
+                "a URL with & in it needs quotes"
             )
     if not found:
         raise UsageError(f"{shown}: has no curl command")

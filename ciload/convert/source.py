@@ -66,8 +66,9 @@ class Writer:
         lines += ["from datetime import UTC, datetime"] * ("datetime." in whole)
         lines += ["from urllib.parse import unquote"] * ("unquote(" in whole)
         lines += [""] * (lines[-1] != "")
-        lines += [f"from ciload import {', '.join(sorted(names))}", *options_lines(file, base, failures=self._expects_failures()),
-              *self._left_out()]  # fmt: skip
+        lines.append(f"from ciload import {', '.join(sorted(names))}")
+        lines += options_lines(file, base, failures=self._expects_failures())
+        lines += self._left_out()
         lines += self._constants()
         for helper in helpers:
             lines += ["", *helper.rstrip("\n").split("\n")]

@@ -99,7 +99,7 @@ def _of_json(root: Any, about: str) -> Iterator[Found]:
         if count > MOST_VALUES:
             return
         if isinstance(value, dict):
-            inner = inside if not key else key
+            inner = key or inside
             waiting += [(each, name, inner, f"{path}[{text_literal(name)}]") for name, each in value.items()]
         elif isinstance(value, list):
             waiting += [(each, key, inside, f"{path}[{index}]") for index, each in enumerate(value[:MOST_VALUES])]
@@ -130,6 +130,9 @@ def between(text: str, value: str, key: str) -> Found | None:
     line = text[max(0, at - AROUND) : at].rpartition("\n")[2]
     if not after or after.isalnum() or is_strong_part(line):
         return None
+    # `"apiToken":"` and `<sessionId>` say what it is.
+    called = re.findall(r"[A-Za-z_][\w-]+", line)
+    key = called[-1] if called else key or "value"
     for length in range(4, len(line) + 1):
         before = line[-length:]
         if text.partition(before)[2].partition(after)[0] == value:

@@ -14,7 +14,10 @@ from tests.convert.conftest import Converter
         ("curl 'https://h.example/a?x=1&y'", "http.get('/a?y', params={'x': '1'})"),
         ("curl 'https://h.example/a' --data-raw 'a=1&b=%26'", "http.post('/a', data={'a': '1', 'b': '&'})"),
         ("curl https://h.example/a -d a=1 -d b=2", "http.post('/a', data={'a': '1', 'b': '2'})"),
-        ("curl -G https://h.example/a -d q=x --data-urlencode 'r=ä b'", "http.get('/a', params={'q': 'x', 'r': 'ä b'})"),
+        (
+            "curl -G https://h.example/a -d q=x --data-urlencode 'r=ä b'",
+            "http.get('/a', params={'q': 'x', 'r': 'ä b'})",
+        ),
         ("curl -XDELETE https://h.example/a/17", "http.delete('/a/17', name='/a/{a_id}')"),
         ("curl -I https://h.example/a", "http.head('/a')"),
         ("curl -X PURGE https://h.example/a", "http.request('PURGE', '/a')"),
@@ -23,32 +26,38 @@ from tests.convert.conftest import Converter
             "http.post('/a', headers={'Accept': 'application/json'}, json={'a': [1, None, True]})",
         ),
         (
-            r"""curl https://h.example/a -H 'Content-Type: application/json' --data-binary $'{"a":"it\'s \u0021\\n"}'""",
-            "http.post('/a', json={'a': \"it's !\\n\"})",
+            r"""curl https://h.example/a -H 'Content-Type: text/json' --data-binary $'{"a":"it\'s \u0021\\n"}'""",
+            "http.post('/a', headers={'Content-Type': 'text/json'}, json={'a': \"it's !\\n\"})",
         ),
         (
             "curl https://h.example/a -F 'title=x y' -F 'f=@/nowhere/cat.png;type=image/png;filename=c.png'",
             "http.post('/a', data={'title': 'x y'}, files=[('f', ('c.png', CAT_PNG, 'image/png'))])",
         ),
-        ("curl -T /nowhere/x.bin https://h.example/a -H 'content-type: a/b'",
-         "http.put('/a', headers={'Content-Type': 'a/b'}, content=X_BIN)"),
+        (
+            "curl -T /nowhere/x.bin https://h.example/a -H 'content-type: a/b'",
+            "http.put('/a', headers={'Content-Type': 'a/b'}, content=X_BIN)",
+        ),
         ("curl -u ada:secret1 https://h.example/a", "http.get('/a', auth=(API_USER, API_PASSWORD))"),
         (
             "curl https://h.example/a -b 'sid=0123456789ab; lang=en' -A me -e http://r/",
             "http.get('/a', headers={'User-Agent': 'me', 'Referer': 'http://r/'}, cookies={'sid': SID, 'lang': 'en'})",
         ),
         (
-            'curl -sSLk --compressed -o /dev/null -w "%{http_code}" --max-time 5 "https://h.example/a" \\\n  '
-            '-H "Authorization: Bearer $MY_TOKEN" | jq .',
+            (
+                'curl -sSLk --compressed -o /dev/null -w "%{http_code}" --max-time 5 "https://h.example/a" \\\n  '
+                '-H "Authorization: Bearer $MY_TOKEN" | jq .'
+            ),
             "http.get('/a', headers={'Authorization': f'Bearer {MY_TOKEN}'})",
         ),
         (
-            "curl 'https://h.example/a' -H 'authority: h.example' -H 'sec-ch-ua: \"x\"' -H 'user-agent: Mozilla' "
-            "-H 'origin: https://h.example' -H 'x-requested-with: XMLHttpRequest' --compressed",
+            (
+                "curl 'https://h.example/a' -H 'authority: h.example' -H 'sec-ch-ua: \"x\"' -H 'user-agent: Mozilla' "
+                "-H 'origin: https://h.example' -H 'x-requested-with: XMLHttpRequest' --compressed"
+            ),
             "http.get('/a', headers={'authority': 'h.example', 'x-requested-with': 'XMLHttpRequest'})",
         ),
     ],
-)  # fmt: skip
+)
 def test_one_command(convert: Converter, command: str, call: str) -> None:
     """In a file, as it would be pasted."""
     made = convert(command, "command.txt")
@@ -65,8 +74,10 @@ def test_on_the_command_line(convert: Converter) -> None:
     assert made.code == 0, made.said
     assert '"base_url": "https://api.shop.example",' in made.script
     assert made.calls() == [
-        "http.post('/v1/orders', headers={'X-Api-Key': API_KEY, 'Content-Type': "
-        "'application/x-www-form-urlencoded'}, content=NOWHERE_JSON)"
+        (
+            "http.post('/v1/orders', headers={'X-Api-Key': API_KEY, 'Content-Type': "
+            "'application/x-www-form-urlencoded'}, content=NOWHERE_JSON)"
+        )
     ]
     assert "abcdef0123456789" not in made.script + made.said
     assert "API_KEY" in made.said
@@ -85,8 +96,11 @@ def test_several_commands_are_several_steps(convert: Converter) -> None:
     text = "# first\ncurl http://h.example/a &&\ncurl http://h.example/b\ncurl http://i.example/c --next -d x=1 http://h.example/d"
     made = convert(text, "commands.sh")
     assert made.calls() == [
-        "http.get('/a')", "http.get('/b')", "http.get(f'{I_URL}/c')", "http.post('/d', data={'x': '1'})",
-    ]  # fmt: skip
+        "http.get('/a')",
+        "http.get('/b')",
+        "http.get(f'{I_URL}/c')",
+        "http.post('/d', data={'x': '1'})",
+    ]
 
 
 @pytest.mark.parametrize(

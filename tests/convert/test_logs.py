@@ -26,16 +26,30 @@ COMBINED = '203.0.113.9 - bob [10/Oct/2025:13:55:36 +0200] "GET /a?b=1 HTTP/1.1"
         (r'1.2.3.4 - - [10/Oct/2025:11:55:36 +0000] "GET /\x22a HTTP/1.1" 200 5 "-" "-"', Line(AT, "GET", '/"a', 200)),
         (r'1.2.3.4 - - [10/Oct/2025:13:55:36 +0200] "\x16\x03" 400 5 "-" "-"', None),
         ('1.2.3.4 - - [99/Oct/2025:13:55:36 +0200] "GET / HTTP/1.1" 200 5', None),
-        (json.dumps({"time_iso8601": "2025-10-10T13:55:36+02:00", "request": "GET /a HTTP/1.1", "status": "200"}),
-         Line(AT, "GET", "/a", 200)),
-        (json.dumps({"ts": AT, "status": 200, "request": {"method": "GET", "uri": "/a", "host": "h.example:8443"}}),
-         Line(AT, "GET", "/a", 200, "h.example")),
-        (json.dumps({"time": "2025-10-10T11:55:36Z", "RequestMethod": "GET", "RequestPath": "/a", "DownstreamStatus": 200,
-                     "RequestHost": "h"}), Line(AT, "GET", "/a", 200, "h")),
+        (
+            json.dumps({"time_iso8601": "2025-10-10T13:55:36+02:00", "request": "GET /a HTTP/1.1", "status": "200"}),
+            Line(AT, "GET", "/a", 200),
+        ),
+        (
+            json.dumps({"ts": AT, "status": 200, "request": {"method": "GET", "uri": "/a", "host": "h.example:8443"}}),
+            Line(AT, "GET", "/a", 200, "h.example"),
+        ),
+        (
+            json.dumps(
+                {
+                    "time": "2025-10-10T11:55:36Z",
+                    "RequestMethod": "GET",
+                    "RequestPath": "/a",
+                    "DownstreamStatus": 200,
+                    "RequestHost": "h",
+                }
+            ),
+            Line(AT, "GET", "/a", 200, "h"),
+        ),
         ("{", None),
         ("garbage", None),
     ],
-)  # fmt: skip
+)
 def test_lines(text: str, line: Line | None) -> None:
     """Of nginx, Apache, Caddy and Traefik."""
     assert parse_line(text) == line
@@ -61,11 +75,17 @@ def test_endpoints_shares_and_rates(convert: Converter) -> None:
     made = convert(gzip.compress(log().encode()), "access.log.gz")
     assert made.code == 0, made.said
     assert sorted(made.calls()) == [
-        "http.get('/')", "http.get('/search', params=query)",
+        "http.get('/')",
+        "http.get('/search', params=query)",
         "http.get(f'/products/{product_id}', params=query, name='/products/{product_id}')",
-    ]  # fmt: skip
-    for said in ("1 request: POST: a log has no bodies", "1 request: answered with 4xx or 5xx", "1 request: static files",
-                 "1 of 454 lines is no request: line 4", "29.3 min are played in 10 min"):  # fmt: skip
+    ]
+    for said in (
+        "1 request: POST: a log has no bodies",
+        "1 request: answered with 4xx or 5xx",
+        "1 request: static files",
+        "1 of 454 lines is none of the known formats: line 4",
+        "29.3 min are played in 10 min",
+    ):
         assert said in made.said, made.said
     assert "abcdef12345" not in made.script
     shares = dict(re.findall(r"    (\w+): (\d+),", made.script))

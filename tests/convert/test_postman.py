@@ -28,49 +28,119 @@ def test_folders_variables_scripts_and_inherited_auth(convert: Converter) -> Non
     """Groups, settings, values that scripts keep, and checks under the tests' names."""
     made = convert(
         collection(
-            {"name": "Auth", "auth": {"type": "noauth"}, "item": [item(
-                "Log in",
-                {"method": "POST", "url": {"raw": "{{base}}/login", "host": ["{{base}}"], "path": ["login"]},
-                 "body": {"mode": "raw", "raw": '{"user": "{{user}}", "password": "hunter2-secret", "n": {{$randomInt}}}',
-                          "options": {"raw": {"language": "json"}}}},
-                'pm.test("Status code is 200", function () {', "    pm.response.to.have.status(200);", "});",
-                "const body = pm.response.json();", 'pm.environment.set("token", body.data.access_token);',
-                "postman.setEnvironmentVariable('userId', body.user['id']);",
-            )]},
-            {"name": "Orders", "item": [{"name": "Mine", "item": [
-                item("Create", {"method": "POST", "url": "{{base}}/orders", "header": [
-                    {"key": "X-Api-Key", "value": "{{apiKey}}"}, {"key": "X-Off", "value": "1", "disabled": True}],
-                    "body": {"mode": "raw", "raw": '{"user": {{userId}}, "as": "{{userId}}"}'}},
-                    "pm.test('made', () => pm.expect(pm.response.code).to.eql(201));",
-                    "pm.collectionVariables.set('orderId', pm.response.json().id);"),
-                item("Get", {"method": "GET", "url": {
-                    "raw": "{{base}}/orders/:id?a=1&b=2", "query": [{"key": "a", "value": "1"},
-                                                                   {"key": "b", "value": "2", "disabled": True}],
-                    "variable": [{"key": "id", "value": "{{orderId}}"}]}}),
-                item("Key", {"method": "GET", "url": "{{base}}/key", "auth": {"type": "apikey", "apikey": [
-                    {"key": "key", "value": "k"}, {"key": "value", "value": "s3cr3t-value-1"}, {"key": "in", "value": "query"}]}}),
-                item("Basic", {"method": "GET", "url": "{{base}}/basic", "auth": {"type": "basic", "basic": {
-                    "username": "bob", "password": "pa55word"}}}),
-            ]}]},
+            {
+                "name": "Auth",
+                "auth": {"type": "noauth"},
+                "item": [
+                    item(
+                        "Log in",
+                        {
+                            "method": "POST",
+                            "url": {"raw": "{{base}}/login", "host": ["{{base}}"], "path": ["login"]},
+                            "body": {
+                                "mode": "raw",
+                                "raw": '{"user": "{{user}}", "password": "hunter2-secret", "n": {{$randomInt}}}',
+                                "options": {"raw": {"language": "json"}},
+                            },
+                        },
+                        'pm.test("Status code is 200", function () {',
+                        "    pm.response.to.have.status(200);",
+                        "});",
+                        "const body = pm.response.json();",
+                        'pm.environment.set("token", body.data.access_token);',
+                        "postman.setEnvironmentVariable('userId', body.user['id']);",
+                    )
+                ],
+            },
+            {
+                "name": "Orders",
+                "item": [
+                    {
+                        "name": "Mine",
+                        "item": [
+                            item(
+                                "Create",
+                                {
+                                    "method": "POST",
+                                    "url": "{{base}}/orders",
+                                    "header": [
+                                        {"key": "X-Api-Key", "value": "{{apiKey}}"},
+                                        {"key": "X-Off", "value": "1", "disabled": True},
+                                    ],
+                                    "body": {"mode": "raw", "raw": '{"user": {{userId}}, "as": "{{userId}}"}'},
+                                },
+                                "pm.test('made', () => pm.expect(pm.response.code).to.eql(201));",
+                                "pm.collectionVariables.set('orderId', pm.response.json().id);",
+                            ),
+                            item(
+                                "Get",
+                                {
+                                    "method": "GET",
+                                    "url": {
+                                        "raw": "{{base}}/orders/:id?a=1&b=2",
+                                        "query": [
+                                            {"key": "a", "value": "1"},
+                                            {"key": "b", "value": "2", "disabled": True},
+                                        ],
+                                        "variable": [{"key": "id", "value": "{{orderId}}"}],
+                                    },
+                                },
+                            ),
+                            item(
+                                "Key",
+                                {
+                                    "method": "GET",
+                                    "url": "{{base}}/key",
+                                    "auth": {
+                                        "type": "apikey",
+                                        "apikey": [
+                                            {"key": "key", "value": "k"},
+                                            {"key": "value", "value": "s3cr3t-value-1"},
+                                            {"key": "in", "value": "query"},
+                                        ],
+                                    },
+                                },
+                            ),
+                            item(
+                                "Basic",
+                                {
+                                    "method": "GET",
+                                    "url": "{{base}}/basic",
+                                    "auth": {"type": "basic", "basic": {"username": "bob", "password": "pa55word"}},
+                                },
+                            ),
+                        ],
+                    }
+                ],
+            },
             variable=[*BASE, {"key": "user", "value": "ada"}, {"key": "apiKey", "value": "abcdef-0123"}],
             auth={"type": "bearer", "bearer": [{"key": "token", "value": "{{token}}", "type": "string"}]},
-        ), "c.json",
-    )  # fmt: skip
+        ),
+        "c.json",
+    )
     assert made.code == 0, made.said
     assert made.calls() == [
         "http.post('/v1/login', json={'user': API_USER, 'password': PASSWORD, 'n': vu.random.randint(0, 1000)})",
-        "http.post('/v1/orders', headers={'X-Api-Key': API_KEY, 'Authorization': f'Bearer {token}'}, "
-        "json={'user': user_id, 'as': f'{user_id}'})",
-        "http.get(f'/v1/orders/{order_id}', params={'a': '1'}, headers={'Authorization': f'Bearer {token}'}, "
-        "name='/v1/orders/{order_id}')",
+        (
+            "http.post('/v1/orders', headers={'X-Api-Key': API_KEY, 'Authorization': f'Bearer {token}'}, "
+            "json={'user': user_id, 'as': f'{user_id}'})"
+        ),
+        (
+            "http.get(f'/v1/orders/{order_id}', params={'a': '1'}, headers={'Authorization': f'Bearer {token}'}, "
+            "name='/v1/orders/{order_id}')"
+        ),
         "http.get('/v1/key', params={'k': API_KEY_2})",
         "http.get('/v1/basic', auth=(API_USER_2, API_PASSWORD))",
     ]
     for line in (
-        'async with group("Auth"):', '    async with group("Mine"):', '"Status code is 200": lambda r: r.status_code == 200',
-        'token = reply.json()["data"]["access_token"]', 'user_id = reply.json()["user"]["id"]',
-        '"made": lambda r: r.status_code == 201', 'API_USER = os.environ.get("API_USER", "ada")',
-    ):  # fmt: skip
+        'async with group("Auth"):',
+        '    async with group("Mine"):',
+        '"Status code is 200": lambda r: r.status_code == 200',
+        'token = reply.json()["data"]["access_token"]',
+        'user_id = reply.json()["user"]["id"]',
+        '"made": lambda r: r.status_code == 201',
+        'API_USER = os.environ.get("API_USER", "ada")',
+    ):
         assert line in made.script, line + made.script
     for secret in ("hunter2-secret", "abcdef-0123", "s3cr3t-value-1", "pa55word"):
         assert secret not in made.script + made.said
@@ -80,18 +150,34 @@ def test_folders_variables_scripts_and_inherited_auth(convert: Converter) -> Non
 @pytest.mark.parametrize(
     ("body", "argument"),
     [
-        ({"mode": "urlencoded", "urlencoded": [{"key": "a", "value": "1"}, {"key": "b", "value": "2", "disabled": True}]},
-         "data={'a': '1'}"),
-        ({"mode": "formdata", "formdata": [{"key": "a", "value": "1", "type": "text"},
-                                           {"key": "f", "type": "file", "src": ["/C:/cat.png"]}]},
-         "data={'a': '1'}, files=[('f', ('cat.png', CAT_PNG))]"),
-        ({"mode": "graphql", "graphql": {"query": "query Cart { cart { id } }", "variables": '{"n": {{n}}}'}},
-         "json={'query': 'query Cart { cart { id } }', 'variables': {'n': N}}, name='/x Cart'"),
+        (
+            {
+                "mode": "urlencoded",
+                "urlencoded": [{"key": "a", "value": "1"}, {"key": "b", "value": "2", "disabled": True}],
+            },
+            "data={'a': '1'}",
+        ),
+        (
+            {
+                "mode": "formdata",
+                "formdata": [
+                    {"key": "a", "value": "1", "type": "text"},
+                    {"key": "f", "type": "file", "src": ["/C:/cat.png"]},
+                ],
+            },
+            "data={'a': '1'}, files=[('f', ('cat.png', CAT_PNG))]",
+        ),
+        (
+            {"mode": "graphql", "graphql": {"query": "query Cart { cart { id } }", "variables": '{"n": {{n}}}'}},
+            "json={'query': 'query Cart { cart { id } }', 'variables': {'n': N}}, name='/x Cart'",
+        ),
         ({"mode": "file", "file": {"src": "/x.bin"}}, "content=X_BIN"),
-        ({"mode": "raw", "raw": "<a>1</a>", "options": {"raw": {"language": "xml"}}},
-         "headers={'Content-Type': 'application/xml'}, content='<a>1</a>'"),
+        (
+            {"mode": "raw", "raw": "<a>1</a>", "options": {"raw": {"language": "xml"}}},
+            "headers={'Content-Type': 'application/xml'}, content='<a>1</a>'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bodies(convert: Converter, body: dict[str, Any], argument: str) -> None:
     """Of every mode."""
     made = convert(collection(item("x", {"method": "POST", "url": "http://h.example/x", "body": body})), "c.json")
