@@ -12,6 +12,7 @@ from ciload.starter.names import LONGEST, unique, words
 
 TOKENS = re.compile(r"[\w.~+/=-]{8,}")
 SCHEME = re.compile(r"(Bearer|Token|JWT|ApiKey)\s+(\S+)", re.IGNORECASE)
+MOST_SEARCHES = 5_000  # through all replies before a request
 COMMON_WORDS = frozenset({"id", "uuid", "guid", "key", "value", "number", "code", "ref", "no", "hash", "sid"})
 
 
@@ -24,6 +25,7 @@ class Correlation:
         self.marks: dict[tuple[int, str], Reference] = {}  # by the step and the expression
         self.sent: set[str] = set()
         self.before: list[Step] = []
+        self.searches_left = MOST_SEARCHES
 
     def run(self) -> None:
         for step in self.journey.steps:
@@ -67,7 +69,8 @@ class Correlation:
 
     def _anywhere(self, text: str, key: str) -> str:
         """In the text of any reply before, such as a script in a page."""
-        if is_strong(text) and text not in self.sent:
+        if is_strong(text) and text not in self.sent and self.searches_left > 0:
+            self.searches_left -= 1
             for step in self.before:
                 if text in step.reply.text and (found := between(step.reply.text, text, key)):
                     return self._mark(step, found)

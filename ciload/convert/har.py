@@ -20,6 +20,8 @@ from ciload.text import one_line
 
 MOST_STEPS = 1_000
 MOST_TEXT = 2 << 20  # of a reply, that values are looked for in
+DESTINATIONS = {"empty": "xhr", "style": "stylesheet", "iframe": "document", "video": "media", "audio": "media",
+                "track": "texttrack"}  # fmt: skip
 NOT_SENT = {"CONNECT": "tunnel{s}", "TRACE": "TRACE request{s}"}
 
 
@@ -80,10 +82,20 @@ def _step(entry: Mapping[str, Any]) -> Step | str:
         request.auth = pair
     request.body = _body(asked, headers)
     start = _seconds(entry.get("startedDateTime"))
-    step = Step(request, [_reply(answered, url)], kind=text_of(entry.get("_resourceType")).lower(), start=start)
+    step = Step(request, [_reply(answered, url)], start=start)
+    step.kind = text_of(entry.get("_resourceType")).lower() or _kind(headers, step.reply)
     step.end = start + max(0.0, number_of(entry.get("time"))) / 1e3
     step.group = (text_of(entry.get("pageref")),)
     return step
+
+
+def _kind(headers: list[tuple[str, str]], reply: Reply) -> str:
+    """What the request was for, where the recording does not say: as the browser told the server, or by the reply."""
+    said = next((value for name, value in headers if name.lower() == "sec-fetch-dest"), "")
+    if said:
+        return DESTINATIONS.get(said, said)
+    accept = next((value for name, value in headers if name.lower() == "accept"), "")
+    return "document" if reply.media == "text/html" and accept.startswith("text/html") else ""
 
 
 def _pairs(value: Any) -> list[tuple[str, str]]:

@@ -51,7 +51,7 @@ def looks_like_log(text: str) -> bool:
 
 
 def _from_text(text: str) -> Line | None:
-    hit = LINE.search(text)
+    hit = LINE.match(text.strip())
     if hit is None:
         return None
     at = _clf_time(hit["time"])

@@ -16,7 +16,7 @@ from ciload.starter.data import MISSING
 from ciload.starter.literals import text_literal
 from ciload.starter.names import words
 
-TAG = re.compile(r"<(?:input|meta)\b[^>]{0,4000}>", re.IGNORECASE)
+TAG = re.compile(r"<(?:input|meta)\b[^<>]{0,4000}>", re.IGNORECASE)
 ATTRIBUTE = re.compile(r"""([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 MOST_VALUES = 20_000  # of one reply
 LONGEST = 4_096

@@ -95,3 +95,25 @@ def test_the_script_is_formatted(convert: Converter, width: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_it_is_a_command_of_ciload(tmp_path: Path) -> None:
+    """The script goes to a file that is not there yet, or to standard output; all behind `curl` is curl's."""
+
+    def ciload(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(BIN / "ciload"), "convert", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    (tmp_path / "x.har").write_text(shop(), encoding="utf-8")
+    assert ciload("x.har", "-o", "x.py").returncode == 0
+    again = ciload("x.har", "-o", "x.py")
+    assert (again.returncode, "there already: x.py; nothing was written" in again.stderr) == (2, True)
+    assert ciload("x.har", "-o", "x.py", "--force").returncode == 0
+    printed = ciload("-o", "-", "curl", "-o", "/dev/null", "--compressed", "http://h.example/a")
+    assert printed.stdout.startswith('"""A request to h.example, made by `ciload convert curl …`.')
+    assert "1 request." in printed.stderr
+    assert not (tmp_path / "load.py").exists()
+    for wrong in (["x.har", "-o", "x.txt"], ["x.har", "y.har"], ["nowhere.har"], ["x.har", "--host", "other.example"]):
+        done = ciload(*wrong)
+        assert (done.returncode, done.stderr.startswith("ciload: error: ")) == (2, True), done
