@@ -12,7 +12,7 @@ from ciload.starter.names import LONGEST, unique, words
 
 TOKENS = re.compile(r"[\w.~+/=-]{8,}")
 SCHEME = re.compile(r"(Bearer|Token|JWT|ApiKey)\s+(\S+)", re.IGNORECASE)
-MOST_SEARCHES = 5_000  # through all replies before a request
+MOST_SEARCHES = 2_000  # through all replies before a request
 COMMON_WORDS = frozenset({"id", "uuid", "guid", "key", "value", "number", "code", "ref", "no", "hash", "sid"})
 
 

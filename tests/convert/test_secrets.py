@@ -67,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(secrets, names, st.integers(0, 11))
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_in_recordings(folder: Path, secret: str, name: str, place: int) -> None:
     """Each place alone, so that no other gives it away; and then all of them."""
     path = folder / "x.har"
@@ -77,7 +77,7 @@ def test_in_recordings(folder: Path, secret: str, name: str, place: int) -> None
 
 
 @given(secrets, names)
-@settings(max_examples=50)
+@settings(max_examples=40)
 def test_in_collections(folder: Path, secret: str, name: str) -> None:
     """As values of variables, in authentication, headers and bodies."""
     requests: list[dict[str, Any]] = [
@@ -100,7 +100,7 @@ def test_in_collections(folder: Path, secret: str, name: str) -> None:
 
 
 @given(secrets, names)
-@settings(max_examples=50)
+@settings(max_examples=40)
 def test_in_commands(secret: str, name: str) -> None:
     """Also where the command has a mistake in it, which is not here."""
     for arguments in (
