@@ -66,8 +66,8 @@ def clean_journey(journey: Journey, hosts: Sequence[str], *, keep_static: bool) 
     failed = [each for each in journey.steps if each.reply.status >= FAILED]
     journey.steps = [each for each in journey.steps if each.reply.status < FAILED]
     for each in failed[:SHOWN_HOSTS]:
-        journey.left_out.append(f"answered {each.reply.status} in the recording: {each.request.method} {{path}}".format(
-            path=one_line(each.request.path, 80)))  # fmt: skip
+        called = f"{each.request.method} {one_line(each.request.path, 80)}"
+        journey.left_out.append(f"answered {each.reply.status} in the recording: {called}")
     _note(journey, len(failed[SHOWN_HOSTS:]), "more request", "which failed in the recording")
     if not journey.steps:
         why = "".join(f"\n  {each}" for each in journey.left_out)

@@ -113,7 +113,6 @@ class Step:
     pause: float = 0.0  # before it, s
     checks: list[Check] = field(default_factory=list)
     extractions: list[Extraction] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
 
     @property
     def reply(self) -> Reply:

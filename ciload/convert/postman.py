@@ -6,13 +6,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from ciload.convert.bodies import body_of, file_constant
 from ciload.convert.headers import basic_pair, kept_headers
-from ciload.convert.journey import Body, Check, Extraction, Journey, Part, Reply, Request, Step, split_url
+from ciload.convert.journey import Body, Check, Extraction, Journey, Part, Reply, Request, Step
 from ciload.convert.marks import WHOLE, Bare, Reference, clean, has_mark
 from ciload.convert.postman_scripts import understand
+from ciload.convert.postman_urls import choose_base, raw_url, split_marked, without_disabled
 from ciload.convert.postman_variables import PLACEHOLDER, Variables
 from ciload.convert.reading import cleaned, items, json_body, mapping, mappings, text_of
 from ciload.errors import UsageError
@@ -44,7 +45,7 @@ class Collection:
         if not self.journey.steps:
             raise UsageError(f"{self.shown}: there is no request in this collection" + "".join(
                 f"\n  {each}" for each in self.journey.left_out[:10]))  # fmt: skip
-        _choose_base(self.journey)
+        choose_base(self.journey)
         return self.journey
 
     def _folder(self, folder: Mapping[str, Any], groups: tuple[str, ...], auth: Any, depth: int) -> None:
@@ -78,16 +79,16 @@ class Collection:
 
     def _step(self, asked: Mapping[str, Any], name: str, groups: tuple[str, ...]) -> Step:
         url = asked.get("url")
-        raw = clean(url) if isinstance(url, str) else _raw_url(mapping(url))
+        raw = clean(url) if isinstance(url, str) else raw_url(mapping(url))
         method = text_of(asked.get("method")).upper() or "GET"
         if not TOKEN.fullmatch(method):
             raise ValueError(f"the method {method!r}")
         ids = {text_of(each.get("key")): text_of(each.get("value")) for each in mappings(mapping(url).get("variable"))}
-        raw = _without_disabled(raw, mapping(url))
+        raw = without_disabled(raw, mapping(url))
         whole = self.variables.url(COLON.sub(lambda hit: self._path_variable(hit[1], ids), raw.partition("#")[0]))
         if whole and not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|\ue000|/", whole):
             whole = f"http://{whole}"
-        origin, path, query = _split(whole)
+        origin, path, query = split_marked(whole)
         fill = self.variables.fill
         said = [
             (fill(text_of(each.get("key"))), fill(text_of(each.get("value"))))
@@ -248,43 +249,6 @@ def _with_bare(value: Any) -> Any:
     return [_with_bare(each) for each in value] if isinstance(value, list) else value
 
 
-def _raw_url(url: Mapping[str, Any]) -> str:
-    """A URL as it is written, or put together from its parts."""
-    if raw := text_of(url.get("raw")):
-        return raw
-    host = url.get("host")
-    whole = ".".join(text_of(each) for each in items(host)) or text_of(host)
-    protocol, port = text_of(url.get("protocol")), text_of(url.get("port"))
-    path = url.get("path")
-    segments = [text_of(each if isinstance(each, str) else mapping(each).get("value")) for each in items(path)]
-    made = f"{protocol}://{whole}" if protocol else whole
-    made += (f":{port}" if port else "") + "/" + ("/".join(segments) or text_of(path).lstrip("/"))
-    rows = [(text_of(each.get("key")), text_of(each.get("value"))) for each in mappings(url.get("query"))]
-    return made + ("?" + "&".join(f"{key}={value}" for key, value in rows) if rows else "")
-
-
-def _without_disabled(raw: str, url: Mapping[str, Any]) -> str:
-    """The query as its rows say, since the raw text may hold disabled ones."""
-    rows = mappings(url.get("query"))
-    if not any(each.get("disabled") is True for each in rows):
-        return raw
-    kept = [each for each in rows if each.get("disabled") is not True]
-    made = [
-        f"{quote(text_of(each.get('key')), safe='{}$[]')}={quote(text_of(each.get('value')), safe='{}$[] ')}"
-        for each in kept
-    ]
-    return raw.partition("?")[0] + ("?" + "&".join(made) if made else "")
-
-
-def _split(url: str) -> tuple[str, str, list[tuple[str, str | None]]]:
-    """Origin, path and query of a URL, whose host may be a mark."""
-    if url.startswith("\ue000"):
-        origin, slash, rest = url.partition("/")
-        _, path, query = split_url(slash + rest) if slash else ("", "", [])
-        return origin, path or "/", query
-    return split_url(url)
-
-
 def _auth_values(given: Any) -> dict[str, str]:
     """v2.1 has a list of rows, v2.0 a mapping."""
     if isinstance(given, dict):
@@ -299,16 +263,3 @@ def _script(owner: Mapping[str, Any], listen: str) -> str:
             lines = mapping(event.get("script")).get("exec")
             found += [text_of(each) for each in items(lines)] or [text_of(lines)]
     return "\n".join(found)
-
-
-def _choose_base(journey: Journey) -> None:
-    """The first host is the base URL. A variable without a value in its place is one as well: the base URL's."""
-    first = journey.steps[0].request.origin
-    for step in journey.steps:
-        if step.request.origin == first:
-            step.request.origin = ""
-    if first.startswith("http") and "\ue000" not in first:
-        journey.base_url = first
-        return
-    unused = [each for each in journey.references.pieces(first) if isinstance(each, Reference)]
-    journey.settings = [each for each in journey.settings if each.constant not in {one.code for one in unused}]

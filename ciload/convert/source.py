@@ -141,7 +141,6 @@ class Writer:
 
     def _step(self, step: Step, depth: int) -> Iterator[str]:
         request, inner = step.request, depth + 1
-        yield from (f"{INDENT * depth}# {one_line(each)}" for each in step.remarks)
         arguments = [path_source(self.references, request.origin, request.path, self._bare_query(step))]
         if request.method not in VERBS:
             arguments.insert(0, text_literal(request.method))
