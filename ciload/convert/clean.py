@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ciload.convert.har import location_of
 from ciload.convert.journey import Journey, Step
+from ciload.convert.naming import template
 from ciload.errors import UsageError
 from ciload.starter.places import is_local
 from ciload.text import one_line
@@ -66,7 +67,7 @@ def clean_journey(journey: Journey, hosts: Sequence[str], *, keep_static: bool) 
     failed = [each for each in journey.steps if each.reply.status >= FAILED]
     journey.steps = [each for each in journey.steps if each.reply.status < FAILED]
     for each in failed[:SHOWN_HOSTS]:
-        called = f"{each.request.method} {one_line(each.request.path, 80)}"
+        called = f"{each.request.method} {one_line(template(journey, each.request.path), 80)}"
         journey.left_out.append(f"answered {each.reply.status} in the recording: {called}")
     _note(journey, len(failed[SHOWN_HOSTS:]), "more request", "which failed in the recording")
     if not journey.steps:

@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 from ciload.convert.bodies import FORM, body_of, file_constant, header_media, media_of
 from ciload.convert.curl_options import ELSEWHERE, options_of
-from ciload.convert.headers import basic_pair, kept_headers
+from ciload.convert.headers import basic_pair, cookies_in, kept_headers
 from ciload.convert.journey import Body, Journey, Part, Reply, Request, Setting, Step, query_of, split_url
 from ciload.convert.marks import Reference, clean
 from ciload.errors import UsageError
@@ -124,10 +124,7 @@ class Curl:
         elif "=" not in value:
             self.journey.notes.append("curl's cookie file is not read: cookies that replies set are kept by themselves")
         else:
-            for piece in value.split(";"):
-                key, equals, text = piece.strip().partition("=")
-                if equals and TOKEN.fullmatch(key):
-                    command.cookies[key] = text
+            command.cookies |= cookies_in([("cookie", value)])
 
     def _take_data(self, command: _Command, name: str, value: str) -> None:
         if name == "json":

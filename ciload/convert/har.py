@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from ciload.convert.bodies import MULTIPART, body_of, media_of
-from ciload.convert.headers import basic_pair, kept_headers
+from ciload.convert.headers import basic_pair, cookies_in, kept_headers
 from ciload.convert.journey import Body, Journey, Part, Reply, Request, Step, split_url
 from ciload.convert.reading import mapping, mappings, number_of, text_of
 from ciload.errors import UsageError
@@ -103,13 +103,7 @@ def _pairs(value: Any) -> list[tuple[str, str]]:
 
 
 def _cookies(asked: Mapping[str, Any], headers: list[tuple[str, str]]) -> dict[str, str]:
-    found = dict(_pairs(asked.get("cookies")))
-    for name, value in headers:
-        if name.lower() == "cookie":
-            for piece in value.split(";"):
-                key, _, text = piece.strip().partition("=")
-                found[key] = text
-    return {name: value for name, value in found.items() if name}
+    return {name: value for name, value in _pairs(asked.get("cookies")) if name} | cookies_in(headers)
 
 
 def _body(asked: Mapping[str, Any], headers: list[tuple[str, str]]) -> Body:

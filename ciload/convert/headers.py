@@ -45,6 +45,13 @@ def sendable(value: str) -> str:
     return "".join(each for each in value if " " <= each <= "~" or each in (START, END)).strip()
 
 
+def cookies_in(headers: Pairs) -> dict[str, str]:
+    """What Cookie headers say."""
+    pieces = [each for name, value in headers if name.lower() == "cookie" for each in value.split(";")]
+    pairs = [each.strip().partition("=") for each in pieces]
+    return {name: value for name, equals, value in pairs if equals and TOKEN.fullmatch(name)}
+
+
 def basic_pair(headers: Pairs) -> tuple[str, str] | None:
     """User and password of basic authentication, if that is how a request signs in."""
     said = next((value for name, value in headers if name.lower() == "authorization"), "")

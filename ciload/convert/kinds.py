@@ -20,7 +20,6 @@ from ciload.convert.recording import finish, finish_recording
 from ciload.convert.shell import split_commands
 from ciload.convert.source import journey_script
 from ciload.errors import UsageError
-from ciload.text import one_line
 
 LOCAL = "http://localhost:8000"  # in place of a base URL that nothing tells
 KINDS = "a HAR recording, a Postman collection, an access log, or a curl command"
@@ -69,7 +68,7 @@ def convert(place: str, file: str, choices: Choices) -> Converted:
     if looks_like_curl(text):
         return _journey(_of_curl(split_commands(text, shown), shown), made_by, file)
     if not looks_like_log(text):
-        raise UsageError(f"{shown}: is neither {KINDS}; it begins with {one_line(text, 40)!r}")
+        raise UsageError(f"{shown}: is neither {KINDS}")
     return _log(read_log(text, shown, choices.hosts, keep_static=choices.keep_static), made_by, file, choices)
 
 

@@ -121,6 +121,8 @@ def _why_not(line: Line, keep_static: bool) -> str | None:
     if line.status >= FAILED or line.status == 101:
         return "answered with 4xx or 5xx" if line.status >= FAILED else "websockets"
     path = line.target.partition("?")[0]
+    if any(is_random(each) or SHAPES.search(each) for each in unquote(path).split("/")):
+        return "paths with tokens in them, such as links to reset passwords"
     return "static files (--keep-static keeps them)" if not keep_static and STATIC_PATH.search(path) else None
 
 
@@ -191,7 +193,7 @@ def _template(
     before = ""
     for segment in segments:
         plain = unquote(segment)
-        is_value = bool(segment) and (is_id(plain) or parent in many or is_random(plain) or bool(SHAPES.search(plain)))
+        is_value = bool(segment) and (is_id(plain) or parent in many)
         if is_value:
             noun = singular(words(before))
             name = f"{noun}_id" if noun and not noun[:1].isdigit() else "id"

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ciload.convert.bodies import body_of, file_constant
-from ciload.convert.headers import basic_pair, kept_headers
+from ciload.convert.headers import basic_pair, cookies_in, kept_headers
 from ciload.convert.journey import Body, Check, Extraction, Journey, Part, Reply, Request, Step
 from ciload.convert.marks import WHOLE, Bare, Reference, clean, has_mark
 from ciload.convert.postman_scripts import understand
@@ -101,6 +101,7 @@ class Collection:
         said = [(key, value) for key, value in said if TOKEN.fullmatch(key)]
         request = Request(method, origin, path, query, kept_headers(said, all_of_them=True))
         request.auth = basic_pair(said)
+        request.cookies = cookies_in(said)
         if urlsplit(whole).username is not None:
             request.auth = (urlsplit(whole).username or "", urlsplit(whole).password or "")
         content_type = next((value for key, value in said if key.lower() == "content-type"), "")

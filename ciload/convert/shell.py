@@ -36,6 +36,9 @@ class _Scanner:
         while self.at < len(self.text):
             character = self.text[self.at]
             if hit := ENDS.match(self.text, self.at):
+                around = self.text[max(0, self.at - 1) : self.at] + self.text[hit.end() : hit.end() + 1]
+                if hit[0] == "&" and len(around) == 2 and around.isprintable() and " " not in around:
+                    raise self.mistake("a URL with & in it needs quotes")
                 self.at = hit.end()
                 if arguments and not piped:
                     yield arguments
@@ -149,8 +152,7 @@ def split_commands(text: str, shown: str) -> list[list[str]]:
             found.append(words[1:])
         elif words:
             raise UsageError(
-                f"{shown}: {one_line(words[0], 40)!r} is no curl command, and nothing else can be converted; "
-                "a URL with & in it needs quotes"
+                f"{shown}: {one_line(words[0], 40)!r} is no curl command, and nothing else can be converted"
             )
     if not found:
         raise UsageError(f"{shown}: has no curl command")

@@ -129,6 +129,7 @@ def test_mistakes(convert: Converter, arguments: list[str], said: str) -> None:
     [
         ("curl 'http://h/", "command.txt:1: a ' is not closed"),
         ('curl http://h/ \\\n -H "x', 'command.txt:2: a " is not closed'),
+        ("curl http://h/?a=1&token=x", "command.txt:1: a URL with & in it needs quotes"),
         ("curl http://h/$(id)", "are not run"),
         ("curl http://h/\nrm -rf x", "'rm' is no curl command"),
         ('curl ^"http://h/^" ^\n  -H ^"a: b^"', "copy it as cURL (bash)"),

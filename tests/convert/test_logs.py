@@ -64,6 +64,7 @@ def log() -> str:
     more = [
         '::1 - - [10/Oct/2025:13:00:00 +0000] "POST /orders HTTP/1.1" 201 5 "-" "-"',
         '::1 - - [10/Oct/2025:13:00:00 +0000] "GET /wp-login.php HTTP/1.1" 404 5 "-" "-"',
+        '::1 - - [10/Oct/2025:13:00:00 +0000] "GET /reset/Zx81kQ0aLm3Np5Rs7Tu9v HTTP/1.1" 200 5 "-" "-"',
         '::1 - - [10/Oct/2025:13:00:00 +0000] "GET /a.css HTTP/1.1" 200 5 "-" "-"',
         "garbage",
     ]
@@ -83,11 +84,12 @@ def test_endpoints_shares_and_rates(convert: Converter) -> None:
         "1 request: POST: a log has no bodies",
         "1 request: answered with 4xx or 5xx",
         "1 request: static files",
-        "1 of 454 lines is none of the known formats: line 4",
+        "1 of 455 lines is none of the known formats: line 5",
         "29.3 min are played in 10 min",
     ):
         assert said in made.said, made.said
     assert "abcdef12345" not in made.script
+    assert "Zx81kQ0aLm3Np5Rs7Tu9v" not in made.script + made.said
     shares = dict(re.findall(r"    (\w+): (\d+),", made.script))
     assert shares == {"products_item": "165", "home": "150", "search": "135"}
     targets = [int(each) for each in re.findall(r'"target": (\d+)', made.script)]
