@@ -53,9 +53,13 @@ class Correlation:
 
     def _one(self, place: Place, text: str) -> str:
         """The mark for a whole value, or the value itself."""
-        for step, found in self.known.get(text, ()):
-            if is_special(found) or fits(found, place.kind, place.name):
-                return self._mark(step, found)
+        fitting = [
+            (step, found)
+            for step, found in self.known.get(text, ())
+            if is_special(found) or fits(found, place.kind, place.name)
+        ]
+        if fitting:  # of several, the one that is called the same
+            return self._mark(*min(fitting, key=lambda each: words(each[1].key) != words(place.name)))
         made = self._anywhere(text, place.name)
         if made == text:
             self.sent.add(text)

@@ -50,7 +50,7 @@ class Collection:
 
     def _folder(self, folder: Mapping[str, Any], groups: tuple[str, ...], auth: Any, depth: int) -> None:
         for item in mappings(folder.get("item")):
-            name = one_line(text_of(item.get("name")) or "request", 80)
+            name = one_line(text_of(item.get("name")), 80) or "request"
             if "item" in item:
                 if depth >= DEEPEST:
                     self.journey.left_out.append(f"{name}: folders inside of {DEEPEST} folders")

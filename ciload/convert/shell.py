@@ -36,9 +36,7 @@ class _Scanner:
         while self.at < len(self.text):
             character = self.text[self.at]
             if hit := ENDS.match(self.text, self.at):
-                around = self.text[max(0, self.at - 1) : self.at] + self.text[hit.end() : hit.end() + 1]
-                if hit[0] == "&" and len(around) == 2 and around.isprintable() and " " not in around:
-                    raise self.mistake("a URL with & in it needs quotes")
+                self._see_that_it_ends(hit)
                 self.at = hit.end()
                 if arguments and not piped:
                     yield arguments
@@ -63,6 +61,12 @@ class _Scanner:
                 arguments.append(self._word())
         if arguments and not piped:
             yield arguments
+
+    def _see_that_it_ends(self, hit: re.Match[str]) -> None:
+        """An `&` in the middle of a word was meant as part of a URL."""
+        around = self.text[max(0, hit.start() - 1) : hit.start()] + self.text[hit.end() : hit.end() + 1]
+        if hit[0] == "&" and len(around) == 2 and not any(each.isspace() for each in around):
+            raise self.mistake("a URL with & in it needs quotes")
 
     def _word(self) -> str:
         made: list[str] = []
