@@ -14,7 +14,7 @@ from ciload.convert.journey import Body, Check, Extraction, Journey, Part, Reply
 from ciload.convert.marks import WHOLE, Bare, Reference, clean, has_mark
 from ciload.convert.postman_scripts import understand
 from ciload.convert.postman_urls import choose_base, raw_url, split_marked, without_disabled
-from ciload.convert.postman_variables import PLACEHOLDER, Variables
+from ciload.convert.postman_variables import Variables
 from ciload.convert.reading import cleaned, items, json_body, mapping, mappings, text_of
 from ciload.errors import UsageError
 from ciload.starter.data import MISSING
@@ -83,9 +83,12 @@ class Collection:
         method = text_of(asked.get("method")).upper() or "GET"
         if not TOKEN.fullmatch(method):
             raise ValueError(f"the method {method!r}")
-        ids = {text_of(each.get("key")): text_of(each.get("value")) for each in mappings(mapping(url).get("variable"))}
+        ids = {
+            text_of(each.get("key")) or text_of(each.get("id")): text_of(each.get("value"))
+            for each in mappings(mapping(url).get("variable"))
+        }
         raw = without_disabled(raw, mapping(url))
-        whole = self.variables.url(COLON.sub(lambda hit: self._path_variable(hit[1], ids), raw.partition("#")[0]))
+        whole = self.variables.url(COLON.sub(lambda hit: ids.get(hit[1]) or f"{{{{{hit[1]}}}}}", raw.partition("#")[0]))
         if whole and not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|\ue000|/", whole):
             whole = f"http://{whole}"
         origin, path, query = split_marked(whole)
@@ -107,13 +110,6 @@ class Collection:
         content_type = next((value for key, value in said if key.lower() == "content-type"), "")
         request.body = self._body(mapping(asked.get("body")), content_type)
         return Step(request, [Reply()], title=name, group=groups)
-
-    def _path_variable(self, key: str, ids: Mapping[str, str]) -> str:
-        value = ids.get(key, "")
-        if PLACEHOLDER.fullmatch(value):
-            return value
-        self.variables.values.setdefault(key, value)
-        return f"{{{{{key}}}}}"
 
     def _body(self, body: Mapping[str, Any], said: str) -> Body:
         mode, fill = body.get("mode"), self.variables.fill

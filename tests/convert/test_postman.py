@@ -217,3 +217,19 @@ def test_a_collection_without_requests(convert: Converter) -> None:
     """Is an error."""
     made = convert(collection({"name": "empty", "item": []}), "c.json")
     assert (made.code, "there is no request in this collection" in made.said) == (2, True)
+
+
+def test_urls_in_parts_and_headers_as_text(convert: Converter) -> None:
+    """As v2.0 has them; values of path variables stand in the path, missing ones have to be set."""
+    url = {
+        "protocol": "http", "host": ["127", "0", "0", "1"], "port": "9", "path": ["a", ":id", ":other"],
+        "query": [{"key": "q", "value": "a b"}], "variable": [{"id": "id", "value": "17"}],
+    }  # fmt: skip
+    made = convert(collection(item("x", {"url": url, "header": "X-A: 1\nCookie: sid=abcdefgh1; x=1"})), "c.json")
+    assert made.calls() == [
+        (
+            "http.get(f'/a/17/{OTHER}', params={'q': 'a b'}, headers={'X-A': '1'}, cookies={'sid': SID, 'x': '1'}, "
+            "name='/a/{a_id}/{other}')"
+        )
+    ]
+    assert "OTHER" in made.said
