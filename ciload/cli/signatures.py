@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from ciload.cli.flags import Asked, with_flags
 from ciload.version import __version__
@@ -143,6 +144,80 @@ def init(
     wanted = [name for name, asked in (("github", github), ("gitlab", gitlab), ("jenkins", jenkins)) if asked]
     choice = Choice(tag or (), path or (), limit)
     raise typer.Exit(init_command(target, output, wanted, force=force, choice=choice, run=not no_run))
+
+
+class ConvertCommand(TyperCommand):
+    """Everything behind `curl` is curl's."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        at = args.index("curl") if "curl" in args else len(args)
+        return super().parse_args(ctx, [*args[:at], *(["--", *args[at:]] if at < len(args) else [])])
+
+
+@app.command(cls=ConvertCommand)
+def convert(
+    material: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE|curl ...",
+            help="A recording, collection, log or command; - for standard input. Or curl, and what belongs to it.",
+            show_default=False,
+        ),
+    ],
+    host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST",
+            help="Only requests to this host; may be repeated, and the first is the base URL. Default: those of "
+            "a recording's main site, the busiest of a log.",
+            show_default=False,
+        ),
+    ] = None,
+    keep_static: Annotated[
+        bool, typer.Option("--keep-static", help="Keep images, styles, scripts and fonts.")
+    ] = False,
+    variables: Annotated[
+        str, typer.Option(metavar="FILE", help="Postman's environment, with values of variables.", show_default=False)
+    ] = "",
+    duration: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME", help="Of a log's replay. Default: as long as the log, 10 minutes at most.",
+            show_default=False,
+        ),
+    ] = "",
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The script; - prints it.")] = "load.py",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that exists.")] = False,
+) -> None:  # fmt: skip
+    """Write a script from what there is: a recording, a collection, a log, curl.
+
+    ciload convert recording.har              of a browser's developer tools
+    ciload convert collection.json            of Postman, v2.0 or v2.1
+    ciload convert access.log.gz -o mix.py    of nginx, Apache, Caddy, Traefik
+    ciload convert curl 'https://...' -H ...  as browsers copy it
+    ciload convert - < command.txt            any of them; here, curl
+
+    A recording becomes the journey that it is: groups with pauses between
+    them, and ids and tokens taken from the replies that gave them. Static
+    files, other sites and what failed are left out, and named.
+
+    A collection keeps its folders, variables, and usual test scripts. A log
+    becomes its endpoints, by their share, at its rate over time; only GET and
+    HEAD, since a log has no bodies.
+
+    Passwords, tokens, keys and cookies that no reply gives never get into the
+    script: it reads environment variables, and you see which. Put options of
+    ciload before `curl`; what follows belongs to curl.
+
+    Exit codes: 0 written, 2 wrong usage, nothing to send, or the file exists.
+    """
+    from ciload.cli.convert import convert_command
+
+    code = convert_command(
+        material, output, force=force, hosts=host or (), keep_static=keep_static, duration=duration,
+        variables=variables,
+    )  # fmt: skip
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -10,6 +10,12 @@ INDENT = "    "
 ESCAPED = {'"': '\\"', "'": "\\'"}
 
 
+class Code(str):
+    """Source that stands where text would: an expression of ours."""
+
+    __slots__ = ()
+
+
 def literal(value: Any, depth: int, before: str = "", first: Iterable[str] = ()) -> str:
     """Source of data as a formatter leaves it, where `before` stands on a line that is `depth` deep."""
     if isinstance(value, bytes):
@@ -31,8 +37,17 @@ def literal(value: Any, depth: int, before: str = "", first: Iterable[str] = ())
 
 def text_literal(text: str) -> str:
     """A literal in the quotes that formatters prefer, with everything escaped that does not print."""
+    if isinstance(text, Code):
+        return str(text)
     mark = '"' if text.count('"') <= text.count("'") else "'"
-    return mark + "".join(ESCAPED[each] if each == mark else _escaped(each) for each in text) + mark
+    return mark + escaped(text, mark) + mark
+
+
+def escaped(text: str, mark: str) -> str:
+    """Text between two of these quotes."""
+    if text.isascii() and text.isprintable() and mark not in text and "\\" not in text:
+        return text
+    return "".join(ESCAPED[each] if each == mark else _escaped(each) for each in text)
 
 
 def _escaped(character: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
-import keyword
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from ciload.starter.bodies import NO_BODY, Body, body_of, flat, form_body, primi
 from ciload.starter.choice import READS, Choice, Described, choose
 from ciload.starter.data import MISSING, given, value_of
 from ciload.starter.document import Document
+from ciload.starter.names import LONGEST, TAKEN, unique, words
 from ciload.starter.places import is_local
 from ciload.starter.security import TOKEN, Scheme, schemes_of
 from ciload.starter.servers import Server, server_of, url_path
@@ -21,7 +20,6 @@ from ciload.text import one_line
 
 MOST_PARAMETERS = 100
 MOST_STATUSES = 8
-LONGEST_NAME = 40  # of a function: lines with it stay short
 HEALTH = re.compile(r"health|ready|live|ping|status", re.IGNORECASE)
 NOT_OURS = (
     "accept",
@@ -32,10 +30,6 @@ NOT_OURS = (
     "host",
     "cookie",
 )  # OpenAPI: ignored, or has a place of its own
-TAKEN = {
-    *keyword.kwlist, *keyword.softkwlist, *dir(builtins), "os", "base64", "ciload", "check", "http", "sleep", "options",
-    "default", "setup", "teardown", "vu_start", "vu_stop", "handle_summary", "data_file", "form",
-}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -92,7 +86,7 @@ def read_api(document: Document, choice: Choice | None = None, home: str = "") -
             missing.append(f"{each.name}: is served by {absolute}, which is not loaded")
             continue
         operation = _operation(document, each, Server(absolute, here.prefix), missing)
-        operation.function = _unique(operation.function, taken)
+        operation.function = unique(operation.function, taken)
         operations.append(operation)
     missing += (f"{what}: {why}" for what, why in document.unfollowed.items())
     title = one_line(str(document.mapping(document.root.get("info")).get("title") or "an API"), 80)
@@ -202,22 +196,8 @@ def _header(value: Any) -> str:
 
 def _function_name(described: Described) -> str:
     said = described.node.get("operationId")
-    words, path = _words(said if isinstance(said, str) else ""), _words(described.path)
+    said_words, path = words(said if isinstance(said, str) else ""), words(described.path)
     # FastAPI makes its ids of the function's name, the path and the method; the name alone says more.
-    name = words.removesuffix(f"_{path}_{described.method}") or words or _words(described.name)
-    name = name[:LONGEST_NAME].strip("_")
+    name = said_words.removesuffix(f"_{path}_{described.method}") or said_words or words(described.name)
+    name = name[:LONGEST].strip("_")
     return f"call_{name}" if name[:1].isdigit() else name
-
-
-def _words(text: str) -> str:
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text[:200])
-    return re.sub(r"[^0-9a-z]+", "_", spaced.lower()).strip("_")
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    found, number = name, 1
-    while not found or found in taken:
-        number += 1
-        found = f"{name or 'call'}_{number}" if number > 2 or name not in TAKEN else f"call_{name}"
-    taken.add(found)
-    return found

@@ -6,29 +6,15 @@ from collections.abc import Iterator
 
 from ciload.starter.bodies import Body, Part
 from ciload.starter.data import MISSING
+from ciload.starter.layout import call_lines, options_lines, run_line, top
 from ciload.starter.literals import INDENT, WIDTH, literal, text_literal
 from ciload.starter.operations import ApiDescription, Operation
 from ciload.starter.security import Scheme
 from ciload.text import one_line
 
-LONGEST_NAME = 200
 MOST_MISSING = 50
 BEARER = Scheme("bearer")
 BASIC = Scheme("basic")
-OPTIONS = """
-    # Runs are compared with earlier ones of this name, also when the script has changed.
-    "name": {name},
-{base}    "vus": 10,
-    "duration": "30s",
-    "thresholds": {{
-        # To start with. What this service can do, runs tell: keep them with
-        # --save-baseline baseline.json, look at `ciload calibrate baseline.json`,
-        # and let --baseline baseline.json find what has become slower.
-        "http_req_duration": ["p(95)<500"],
-        "http_req_failed": ["rate<0.01"],
-        "checks": ["rate>0.99"],
-    }},
-"""
 DATA = "Look at the data below: where the document has no example, it is made from types."
 WRITES = """
 # A load test sends everything thousands of times, and what it creates, changes or
@@ -56,12 +42,12 @@ def form(*parts):
 
 def page_script(path: str, base_url: str, made_by: str, file: str) -> str:
     """A script that requests one page."""
-    call = _call("get", [literal(path, 2)], 1, "reply = await ")
+    call = call_lines("http.get", [literal(path, 2)], 1, "reply = await ")
     return "\n".join(
         [
-            *_top("A first load test", made_by, _run(file, base_url)),
+            *top("A first load test", made_by, run_line(file, base_url)),
             "from ciload import check, http, sleep",
-            *_options(file, base_url),
+            *options_lines(file, base_url),
             "",
             "",
             "async def default():",
@@ -78,10 +64,10 @@ def api_script(api: ApiDescription, made_by: str, file: str) -> str:
     schemes = list(dict.fromkeys(scheme for each in api.operations for scheme in each.schemes))
     writes = [each for each in api.operations if not each.reads and each.method != "delete"]
     deletes = [each for each in api.operations if each.method == "delete"]
-    lines = _top(f"Load test of {api.title}", made_by, _run(file, api.base_url), "", DATA)
+    lines = top(f"Load test of {api.title}", made_by, run_line(file, api.base_url), "", DATA)
     modules = ["base64"] * (BASIC in schemes) + ["os"] * bool(schemes or writes or deletes)
     lines += [f"import {each}" for each in modules] + [""] * bool(modules)
-    lines += ["from ciload import check, http, sleep", *_options(file, api.base_url), *_missing(api)]
+    lines += ["from ciload import check, http, sleep", *options_lines(file, api.base_url), *_missing(api)]
     if writes or deletes:
         lines += WRITES.rstrip("\n").split("\n")
         lines += ['WRITES = os.environ.get("WRITES") == "1"'] * bool(writes)
@@ -105,25 +91,6 @@ def variables(api: ApiDescription) -> list[str]:
 
 
 # --- parts
-
-
-def _top(title: str, made_by: str, run: str, *more: str) -> list[str]:
-    return [f'"""{_harmless(title)}, made by `{_harmless(made_by)}`.', "", f"    {_harmless(run)}", *more, '"""', ""]
-
-
-def _run(file: str, base_url: str) -> str:
-    return f"ciload run {file}" + ("" if base_url else " --base-url http://localhost:8000")
-
-
-def _harmless(text: str) -> str:
-    """Text for a docstring, which it can neither end nor escape from."""
-    return one_line(text).replace("\\", "/").replace('"', "'")
-
-
-def _options(file: str, base_url: str) -> list[str]:
-    name = file.removesuffix(".py")[:LONGEST_NAME]
-    base = f'    "base_url": {literal(base_url, 1)},\n' if base_url else ""
-    return ["", "options = {", *OPTIONS.format(base=base, name=literal(name, 1)).strip("\n").split("\n"), "}"]
 
 
 def _missing(api: ApiDescription) -> Iterator[str]:
@@ -186,7 +153,7 @@ def _function(operation: Operation, schemes: list[Scheme]) -> Iterator[str]:
     if operation.statuses and operation.statuses[0] >= 300:
         arguments.append("follow_redirects=False")
     arguments.append(f"name={text_literal(operation.name)}")
-    yield from _call(operation.method, arguments, 1, "reply = await ")
+    yield from call_lines(f"http.{operation.method}", arguments, 1, "reply = await ")
     yield from _check(operation)
 
 
@@ -247,12 +214,3 @@ def _check(operation: Operation) -> list[str]:
         return [before, in_one]
     item = f"            {name}: succeeded,"
     return [before, "    check(", "        reply,", "        {", item, "        },", "    )"]
-
-
-def _call(method: str, arguments: list[str], depth: int, before: str) -> list[str]:
-    start = f"{INDENT * depth}{before}http.{method}("
-    in_one = f"{start}{', '.join(arguments)})"
-    if len(in_one) <= WIDTH and "\n" not in in_one:
-        return [in_one]
-    inside = INDENT * (depth + 1)
-    return [start, *"\n".join(f"{inside}{each}," for each in arguments).split("\n"), f"{INDENT * depth})"]
