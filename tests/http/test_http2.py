@@ -81,7 +81,7 @@ async def test_prior_knowledge_and_the_head_as_it_is_sent() -> None:
         "x-one": "1", "authorization": "secret", "x-empty": "", "user-agent": dict(sent)["user-agent"], "cookie": "a=b",
     }  # fmt: skip
     assert (dict(posted)[":authority"], dict(posted)["te"]) == ("other", "trailers")
-    assert (dict(posted)["content-length"], server.asked[1].body) == ("2", b"{}")
+    assert (dict(posted)["content-length"], bytes(server.asked[1].body)) == ("2", b"{}")
 
 
 async def test_long_values_and_many_of_them() -> None:
@@ -145,7 +145,7 @@ async def test_bodies_in_both_directions(size: int, window: int) -> None:
     settings: dict[SettingCodes | int, int] = {SettingCodes.INITIAL_WINDOW_SIZE: window}
 
     async def back(peer: Peer, asked: Asked) -> None:
-        await peer.answer(asked, asked.body)
+        await peer.answer(asked, bytes(asked.body))
 
     async def pieces() -> AsyncIterator[bytes]:
         for at in range(0, size, 100_000):
@@ -180,6 +180,34 @@ async def test_settings_that_change_in_the_middle_of_an_upload() -> None:
     server = Http2Server(wavering, whole=False, acknowledge=False)
     async with server, virtual_user(http2="only"):
         assert (await http.post(server.url, content=b"x" * MIB)).text == str(MIB)
+
+
+@pytest.mark.parametrize("secure", [False, True])
+async def test_a_server_that_gives_room_and_does_not_read(tls: ssl.SSLContext, secure: bool) -> None:
+    """What the kernel has no room for is sent later, and `sending` lasts until then, for a head behind it as well."""
+
+    async def slow(peer: Peer, asked: Asked) -> None:
+        if asked.path == "/":
+            peer.h2.increment_flow_control_window(64 * MIB)
+            peer.h2.increment_flow_control_window(64 * MIB, asked.number)
+            peer.flush()
+            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await asyncio.sleep(0.2)
+            peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            await asked.ended.wait()
+        await peer.answer(asked, str(len(asked.body)).encode())
+
+    server = Http2Server(slow, tls=tls if secure else None, whole=False, acknowledge=False)
+    async with server, virtual_user(http2="only") as vu:
+        upload = asyncio.create_task(http.post(server.url, content=b"x" * 16 * MIB))
+        await asyncio.sleep(0.15)
+        behind = await http.get(f"{server.url}/behind")
+        reply = await upload
+        assert reply.text == str(16 * MIB)
+        assert reply.timings.sending > 180
+        assert behind.text == "0"
+        assert behind.timings.sending > 30
+        assert vu.failed() == (0, 2)
 
 
 async def test_an_early_answer_is_kept() -> None:

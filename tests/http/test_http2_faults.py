@@ -434,6 +434,18 @@ def test_no_bytes_crash_it(pieces: list[bytes]) -> None:
     run(scenario)
 
 
+async def test_priorities_are_read_over() -> None:
+    """Nobody uses them any more (RFC 9113 5.3)."""
+    block = Encoder().encode([*OK, ("content-length", "2")])
+    data = (
+        frame(HEADERS, b"\x02" + b"\0\0\0\0\x10" + block + b"\0\0", 0x2C)
+        + frame(2, b"\0\0\0\0\x10")
+        + frame(DATA, b"ok", 1)
+    )
+    async with Http2Server(first_raw(data)) as server, virtual_user(http2="only"):
+        assert (await http.get(server.url)).text == "ok"
+
+
 async def test_a_response_in_every_split() -> None:
     """However its bytes come, it says the same."""
     whole = BEGIN + head(*OK, ("content-length", "2")) + frame(DATA, b"o") + frame(PING, b"x" * 8, stream=0)
