@@ -109,16 +109,17 @@ class FieldDecoder:
         text = block[at:end]
         if len(text) != length:
             raise HPACKDecodingError("a text without its end")
-        return (self._decoded(text) if coded else text), end
+        if not coded:
+            return text, end
+        known = self._texts.get(text)
+        return (self._decode(text) if known is None else known), end
 
-    def _decoded(self, coded: bytes) -> bytes:
-        text = self._texts.get(coded)
-        if text is None:
-            text = bytes(decode_huffman(coded))
-            if len(coded) <= LONGEST_TEXT:
-                if len(self._texts) >= MOST_TEXTS:
-                    self._texts.clear()
-                self._texts[coded] = text
+    def _decode(self, coded: bytes) -> bytes:
+        text = bytes(decode_huffman(coded))
+        if len(coded) <= LONGEST_TEXT:
+            if len(self._texts) >= MOST_TEXTS:
+                self._texts.clear()
+            self._texts[coded] = text
         return text
 
 
