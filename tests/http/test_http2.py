@@ -165,14 +165,11 @@ async def test_settings_that_change_in_the_middle_of_an_upload() -> None:
 
     async def wavering(peer: Peer, asked: Asked) -> None:
         await asyncio.sleep(0.02)
-        for window in (10, 50_000, 300_000):
+        for window in (10, 50_000, 2 * MIB):
             peer.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: window, SettingCodes.MAX_FRAME_SIZE: 50_000})
             peer.flush()
             await asyncio.sleep(0.02)
         peer.h2.increment_flow_control_window(MIB)
-        peer.flush()
-        await asyncio.sleep(0.02)
-        peer.h2.increment_flow_control_window(MIB, asked.number)
         peer.flush()
         await asked.ended.wait()
         await peer.answer(asked, str(len(asked.body)).encode())
@@ -210,12 +207,19 @@ async def test_a_server_that_gives_room_and_does_not_read(tls: ssl.SSLContext, s
         assert vu.failed() == (0, 2)
 
 
+async def test_a_server_without_room_for_a_table_of_headers() -> None:
+    """Requests use none, and say so before the server has asked for it."""
+    async with Http2Server(ok, settings={SettingCodes.HEADER_TABLE_SIZE: 0}) as server, virtual_user(http2="only"):
+        for _ in range(3):
+            assert (await http.get(server.url)).text == "ok"
+
+
 async def test_an_early_answer_is_kept() -> None:
     """The server has read enough: its answer counts, it wants no more of the upload, and the connection goes on."""
 
     async def early(peer: Peer, asked: Asked) -> None:
         await peer.answer(asked, b"enough", status="413")
-        if not asked.ended.is_set():
+        if asked.path == "/" and not asked.ended.is_set():
             peer.reset(asked, 0)
 
     async def forever() -> AsyncIterator[bytes]:
@@ -227,6 +231,10 @@ async def test_an_early_answer_is_kept() -> None:
         for content in (b"x" * MIB, forever(), b"x"):
             reply = await http.post(server.url, content=content)
             assert (reply.status_code, reply.text, reply.error) == (413, "enough", "")
+        for content in (b"x" * MIB, forever()):
+            assert (await http.post(f"{server.url}/quiet", content=content)).status_code == 413
+        await http.get(server.url)
+        assert [code for number, code in server.resets if number > 5] == [8, 8]
     assert len(server.peers) == 1
 
 

@@ -256,6 +256,7 @@ async def test_a_refused_stream_is_asked_for_once_more(times: int) -> None:
         assert reply.timings.waiting > 15 * times
         assert vu.count("data_sent") > 2000
         assert (await http.get(server.url)).text == "ok"
+        assert [len(each.places) for each in vu.client.settings.open] == [1]  # type: ignore[attr-defined]
     assert len(server.peers) == 1
 
 
