@@ -7,7 +7,7 @@ MINUTES ?= 60
 RUNS ?= gate-runs
 LOOP_ARGS ?=
 
-.PHONY: help install test lint types unit green demo bench gate-runs gate-queues gate-loops schema clean
+.PHONY: help install test lint types unit green demo bench gate-runs gate-queues gate-loops fuzz soak schema clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -27,7 +27,14 @@ install: $(VENV)/ready
 	$(BIN)/pip install --quiet --no-deps --force-reinstall dist/*.whl
 
 $(VENV)/system: scripts/install-system-packages Makefile
-	scripts/install-system-packages postgresql:initdb openssl:openssl chromium:chromium nginx-light:nginx
+	scripts/install-system-packages postgresql:initdb openssl:openssl chromium:chromium tinyproxy:tinyproxy \
+		microsocks:microsocks nginx-light:nginx
+	touch $@
+
+# A server that nobody here wrote, in an environment of its own: it wants other versions of what the tests need.
+$(VENV)/httpbin/ready: Makefile
+	$(PYTHON) -m venv $(VENV)/httpbin
+	$(VENV)/httpbin/bin/pip install --quiet 'httpbin>=0.10.4' 'gunicorn>=25.1'
 	touch $@
 
 test: lint types unit  ## every check that CI makes
@@ -40,7 +47,7 @@ types: $(VENV)/ready
 	$(BIN)/mypy --python-version 3.11
 	$(BIN)/mypy --python-version 3.14
 
-unit: install $(VENV)/system
+unit: install $(VENV)/system $(VENV)/httpbin/ready
 	$(BIN)/pytest
 
 green: install  ## every place in a script times every way to end there, with all numbers of workers; ten minutes
@@ -52,6 +59,14 @@ demo: install  ## the guide's last script against its Django API
 bench: install  ## the scoreboard against k6, k9-load, Locust and wrk; is latency told truthfully?
 	$(BIN)/python -m benchmarks.scoreboard $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.latency
+
+fuzz: install  ## damaged responses for MINUTES=60, read as llhttp and h11 read them; and 100,000 requests with an id each
+	end=$$(( $$(date +%s) + 60 * $(MINUTES) )); while [ $$(date +%s) -lt $$end ]; do \
+		CILOAD_FUZZ_EXAMPLES=20000 $(BIN)/pytest -n 2 --hypothesis-seed=random tests/http/test_fuzz.py || exit 1; done
+	CILOAD_TEST_ALL=1 $(BIN)/pytest tests/http/test_attribution.py
+
+soak: install  ## 2,000 requests per second for MINUTES=10, a fifth of them faults: memory, descriptors and tasks stay flat
+	$(BIN)/python -m benchmarks.soak --minutes $(if $(filter file,$(origin MINUTES)),10,$(MINUTES))
 
 gate-runs: $(VENV)/ready  ## real runs for docs/gate.md, MINUTES=60 of them: go on where the last ones stopped; whole ones in RUNS
 	$(BIN)/python -m benchmarks.gate_servers --minutes $(MINUTES) --keep $(RUNS)

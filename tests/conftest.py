@@ -15,7 +15,7 @@ settings.load_profile("ciload")
 
 # What CI systems say of themselves, and what may have been set for ciload: tests say so themselves where it matters.
 OF_CI = re.compile(
-    r"CI|(CI|GITHUB|GITLAB|RUNNER|ACTIONS|INPUT|CILOAD)_.*|JENKINS_URL|BUILD_(NUMBER|URL)|JOB_NAME|CHANGE_ID"
+    r"(?i:(https?|all|no)_proxy)|CI|(CI|GITHUB|GITLAB|RUNNER|ACTIONS|INPUT|CILOAD)_.*|JENKINS_URL|BUILD_(NUMBER|URL)|JOB_NAME|CHANGE_ID"
     r"|BRANCH_NAME|GIT_COMMIT"
 )
 

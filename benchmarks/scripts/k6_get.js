@@ -8,8 +8,10 @@ const params = {
     "Content-Type": "application/json",
   },
 };
+if (__ENV.COMPRESSED) params.headers["Accept-Encoding"] = "gzip";
 
 export default function () {
   const response = http.get(__ENV.TARGET_URL, params);
   check(response, { "status is 200": (r) => r.status === 200 });
+  if (__ENV.READ_JSON) response.json();
 }

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-LOAD, TARGET, HTTP, JUDGING, GATE, OUTPUT = "Load", "Target", "HTTP", "Judging", "Regression gate", "Output"
+LOAD, TARGET, HTTP, NETWORK = "Load", "Target", "HTTP", "Network"
+JUDGING, GATE, OUTPUT = "Judging", "Regression gate", "Output"
 
 VARIABLE = re.compile(r"[A-Za-z_]\w*=")
 
@@ -78,7 +79,13 @@ FLAGS = (
     Flag("wait_for", TARGET, "Start when this URL answers with a status below 400.", "URL"),
     Flag("wait_timeout", TARGET, "How long to wait for it; then exit 98 (default 1m).", "TIME"),
     Flag("env", TARGET, "For the script's os.environ.", "KEY=VALUE", ("-e", "--env"), "list"),
-    Flag("insecure_skip_tls_verify", HTTP, "Accept any certificate.", kind="switch"),
+    Flag(
+        "headers", HTTP, "Of all requests to --base-url's server; may be repeated.", "NAME: VALUE", ("-H", "--header"),
+        "list",
+    ),
+    Flag("user_agent", HTTP, "What requests call themselves.", "TEXT"),
+    Flag("max_redirects", HTTP, "Redirects that one request follows (default 10).", "N"),
+    Flag("keep_cookies", HTTP, "Virtual users keep cookies from iteration to iteration.", kind="switch"),
     Flag("discard_response_bodies", HTTP, "Read bodies, keep none.", kind="switch"),
     Flag("max_body_kept", HTTP, "How much of a body the script gets to see (default 8MiB).", "SIZE"),
     Flag(
@@ -89,6 +96,38 @@ FLAGS = (
     ),
     Flag("batch", HTTP, "Requests of one http.batch at once; 0: no limit (default 20).", "N"),
     Flag("batch_per_host", HTTP, "Of these to one host; 0: no limit (default 6).", "N"),
+    Flag(
+        "proxy", NETWORK,
+        "HTTP or SOCKS proxy of all requests (default what HTTPS_PROXY and HTTP_PROXY say; NO_PROXY holds in any "
+        "case).",
+        "URL|none",
+    ),
+    Flag(
+        "hosts", NETWORK, "Where a host is to be found instead of looking it up; may be repeated.", "HOST:PORT:ADDRESS",
+        ("--resolve",), "list",
+    ),
+    Flag("dns", NETWORK, "ttl=5m,policy=preferIPv4: how long addresses last, which come first.", "SETTINGS"),
+    Flag(
+        "local_ips", NETWORK, "Address of this machine to connect from; may be repeated.", "IP", ("--local-ip",),
+        "list",
+    ),
+    Flag("unix_socket", NETWORK, "Unix socket that all connections go to.", "PATH"),
+    Flag(
+        "block_hostnames", NETWORK, "Host that must not be connected to, such as *.example.com; may be repeated.",
+        "HOST", ("--block-hostname",), "list",
+    ),
+    Flag(
+        "block_ips", NETWORK, "Network that must not be connected to, such as 10.0.0.0/8; may be repeated.", "NETWORK",
+        ("--block-ip",), "list",
+    ),
+    Flag("no_connection_reuse", NETWORK, "A new connection for each request.", kind="switch"),
+    Flag("insecure_skip_tls_verify", NETWORK, "Accept any certificate.", kind="switch"),
+    Flag("ca_bundle", NETWORK, "Trust these authorities beside the system's.", "FILE|FOLDER"),
+    Flag(
+        "tls_auth", NETWORK, "Client certificate as PEM files; may be repeated. In the file, for some hosts alone.",
+        "CERT[,KEY]", ("--client-cert",), "list",
+    ),
+    Flag("tls_version", NETWORK, "1.2, 1.3 or 1.2-1.3: what TLS may be (default 1.2-1.3).", "VERSIONS"),
     Flag("setup_timeout", JUDGING, "Time for setup(); then exit 100 (default 1m).", "TIME"),
     Flag("teardown_timeout", JUDGING, "Time for teardown(); then exit 101 (default 1m).", "TIME"),
     Flag("allow_script_errors", JUDGING, "Exceptions in iterations do not fail the run.", kind="switch"),

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 import anyio
 
 from ciload.engine.aggregator import Aggregator, IsClear, Observer, RunOutcome
+from ciload.engine.clients import clients_for
 from ciload.engine.control import Control, Stop
 from ciload.engine.load import SegmentLoad, keep_watch
 from ciload.engine.machine import withheld
@@ -22,7 +23,6 @@ from ciload.http.session import Session, current
 from ciload.metrics.blocks import Arm
 from ciload.metrics.cpu_series import CpuSource
 from ciload.metrics.registry import Registry, Scope
-from ciload.options.model import Options
 from ciload.options.plan import Plan
 from ciload.script.calling import Call, Ended, call
 from ciload.script.failures import ScriptBlockedError, one_line, record_script_error
@@ -264,23 +264,3 @@ def will_not_end(where: str) -> Stop:
 def _close(clients: Mapping[Arm, Client]) -> None:
     for client in clients.values():
         client.close()
-
-
-def clients_for(options: Options) -> dict[Arm, Client]:
-    """An HTTP client for the target, and side by side another for the old one."""
-    clients: dict[Arm, Client] = {"new": _client(options, options.base_url)}
-    if options.compare_url:
-        clients["old"] = _client(options, options.compare_url)
-    return clients
-
-
-def _client(options: Options, base_url: str) -> Client:
-    return Client(
-        base_url=base_url,
-        verify=not options.insecure_skip_tls_verify,
-        max_body_kept=int(options.max_body_kept),
-        discard_bodies=options.discard_response_bodies,
-        batch=options.batch,
-        batch_per_host=options.batch_per_host,
-        http2=options.http2,
-    )

@@ -101,6 +101,13 @@ class VUAtTarget:
         self.completed: CounterSink = sinks.completed
         self.cookies: CookieJar | None = None  # what vu_start() left behind: every iteration begins with it
 
+    @property
+    def iteration_jar(self) -> CookieJar:
+        """The jar that is as vu_start() left it when an iteration begins; nothing is in it if cookies are kept."""
+        client = self.session.client
+        assert client is not None
+        return CookieJar() if client.keep_cookies else self.session.jar
+
     def abort(self, order: Abort) -> None:
         self.user.vus.context.control.abort(order)
 
@@ -238,7 +245,7 @@ class ScenarioVUs:
                 if not await self._call_hook(self._start_hook, "::vu_start", at_target):
                     self.not_started += 1
                     return False
-                jar = at_target.session.jar
+                jar = at_target.iteration_jar
                 at_target.cookies = jar.copy() if jar else None
         self.virtual_users.append(virtual_user)
         return True
@@ -295,7 +302,9 @@ class ScenarioVUs:
         context = self.context
         control, clock, rest_s = context.control, context.clock, context.rest_s
         next_start, next_number, wait = starts.next, starts.number, starts.wait
-        turns = [(each, each.vu, each.session, each.session.pool, each.session.jar, each.function) for each in targets]
+        turns = [
+            (each, each.vu, each.session, each.session.pool, each.iteration_jar, each.function) for each in targets
+        ]
         pairing = Pairing(targets, self.pacing, clock, self._coin) if len(self.sinks) > 1 else None
         current.set(targets[0].session)
         counts = targets[0].arm == "new"  # what is counted is about the new target alone

@@ -14,10 +14,11 @@ from typing import Any
 import anyio
 
 from ciload.child import SIGNALS
+from ciload.engine.clients import clients_for
 from ciload.engine.control import Control, Stop
 from ciload.engine.load import SegmentEnd, SegmentLoad
 from ciload.engine.messages import Assignment, Blocked, Broken, Finish, FromWorker, Go, Ready
-from ciload.engine.run import CANCELLED, clients_for, will_not_end
+from ciload.engine.run import CANCELLED, will_not_end
 from ciload.engine.watchdog import Watchdog
 from ciload.errors import CiloadError, ExitCode
 from ciload.metrics.blocks import Arm

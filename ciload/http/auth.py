@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from ciload.http.body import Body
-from ciload.http.request import HeaderPairs, Prepared, header_text
+from ciload.http.request import HeaderPairs, Prepared, Preparer, header_text
 from ciload.http.response import Response
-from ciload.http.target import Base, parse_target
+from ciload.http.target import parse_target
 
 if TYPE_CHECKING:
     import httpx
@@ -64,7 +64,7 @@ def fixed_header(auth: object) -> str | None:
     )
 
 
-async def authenticate(auth: Any, prepared: Prepared, body: Body | None, base: Base | None, send: Send) -> Response:
+async def authenticate(auth: Any, prepared: Prepared, body: Body | None, preparer: Preparer, send: Send) -> Response:
     """Let `auth` see and change the request, and answer to challenges; `send` does one hop.
 
     `send` is told when a 401 is what the flow waits for: the first answer to digest authentication, as in k6. A request
@@ -88,8 +88,8 @@ async def authenticate(auth: Any, prepared: Prepared, body: Body | None, base: B
             pairs: HeaderPairs = tuple(
                 (name, value) for name, value in asked.headers.multi_items() if name.lower() not in NOT_THE_FLOWS
             )
-            target = prepared.target if str(asked.url) == url else parse_target(str(asked.url), base=base)
-            hop = Prepared(asked.method, target, (*pairs, *_hosts(prepared.headers)))
+            target = prepared.target if str(asked.url) == url else parse_target(str(asked.url), base=preparer.base)
+            hop = preparer.make(asked.method, target, (*pairs, *_hosts(prepared.headers)))
             challenge = isinstance(auth, httpx.DigestAuth) and "authorization" not in asked.headers
             response = await send(hop, body if asked is request else _body_of(asked), challenge)
             if not response.status_code:

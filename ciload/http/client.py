@@ -17,7 +17,8 @@ from ciload.http.dial import Dialer, Http2
 from ciload.http.exchange import exchange, transfer, unsent
 from ciload.http.failure import RequestFailedError
 from ciload.http.hops import Hops
-from ciload.http.request import HeaderPairs, HeaderTypes, Preparer, Request
+from ciload.http.network import DEFAULT_NETWORK, Network
+from ciload.http.request import DEFAULTS, HeaderPairs, HeaderTypes, Preparer, Request, RequestDefaults
 from ciload.http.response import Response
 from ciload.http.session import Channel, NoVirtualUserError, Pool, Session, current
 from ciload.http.target import Origin, Params, parse_target, with_params
@@ -39,7 +40,10 @@ class Client:
         self,
         *,
         base_url: str = "",
-        verify: bool = True,
+        network: Network = DEFAULT_NETWORK,
+        defaults: RequestDefaults = DEFAULTS,
+        max_redirects: int = 10,
+        keep_cookies: bool = False,
         max_body_kept: int = 8 * 1024 * 1024,
         discard_bodies: bool = False,
         batch: int = 20,
@@ -49,8 +53,10 @@ class Client:
         self.settings = ConnectionSettings(0 if discard_bodies else max_body_kept)
         self.batch = batch  # requests of one http.batch() at once; 0: no limit
         self.batch_per_host = batch_per_host
-        self.preparer = Preparer(base_url)
-        self.dialer = Dialer(self.settings, verify=verify, http2=http2)
+        self.max_redirects = max_redirects  # 0: they are answers like others
+        self.keep_cookies = keep_cookies  # from one iteration to the next
+        self.preparer = Preparer(base_url, defaults, network.proxies)
+        self.dialer = Dialer(self.settings, network, http2=http2)
         self._sweeping: asyncio.TimerHandle | None = None
 
     def check(self, entry: Request) -> str:
@@ -185,12 +191,12 @@ async def request(
             raw = prepared.encode(body, session.jar.header_for(prepared.target, cookies))
         special = transfer(body, stream=stream) if stream or body is not None else None
         response = await exchange(session, session.client, prepared, raw, deadline, name, labels, special)
-        if not (follow_redirects and response.has_redirect_location):
+        if not (follow_redirects and response.has_redirect_location and session.client.max_redirects):
             return response
     hops = Hops(session, body, cookies, auth, deadline, name, labels, stream)
     if auth is not None:
         response = await hops.send(prepared)
-    if follow_redirects and response.has_redirect_location:
+    if follow_redirects and response.has_redirect_location and session.client.max_redirects:
         return await hops.follow(response, prepared)
     return response
 

@@ -29,6 +29,7 @@ LARGEST_HEAD = 256 * 1024
 HIGH_WATER = 64 * 1024
 NEVER = float("inf")
 LINE_ENDS = b"\r\n"
+TURNS_TO_READ = 2  # of the event loop: it looks at its sockets, then it calls
 PEEK = socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0)
 
 
@@ -104,9 +105,10 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_body", "_drained", "_framing", "_into", "_is_head", "_known", "_long_way", "_loop", "_lost", "_more", "_rest",
-        "_settings", "_waiter", "bytes_received", "bytes_sent", "content", "deadline", "dialed", "done_at", "failure",
-        "first_byte_at", "head", "idle", "sent_at", "socket", "spare", "state", "transport", "truncated",
+        "_body", "_drained", "_framing", "_into", "_is_head", "_known", "_long_way", "_loop", "_lost", "_more",
+        "_peeked", "_rest", "_settings", "_waiter", "bytes_received", "bytes_sent", "content", "deadline",
+        "dialed", "done_at", "failure", "first_byte_at", "head", "idle", "sent_at", "socket", "spare", "state",
+        "transport", "truncated",
     )  # fmt: skip
 
     bytes_received: int
@@ -116,12 +118,13 @@ class Connection(asyncio.Protocol):
     _long_way: bool  # a known head is not all that a response needs
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, settings: ConnectionSettings, plain_socket: socket.socket | None
+        self, loop: asyncio.AbstractEventLoop, settings: ConnectionSettings, sock: socket.socket, *, encrypted: bool
     ) -> None:
         self._loop = loop
+        self._peeked = sock
         # Requests go straight to a socket that needs no encryption. uvloop would write at the end of its turn, after
         # everything else that is ready, and that wait would be told as the server's.
-        self.socket = plain_socket
+        self.socket = None if encrypted else sock
         self.spare: socket.socket | None = None  # the same, for what the transport leaves unread when a write fails
         self.state = IDLE
         self._settings = settings
@@ -364,19 +367,26 @@ class Connection(asyncio.Protocol):
 
     @property
     def has_unread(self) -> bool:
-        """Whether something lies in the socket that no request has asked for: an answer too many, or the end.
-
-        The event loop has not come to it yet. Only where there is no encryption, which has messages of its own.
-        """
-        if self.socket is None:
-            return False
+        """Whether something lies in the socket that the event loop has not come to yet."""
         try:
-            self.socket.recv(1, PEEK)
+            self._peeked.recv(1, PEEK)
         except BlockingIOError:
             return False
         except OSError:
             return True
         return True
+
+    async def is_usable(self) -> bool:
+        """Whether what lies in the socket leaves the connection usable.
+
+        No request has asked for it: it is an answer too many, or the end. Only encryption has messages of its own, and
+        the event loop has to read them.
+        """
+        if self.socket is not None:
+            return False
+        for _ in range(TURNS_TO_READ):
+            await asyncio.sleep(0)
+        return self.state is IDLE and not self._rest and not self.has_unread
 
     @property
     def busy(self) -> bool:

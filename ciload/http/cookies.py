@@ -1,15 +1,16 @@
-"""A cookie jar for one virtual user (RFC 6265), emptied at the start of each iteration."""
+"""Cookies (RFC 6265): the jar of a virtual user, and what a script sees of it."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
+from ciload.durations import parse_duration
 from ciload.http.target import Target
 
 OWN_NAME = re.compile(r"[^=;,\s\x00-\x1f\x7f]+")
@@ -58,6 +59,18 @@ class CookieJar:
         """Forget everything but the cookies of an earlier copy."""
         self._cookies = {} if earlier is None else dict(earlier._cookies)
 
+    def all(self) -> list[Cookie]:
+        """Those that have not expired."""
+        now = time.time()
+        return [each for each in self._cookies.values() if each.expires_at is None or each.expires_at > now]
+
+    def add(self, cookie: Cookie) -> None:
+        self._cookies[cookie.domain, cookie.path, cookie.name] = cookie
+
+    def remove(self, cookies: Iterable[Cookie]) -> None:
+        for each in cookies:
+            self._cookies.pop((each.domain, each.path, each.name), None)
+
     def store(self, lines: Iterable[str], target: Target) -> None:
         """Take in the Set-Cookie lines of a response; what breaks the rules is ignored, as browsers do."""
         now = time.time()
@@ -65,11 +78,10 @@ class CookieJar:
             cookie = parse_set_cookie(line, target, now)
             if cookie is None:
                 continue
-            key = (cookie.domain, cookie.path, cookie.name)
             if cookie.expires_at is None or cookie.expires_at > now:
-                self._cookies[key] = cookie  # in the place of the one it replaces (RFC 6265 5.3, step 11)
+                self.add(cookie)  # in the place of the one it replaces (RFC 6265 5.3, step 11)
             else:
-                self._cookies.pop(key, None)
+                self.remove([cookie])
 
     def header_for(self, target: Target, more: Mapping[str, str] | None = None) -> str:
         """The Cookie header for a request, longest path first; "" when no cookie fits.
@@ -81,13 +93,92 @@ class CookieJar:
         """
         own = [f"{name}={value}" for name, value in (more or {}).items()]
         for name, value in (more or {}).items():
-            if not OWN_NAME.fullmatch(str(name)) or not OWN_VALUE.fullmatch(str(value)):
-                raise ValueError(f"cookies: {name!r}: a name or value that cannot be sent")
+            check_cookie(name, value)
         now = time.time()
         fitting = [cookie for cookie in self._cookies.values() if cookie.fits(target, now)]
         fitting.sort(key=lambda cookie: -len(cookie.path))
         kept = [f"{cookie.name}={cookie.value}" for cookie in fitting if more is None or cookie.name not in more]
         return "; ".join(kept + own)
+
+
+class Cookies(MutableMapping[str, str]):
+    """The cookies of a virtual user, by name: those of the last response, and those that the script has set.
+
+    They are sent where a browser would send them, and an iteration begins without those of the one before, unless the
+    run keeps them (`keep_cookies`).
+    """
+
+    __slots__ = ("_host", "_jar")
+
+    def __init__(self, jar: CookieJar, host: str) -> None:
+        """`host` is the one that cookies are for unless they are set for another; "" if there is none."""
+        self._jar = jar
+        self._host = host
+
+    def __getitem__(self, name: str) -> str:
+        """The value; of several cookies of that name the one for the longest path, then the one set last."""
+        found = self._named(name)
+        if not found:
+            raise KeyError(name)
+        return max(reversed(found), key=lambda each: len(each.path)).value
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self.set(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        found = self._named(name)
+        if not found:
+            raise KeyError(name)
+        self._jar.remove(found)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(each.name for each in self._jar.all()))
+
+    def __len__(self) -> int:
+        return len({each.name for each in self._jar.all()})
+
+    def __repr__(self) -> str:
+        return f"<Cookies: {', '.join(self)}>"  # the values may be secret
+
+    def set(
+        self, name: str, value: str, *, domain: str = "", path: str = "/", secure: bool = False,
+        max_age: float | str | None = None,
+    ) -> None:  # fmt: skip
+        """Add a cookie, or replace the one of that name, domain and path.
+
+        Args:
+            name: of the cookie.
+            value: as it is sent.
+            domain: the server, and those below it (`example.com` is api.example.com's as well); "": that of
+                `--base-url`, and no other.
+            path: the paths that it is sent to begin with it.
+            secure: only over https.
+            max_age: how long it lasts, in seconds or as text like "5m"; None: as long as the jar.
+
+        Raises:
+            ValueError: it cannot be sent, or there is no base URL and no domain.
+        """
+        check_cookie(name, value)
+        host = domain.lstrip(".").lower() or self._host
+        if not host:
+            raise ValueError(f"cookies.set({name!r}): say domain=, as there is no --base-url")
+        if not path.startswith("/"):
+            raise ValueError(f"cookies.set({name!r}): path is {path!r}, and would never fit: it begins with /")
+        expires_at = None if max_age is None else time.time() + parse_duration(max_age)
+        self._jar.add(Cookie(name, str(value), host, not domain or not host[-1].isalpha(), path, secure, expires_at))
+
+    def _named(self, name: str) -> list[Cookie]:
+        return [each for each in self._jar.all() if each.name == name]
+
+
+def check_cookie(name: object, value: object) -> None:
+    """See that it can be sent.
+
+    Raises:
+        ValueError: it would be another cookie, or header, as well.
+    """
+    if not OWN_NAME.fullmatch(str(name)) or not OWN_VALUE.fullmatch(str(value)):
+        raise ValueError(f"cookies: {name!r}: a name or value that cannot be sent")
 
 
 def parse_set_cookie(line: str, target: Target, now: float) -> Cookie | None:

@@ -103,6 +103,8 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
     started = perf_counter()
     # To look costs some microseconds: not between requests in a row.
     while connection is not None and started - connection.done_at > RESTED_S and connection.has_unread:
+        if await connection.is_usable():
+            break
         connection.abort()
         connection = idle.pop() if idle else None
     dialed, lost = REUSED, NOTHING

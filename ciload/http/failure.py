@@ -19,6 +19,8 @@ class ErrorCode(IntEnum):
     TIMEOUT = 1050
     DNS = 1100
     NO_SUCH_HOST = 1101
+    BLOCKED_ADDRESS = 1110
+    BLOCKED_HOST = 1111
     TCP = 1200
     BROKEN_PIPE = 1201
     DIAL = 1210
@@ -74,6 +76,8 @@ def from_dial(error: OSError) -> RequestFailedError:
         return RequestFailedError(ErrorCode.DIAL_TIMEOUT, "dial: i/o timeout")
     if error.errno == errno.ECONNRESET:
         return RequestFailedError(ErrorCode.RESET, "dial: connection reset by peer")
+    if error.errno == errno.ENOENT:
+        return RequestFailedError(ErrorCode.DIAL, "dial: no such socket")
     # Not strerror of the exception: asyncio puts the address there.
     reason = os.strerror(error.errno) if error.errno else type(error).__name__
     return RequestFailedError(ErrorCode.DIAL, f"dial: {reason.lower()}")

@@ -21,7 +21,6 @@ from ciload.metrics.registry import EXPECTED
 from ciload.metrics.series import Tags
 from ciload.secrets import without_secrets
 
-MOST_REDIRECTS = 10
 OF_ONE_ORIGIN = frozenset({"authorization", "cookie", "host", "proxy-authorization", "www-authenticate"})
 BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding"})
 
@@ -45,7 +44,7 @@ class Hops:
         client = self.session.client
         assert client is not None
         try:
-            return await authenticate(self.auth, prepared, self.body, client.preparer.base, self._send)
+            return await authenticate(self.auth, prepared, self.body, client.preparer, self._send)
         except RequestFailedError as failure:
             url = prepared.target.if_unreachable.url
             return unsent(self.session, prepared.method, url, self.name or prepared.name, self.tags, failure)
@@ -59,9 +58,10 @@ class Hops:
         return await exchange(session, session.client, prepared, raw, self.deadline, self.name, tags, special)
 
     async def follow(self, response: Response, prepared: Prepared) -> Response:
-        """Go where a redirect points; one more than ten is a failed request."""
+        """Go where a redirect points; one more than the run allows is a failed request."""
         session = self.session
         assert session.client is not None
+        most = session.client.max_redirects
         history = list(response.history)
         redirects = 0
         while response.has_redirect_location:
@@ -75,18 +75,18 @@ class Hops:
                 headers = tuple(pair for pair in headers if pair[0].lower() not in BODY_HEADERS)
             location = response.head.location or ""
             try:
-                if redirects > MOST_REDIRECTS:
-                    raise RequestFailedError(ErrorCode.UNKNOWN, f"too many redirects: more than {MOST_REDIRECTS}")
+                if redirects > most:
+                    raise RequestFailedError(ErrorCode.UNKNOWN, f"too many redirects: more than {most}")
                 if self.body is not None and not self.body.rewind():
                     raise RequestFailedError(ErrorCode.UNKNOWN, "redirected, and the body cannot be sent again")
                 target = parse_target(location, prepared.target.url, session.client.preparer.base)
                 if target.origin != prepared.target.origin:  # what was meant for one server is not another's to know
-                    headers = tuple(pair for pair in headers if pair[0].lower() not in OF_ONE_ORIGIN)
+                    private = OF_ONE_ORIGIN | session.client.preparer.private
+                    headers = tuple(pair for pair in headers if pair[0].lower() not in private)
                     self.auth = self.cookies = None
                 elif prepared.target.authorization and not target.authorization:
                     target = replace(target, authorization=prepared.target.authorization)
-                prepared = Prepared(method, target, headers)
-                session.client.preparer.note(prepared)
+                prepared = session.client.preparer.make(method, target, headers)
             except RequestFailedError as failure:
                 response = unsent(session, method, without_secrets(location), self.name, self.tags, failure)
                 break

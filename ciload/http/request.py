@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from ciload.errors import NoTargetError
 from ciload.http.body import Body, Content, Files, Upload
+from ciload.http.proxies import Proxies, ProxyServer
 from ciload.http.session import end_run
 from ciload.http.target import Base, Params, Target, is_relative, parse_target
 from ciload.secrets import without_secrets
@@ -76,6 +77,28 @@ class Request(_RequestOptions):
     url: str
 
 
+@dataclass(frozen=True, slots=True)
+class RequestDefaults:
+    """Headers of a run's requests, unless a request has its own.
+
+    `headers` go to the base URL's server, so that a token reaches nobody else; without a base URL to every server.
+    `user_agent` goes to all, if it is not "".
+    """
+
+    headers: HeaderPairs = ()
+    user_agent: str = USER_AGENT
+    reuse: bool = True  # of connections
+
+    @property
+    def for_all(self) -> HeaderPairs:
+        pairs: HeaderPairs = (("user-agent", self.user_agent),) if self.user_agent else ()
+        return pairs if self.reuse else (*pairs, ("connection", "close"))
+
+
+DEFAULTS = RequestDefaults()
+NO_PROXIES = Proxies()
+
+
 class Prepared:
     """The part of a request that only depends on method, URL and headers: encoded once, sent many times."""
 
@@ -84,7 +107,8 @@ class Prepared:
         "idempotent", "is_head", "method", "name", "origin_key", "target",
     )  # fmt: skip
 
-    def __init__(self, method: str, target: Target, headers: HeaderPairs) -> None:
+    def __init__(self, method: str, target: Target, headers: HeaderPairs, proxy: ProxyServer | None = None) -> None:
+        """`proxy` is one that reads the request and sends it on (RFC 9112 3.2.2)."""
         self.method = method
         self.target = target
         self.headers = headers
@@ -97,8 +121,6 @@ class Prepared:
         # Who says so may not use the connection again (RFC 9112 9.6).
         self.closes = "close" in (option.strip().lower() for option in given.get("connection", "").split(","))
         host = given.get("host", target.origin.authority)
-        if "user-agent" not in given:
-            lines.append(("user-agent", USER_AGENT))
         if target.authorization and "authorization" not in given:
             lines.append(("authorization", target.authorization))
         length = given.get("content-length", "")
@@ -106,7 +128,12 @@ class Prepared:
         self.has_content_type = "content-type" in given
         self.has_content_encoding = "content-encoding" in given
         self.has_cookie = "cookie" in given
-        text = [f"{method} {target.request_target} HTTP/1.1\r\nhost: {host}\r\n"]
+        asked_for = target.request_target
+        if proxy is not None:
+            asked_for = target.origin.key + asked_for
+            if proxy.authorization and "proxy-authorization" not in given:
+                lines.append(("proxy-authorization", proxy.authorization))
+        text = [f"{method} {asked_for} HTTP/1.1\r\nhost: {host}\r\n"]
         text += [f"{name}: {value}\r\n" for name, value in lines if name.lower() not in OURS]
         self.head = "".join(text).encode("latin-1")
         self.bare = self.head + (b"content-length: 0\r\n\r\n" if method in WITH_BODY else b"\r\n")
@@ -164,10 +191,14 @@ def header_text(name: str, value: HeaderValue) -> str:
 class Preparer:
     """Prepares requests and remembers them: most scripts send the same few, over and over."""
 
-    __slots__ = ("base", "memory", "servers")
+    __slots__ = ("_always", "_at_target", "_proxies", "base", "memory", "private", "servers")
 
-    def __init__(self, base_url: str = "") -> None:
+    def __init__(self, base_url: str = "", defaults: RequestDefaults = DEFAULTS, proxies: Proxies = NO_PROXIES) -> None:
         self.base = Base(base_url) if base_url else None
+        self._always, self._at_target = defaults.for_all, defaults.headers
+        # What no redirect may take to another server.
+        self.private = frozenset(name.lower() for name, _ in defaults.headers) if base_url else frozenset[str]()
+        self._proxies = proxies
         self.servers: set[str] = set()  # that requests were prepared for, as far as they fit
         self.memory: dict[tuple[str, str, HeaderPairs], Prepared] = {}
 
@@ -187,14 +218,29 @@ class Preparer:
         if self.base is None and is_relative(url):
             end_run(NoTargetError(without_secrets(url)))
         absolute = self.base.join(url) if self.base else url
-        prepared = Prepared(method.upper(), parse_target(absolute, base=self.base), headers)
-        self.note(prepared)
+        target = parse_target(absolute, base=self.base)
+        at_target = self.base is None or target.origin == self.base.origin
+        prepared = self.make(method.upper(), target, with_defaults(headers, self._at_target) if at_target else headers)
         if len(self.memory) >= MOST_PREPARED:
             self.memory.clear()
         if all(type(value) is str for _, value in headers):  # 1, 1.0 and True are one key, and three header values
             self.memory[key] = prepared
         return prepared
 
-    def note(self, prepared: Prepared) -> None:
+    def make(self, method: str, target: Target, headers: HeaderPairs) -> Prepared:
+        """A request with these headers and those that all requests have."""
+        proxy = self._proxies.proxy_for(target.origin)
+        if proxy is not None and not proxy.reads_requests_to(target.origin):
+            proxy = None
+        prepared = Prepared(method, target, with_defaults(headers, self._always), proxy)
         if len(self.servers) < MOST_SERVERS:
             self.servers.add(prepared.origin_key)
+        return prepared
+
+
+def with_defaults(headers: HeaderPairs, defaults: HeaderPairs) -> HeaderPairs:
+    """The headers, and those of the defaults that they do not have."""
+    if not defaults:
+        return headers
+    given = {str(name).lower() for name, _ in headers}
+    return (*headers, *(pair for pair in defaults if pair[0].lower() not in given))

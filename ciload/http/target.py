@@ -14,6 +14,7 @@ from ciload.secrets import HIDDEN, without_secrets
 from ciload.text import SAFE_PATH, SAFE_QUERY
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+UNIX = "http+unix"  # http+unix://%2Frun%2Fapp.sock/path, as Docker's clients write it
 SAFE_IN_QUERY = SAFE_QUERY + "[]{}|\\^`"  # browsers send these as they are (WHATWG URL, query state)
 
 Primitive = str | int | float | bool | None
@@ -22,25 +23,27 @@ Params = Mapping[str, Primitive | Sequence[Primitive]] | Sequence[tuple[str, Pri
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host and port: what a connection is for."""
+    """Scheme, host and port: what a connection is for. `socket` is the file of a Unix socket, if it goes to one."""
 
     scheme: str
     host: str
     port: int
+    socket: str = ""
 
     @property
     def secure(self) -> bool:
         return self.scheme == "https"
 
     @property
-    def key(self) -> str:
-        return f"{self.scheme}://{self.authority}"
-
-    @property
     def authority(self) -> str:
         """The Host header; the zone of an address is nobody else's business (RFC 6874)."""
         host = f"[{self.host.partition('%')[0]}]" if ":" in self.host else self.host
         return host if DEFAULT_PORTS[self.scheme] == self.port else f"{host}:{self.port}"
+
+    @property
+    def key(self) -> str:
+        """As a URL begins with it; what connections are kept under."""
+        return f"{UNIX}://{quote(self.socket, safe='')}" if self.socket else f"{self.scheme}://{self.authority}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,27 +136,34 @@ def parse_target(url: str, link_on: str = "", base: Base | None = None) -> Targe
         RequestFailedError: no URL, or not one that ciload can request (code 1020, or 1000 for another scheme).
     """
     try:
-        joined = urljoin(link_on, url) if link_on else url
+        joined = _link(link_on, url) if link_on else url
         parts = urlsplit(joined.strip())
-        host, port = parts.hostname, parts.port
+        host, port = ("localhost", None) if parts.scheme == UNIX else (parts.hostname, parts.port)
     except ValueError:
         raise _invalid(url) from None
     if not parts.scheme:
         raise _invalid(url, ": relative, and there is no --base-url")
-    if parts.scheme not in DEFAULT_PORTS:
+    if parts.scheme not in DEFAULT_PORTS and parts.scheme != UNIX:
         scheme = f" {parts.scheme!r}" if "@" not in url else ""  # there, it may be a user's name
-        raise RequestFailedError(ErrorCode.UNKNOWN, f"unsupported protocol scheme{scheme}: use http:// or https://")
+        raise RequestFailedError(
+            ErrorCode.UNKNOWN, f"unsupported protocol scheme{scheme}: use http://, https:// or {UNIX}://"
+        )
     try:
         host = _ascii_host(host or "")
     except UnicodeError:
         raise _invalid(url, ": the host's name is not valid") from None
     if not host or any(character.isspace() or not character.isprintable() for character in host):
         raise _invalid(url, ": no host")
-    origin = Origin(parts.scheme, host, DEFAULT_PORTS[parts.scheme] if port is None else port)
+    if parts.scheme == UNIX:
+        if not parts.netloc or "@" in parts.netloc:
+            raise _invalid(url, f": write the path of the socket as {UNIX}://%2Frun%2Fapp.sock/path")
+        origin = Origin("http", host, 80, unquote(parts.netloc))
+    else:
+        origin = Origin(parts.scheme, host, DEFAULT_PORTS[parts.scheme] if port is None else port)
     path = quote(parts.path or "/", safe=SAFE_PATH)
     asks = bool(parts.query) or "?" in joined.partition("#")[0]  # an empty query is one
     query = f"?{quote(parts.query, safe=SAFE_IN_QUERY)}" if asks else ""
-    address = f"{origin.scheme}://{origin.authority}{path}"
+    address = origin.key + path
     authorization = None
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
@@ -161,6 +171,15 @@ def parse_target(url: str, link_on: str = "", base: Base | None = None) -> Targe
     name = base.name(origin, path) if base else None
     ambiguous = "@" in parts.path + parts.query + parts.fragment
     return Target(origin, path, path + query, address + query, name or address, authorization, ambiguous)
+
+
+def _link(page: str, link: str) -> str:
+    """A link as it stands on a page; the standard library does not know what is relative to a Unix socket's URL."""
+    if not page.startswith(f"{UNIX}://"):
+        return urljoin(page, link)
+    joined = urljoin(page.replace(UNIX, "http", 1), link)
+    same = urlsplit(joined).netloc == urlsplit(page).netloc
+    return joined.replace("http", UNIX, 1) if same else joined
 
 
 def _invalid(url: str, why: str = "") -> RequestFailedError:

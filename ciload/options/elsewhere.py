@@ -7,39 +7,31 @@ from collections.abc import Mapping
 from ciload.options.scenarios import snake_case
 
 _PER_REQUEST = "pass it to the request: http.get(url, {0})"
-_NO_CONNECTIONS = "each virtual user keeps its connections; send the header `Connection: close` for new ones"
 _SUMMARY = "`handle_summary(result)` makes summaries of your own, `result.json` has all the numbers"
-_TLS = "ciload takes Python's TLS settings; SSL_CERT_FILE names other authorities"
+_TLS = "ciload takes OpenSSL's ciphers; `tls_version` bounds the versions"
 _NO_SKIP = "take the function out of the script, or let it look at os.environ"
 _SEGMENTS = "`workers` spreads the load over the cores of one machine"
 _TO_DEBUG = "print what you want to see in the script: reply.request, reply.headers, reply.text"
 
 _BY_NAME: Mapping[str, str] = {
-    "blacklistIPs": "ciload asks every address that the script asks",
-    "blockHostnames": "ciload asks every host that the script asks",
+    "blacklistIPs": "that is `block_ips`",
     "cloud": "ciload has no cloud",
     "compatibilityMode": "scripts are Python",
     "consoleOutput": "print() writes to stdout",
-    "dns": "addresses are kept for 5 minutes, IPv4 first",
     "ext": "ciload has no cloud",
     "executionSegment": _SEGMENTS,
     "executionSegmentSequence": _SEGMENTS,
-    "headers": _PER_REQUEST.format("headers=…"),
     "host": "that is `base_url`",
-    "hosts": "put the server's address into `base_url`, and its name into a request's `headers={\"Host\": …}`",
     "httpDebug": _TO_DEBUG,
     "linger": "a run ends when its load has ended",
-    "localIPs": "the operating system chooses the address that requests come from",
     "logOutput": "messages go to stderr",
-    "maxRedirects": "10 are followed; " + _PER_REQUEST.format("follow_redirects=False"),
-    "noConnectionReuse": _NO_CONNECTIONS,
-    "noCookiesReset": "cookies last an iteration; those of `vu_start()` are there in each",
+    "noCookiesReset": "that is `keep_cookies`",
     "noSetup": _NO_SKIP,
     "noSummary": "that is `quiet`",
     "noTeardown": _NO_SKIP,
     "noThresholds": "leave `thresholds` out",
     "noUsageReport": "ciload reports to nobody",
-    "noVUConnectionReuse": _NO_CONNECTIONS,
+    "noVUConnectionReuse": "virtual users keep their connections; `no_connection_reuse` opens one for each request",
     "out": _SUMMARY,
     "paused": "a run starts at once; `wait_for` waits for the target",
     "rampUp": "that is a stage: `stages: [{duration: 30s, target: 20}]`",
@@ -53,10 +45,7 @@ _BY_NAME: Mapping[str, str] = {
     "systemTags": "all tags are kept",
     "throw": "failed requests are responses; `reply.raise_for_status()` raises",
     "timeout": _PER_REQUEST.format('timeout="10s"'),
-    "tlsAuth": _TLS,
     "tlsCipherSuites": _TLS,
-    "tlsVersion": _TLS,
-    "userAgent": _PER_REQUEST.format('headers={"User-Agent": …}'),
     "users": "that is `vus`",
     "vusMax": "that is `maxVUs` of an arrival rate's scenario",
     "env": "set variables with -e KEY=VALUE, or in a scenario's `env`",

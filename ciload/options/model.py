@@ -7,6 +7,18 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 
+from ciload.options.network import (
+    Dns,
+    DnsSettings,
+    HeaderFields,
+    HostPatterns,
+    Hosts,
+    IPAddresses,
+    Networks,
+    ProxyAddress,
+    TlsAuths,
+    TlsVersions,
+)
 from ciload.options.scenarios import Scenarios, Stages
 from ciload.options.values import (
     Count,
@@ -91,6 +103,14 @@ class Options(BaseModel):
         default_factory=dict, description="limits that fail the run, by metric"
     )
     insecure_skip_tls_verify: bool = Field(False, description="accept any certificate")
+    headers: HeaderFields = Field(
+        default_factory=dict, description="of all requests to base_url's server, or without one to any"
+    )
+    user_agent: str | None = Field(None, max_length=500, description='"" sends none')
+    max_redirects: Annotated[int, Field(ge=0, le=100)] = Field(
+        10, description="redirects that one request follows; 0: they are responses like others"
+    )
+    keep_cookies: bool = Field(False, description="virtual users keep their cookies from iteration to iteration")
     discard_response_bodies: bool = Field(False, description="read bodies, keep none")
     max_body_kept: Annotated[ByteSize, Field(ge=1)] = Field(
         ByteSize(8 * 1024 * 1024), description="how much of a body a script gets to see"
@@ -100,6 +120,22 @@ class Options(BaseModel):
     )
     batch: Annotated[int, Field(ge=0)] = Field(20, description="requests of one http.batch at once; 0: no limit")
     batch_per_host: Annotated[int, Field(ge=0)] = Field(6, description="of these to one host; 0: no limit")
+    proxy: ProxyAddress = Field(
+        "", description="proxy of all requests; none: no proxy, whatever HTTP_PROXY and HTTPS_PROXY say"
+    )
+    hosts: Hosts = Field(default_factory=dict, description="addresses of hosts, which are then not looked up")
+    dns: DnsSettings = Field(
+        default_factory=lambda: Dns(ttl=300.0, policy="preferIPv4"),
+        description="how long addresses are kept, and which are preferred",
+    )
+    local_ips: IPAddresses = Field((), description="addresses of this machine that connections come from in turn")
+    unix_socket: str = Field("", description="Unix socket that all connections go to")
+    block_hostnames: HostPatterns = Field((), description="hosts that no connection is made to, such as *.example.com")
+    block_ips: Networks = Field((), description="networks that no connection is made to, such as 10.0.0.0/8")
+    no_connection_reuse: bool = Field(False, description="a new connection for each request")
+    ca_bundle: str = Field("", description="file or folder with authorities to trust beside the system's")
+    tls_auth: TlsAuths = Field((), description="client certificates: cert, key, password, domains")
+    tls_version: TlsVersions = Field(("", ""), description="lowest and highest version of TLS, such as 1.2-1.3")
     setup_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="time for setup() and vu_start()")
     teardown_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="time for teardown() and vu_stop()")
     compare_url: RootAddress = Field("", description="an older version of the target: every iteration runs at both")
@@ -149,6 +185,13 @@ class Options(BaseModel):
     quiet: bool = Field(False, description="no progress and no summary, only errors")
 
 
-URL_OPTIONS = ("base_url", "compare_url", "baseline", "baseline_from", "wait_for")  # these may hold credentials
+URL_OPTIONS = (
+    "base_url",
+    "compare_url",
+    "baseline",
+    "baseline_from",
+    "wait_for",
+    "proxy",
+)  # these may hold credentials
 # Whoever sets one of them decides about all of them.
 LOAD_OPTIONS = ("duration", "iterations", "stages", "rate", "scenarios")

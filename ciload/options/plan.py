@@ -29,7 +29,7 @@ from ciload.text import closest
 
 IN_HELP = "`ciload run --help` lists them"
 # Below these keys stand values that may be secret: complaints name the key alone.
-UNQUOTED = frozenset({"env", "tags", "secrets", *URL_OPTIONS})
+UNQUOTED = frozenset({"env", "tags", "secrets", "headers", "tls_auth", *URL_OPTIONS})
 # Of a load at two targets, unless --warmup says something else.
 WARMUP_SHARE = 0.1
 LONGEST_WARMUP_S = 5.0

@@ -26,7 +26,9 @@ MOST_ARRIVAL_VUS = 10_000
 
 def snake_case(key: str) -> str:
     """`startVUs` and `start-vus` mean `start_vus`: k6's spelling and a flag's are welcome everywhere."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", key.replace("VUs", "Vus"))
+    words = re.sub(
+        r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", key.replace("VUs", "Vus").replace("IPs", "Ips")
+    )
     return words.replace("-", "_").lower()
 
 

@@ -24,8 +24,12 @@ NOT_OPTIONS = frozenset(
         "CILOAD_COMMIT_MESSAGE",
     }
 )
-FLAG_NAMES = {"stages": "--stage", "tags": "--tag", "secrets": "--secret"}
-STRUCTURED = ("thresholds", "scenarios")  # variables that hold YAML or JSON
+FLAG_NAMES = {
+    "stages": "--stage", "tags": "--tag", "secrets": "--secret", "headers": "--header", "hosts": "--resolve",
+    "tls_auth": "--client-cert", "local_ips": "--local-ip", "block_ips": "--block-ip",
+    "block_hostnames": "--block-hostname",
+}  # fmt: skip
+STRUCTURED = ("thresholds", "scenarios", "tls_auth")  # variables that hold YAML or JSON
 DEFAULT_FILE = Path("ciload.yaml")
 
 

@@ -40,7 +40,7 @@ def _web_address(value: str) -> str:
     """A URL that can be requested. Complaints never quote it: it may hold a password."""
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = parts.scheme in ("http", "https", "http+unix") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if value and not usable:

@@ -153,6 +153,7 @@ def _public(options: Options) -> dict[str, Any]:
     values = options.model_dump(mode="json", exclude_none=True)
     if "scenarios" in values:
         values["scenarios"] = {name: _without_values(each) for name, each in values["scenarios"].items()}
+    values["headers"] = dict.fromkeys(values["headers"], "***")
     return values | {name: without_secrets(values[name]) for name in URL_OPTIONS}
 
 

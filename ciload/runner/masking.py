@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from ciload.options.sources import Source
 from ciload.result.document import RunResult
 from ciload.secrets import Masker, credentials_in
 
+SECRET_HEADER = re.compile(r"cookie|token|key|secret|sig|pass|auth|credential", re.IGNORECASE)
+PROXY_VARIABLES = [spelled for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY") for spelled in (name, name.lower())]
 # Keys of the document that readers look for.
 NAMES = {*BUILTIN, *Options.model_fields, *(field for each in EXECUTORS.values() for field in each.model_fields)}
 
@@ -46,6 +49,9 @@ def secrets_in_plan(plan: Plan, environment: Mapping[str, str], sources: Sequenc
         OptionsError: a variable is set nowhere, so that nothing can be masked for it.
     """
     found = [each for name in URL_OPTIONS for each in credentials_in(getattr(plan.options, name))]
+    found += [each for name in PROXY_VARIABLES for each in credentials_in(environment.get(name, ""))]
+    found += [value for name, value in plan.options.headers.items() if SECRET_HEADER.search(name)]
+    found += [each.password.get_secret_value() for each in plan.options.tls_auth]
     places = [os.environ, environment, *(each.env for each in plan.scenarios.values())]
     complaints = []
     where = next((each.where(("secrets",)) for each in sources if "secrets" in each.values), "")

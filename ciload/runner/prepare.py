@@ -14,6 +14,7 @@ from ciload.ci.places import CiPlaces
 from ciload.engine.control import Control
 from ciload.errors import CiloadError, Complaint, OptionsError, UsageError
 from ciload.gate.gates import Gates, GateSettings
+from ciload.http.network import Network
 from ciload.metrics.blocks import Arm
 from ciload.metrics.cpu_series import CpuSource
 from ciload.metrics.registry import Registry
@@ -25,6 +26,7 @@ from ciload.runner import unchecked
 from ciload.runner.identity import Identity, identify, identify_quickly
 from ciload.runner.interface import Interface
 from ciload.runner.masking import secrets_in_plan
+from ciload.runner.network import checked_network
 from ciload.runner.ready import wait_until_ready
 from ciload.runner.report_files import claim_folder, remove_reports
 from ciload.runner.signals import InterruptedRunError
@@ -103,7 +105,9 @@ def prepare(request: RunRequest, control: Control, interface: Interface) -> Prep
         identity = identify(request.script, request.environment)
         script, plan = load(request, sources, registry, control)
         _see_that_it_is_another_test(plan.options.name, request, origins(sources))
+        network = checked_network(plan.options, sources)
         interface.planned(plan)
+        _tell_of_proxies(network, interface)
         folder = claim_folder(plan.options.out_dir)
         gates = Gates.open(gate_settings(plan.options), CiPlaces(request.environment))
         if accepted := _acceptance(plan.options, request.environment, interface):
@@ -178,8 +182,16 @@ def _acceptance(options: Options, environment: Mapping[str, str], interface: Int
 def _wait(options: Options, interface: Interface) -> None:
     if options.wait_for:
         interface.say(f"waiting for {without_secrets(options.wait_for)} …")
-        verify = not options.insecure_skip_tls_verify
-        anyio.run(wait_until_ready, options.wait_for, options.wait_timeout, verify)
+        anyio.run(wait_until_ready, options)
+
+
+def _tell_of_proxies(network: Network, interface: Interface) -> None:
+    """What a proxy adds to every time that is measured; variables may name one that nobody has thought of."""
+    proxies = network.proxies
+    shown = {each.shown for each in (proxies.http, proxies.https) if each is not None}
+    if shown and not proxies.asked_for:
+        where = "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY; --proxy none goes without"
+        interface.say(f"requests to other machines go through {' and '.join(sorted(shown))} ({where})")
 
 
 def find_cpu_sources(options: Options, sources: Sequence[Source]) -> dict[Arm, CpuSource]:

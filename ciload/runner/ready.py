@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
-import anyio
-
-from ciload.errors import TargetNotReadyError
-from ciload.http.dial import tls_context
+from ciload.engine.clients import make_client
+from ciload.errors import Abort, TargetNotReadyError
+from ciload.http.client import request
+from ciload.http.failure import ErrorCode
+from ciload.http.session import Session, current
+from ciload.metrics.registry import Registry, Scope
+from ciload.options.model import Options
 from ciload.secrets import without_secrets
 
 PAUSE_S = 0.25
 ATTEMPT_TIMEOUT_S = 5.0
 
 
-async def wait_until_ready(url: str, timeout_s: float, verify: bool) -> None:
-    """Come back when `url` answers with a status below 400. TLS is that of the load.
+class Asker:
+    """Whose requests these are: nothing of a script runs here, so nothing can end the run."""
+
+    def abort(self, order: Abort) -> None:
+        raise order
+
+    def cut_off(self, _waited_s: float, /) -> str:
+        return "not waited for"
+
+
+async def wait_until_ready(options: Options) -> None:
+    """Come back when `wait_for` answers with a status below 400. The way to it is that of the load.
 
     Raises:
-        TargetNotReadyError: it did not within `timeout_s`; says what it did instead.
+        TargetNotReadyError: it did not within `wait_timeout`; says what it did instead.
     """
-    import httpx  # late: a run that waits for nothing should not wait for this
+    client = make_client(options, options.base_url)
+    token = current.set(Session(client, Scope(Registry()), Asker()))
+    try:
+        await _ask(options.wait_for, options.wait_timeout)
+    finally:
+        current.get().pool.close()
+        client.close()
+        current.reset(token)
 
+
+async def _ask(url: str, timeout_s: float) -> None:
     ends_at = time.monotonic() + timeout_s
-    last = "no answer"
-    async with httpx.AsyncClient(verify=tls_context(verify=verify), follow_redirects=True, trust_env=False) as client:
-        while (left := ends_at - time.monotonic()) > 0:
-            try:
-                reply = await client.get(url, timeout=min(ATTEMPT_TIMEOUT_S, left))
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                last = str(error) or type(error).__name__
-            else:
-                if reply.status_code < 400:
-                    return
-                last = f"status {reply.status_code}"
-            await anyio.sleep(min(PAUSE_S, max(0.0, ends_at - time.monotonic())))
+    last = ""
+    while (left := ends_at - time.monotonic()) > 0:
+        reply = await request("GET", url, timeout=min(ATTEMPT_TIMEOUT_S, left), headers={"connection": "close"})
+        if 0 < reply.status_code < 400 and not reply.error:
+            return
+        if reply.error_code != ErrorCode.TIMEOUT or left >= ATTEMPT_TIMEOUT_S or not last:
+            last = reply.error or f"status {reply.status_code}"  # else it is the end that cut the attempt short
+        await asyncio.sleep(min(PAUSE_S, max(0.0, ends_at - time.monotonic())))
     raise TargetNotReadyError(f"{without_secrets(url)} was not ready within {timeout_s:g} s: {last}")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from ciload.http.cookies import Cookies
 from ciload.http.session import Session, current
 from ciload.metrics.series import Tags
 
@@ -55,6 +56,7 @@ class VU:
             the scheduled start, so starts that were dropped leave gaps.
         scenario: its name; "" in `setup` and `teardown`.
         env: the environment, with the scenario's `env` over it.
+        cookies: by name; `vu.cookies["session"]` reads and sets one, `vu.cookies.set()` says for which server and path.
         tags: set `vu.tags["plan"] = "gold"` to tag all further samples of this virtual user.
 
         random: random numbers that depend on the virtual user and its iteration alone, so that they are the same in
@@ -91,6 +93,12 @@ class VU:
         if self._tags is None:
             self._tags = VUTags(self)
         return self._tags
+
+    @property
+    def cookies(self) -> Cookies:
+        client = self.session.client
+        base = None if client is None else client.preparer.base
+        return Cookies(self.session.jar, "" if base is None else base.origin.host)
 
     if TYPE_CHECKING:  # a script's own attributes, of any type
 

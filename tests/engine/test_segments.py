@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ciload.engine.aggregator import Aggregator, RunOutcome
+from ciload.engine.clients import clients_for
 from ciload.engine.control import Control
 from ciload.engine.load import SegmentLoad
-from ciload.engine.run import clients_for
 from ciload.engine.segment import Segment
 from ciload.engine.watchdog import Watchdog
 from ciload.metrics.registry import Registry

@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from types import TracebackType
 from typing import Literal
+from urllib.parse import quote
 
 import h11
 
@@ -97,6 +99,7 @@ class Server:
         when: "request" answers a whole request, "head" does not read its body, "bytes" answers the first bytes that
             come, whatever they are, and "connect" does not wait for any.
         tls: speak TLS with this context.
+        path: of a Unix socket to listen on, instead of a port.
     """
 
     def __init__(
@@ -106,12 +109,14 @@ class Server:
         when: Literal["request", "head", "bytes", "connect"] = "request",
         tls: ssl.SSLContext | None = None,
         host: str = "127.0.0.1",
+        path: Path | None = None,
         in_flight: Meter | None = None,
     ) -> None:
         self.answer = answer
         self._when = when
         self._tls = tls
         self._host = host
+        self._path = path
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self.connections = 0
@@ -120,6 +125,9 @@ class Server:
         self.closed = asyncio.Event()  # set whenever a client has ended a connection
 
     async def __aenter__(self) -> Server:
+        if self._path is not None:
+            self._server = await asyncio.start_unix_server(self._accept, self._path)
+            return self
         self._server = await asyncio.start_server(self._accept, self._host, 0, ssl=self._tls)
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
@@ -133,6 +141,8 @@ class Server:
 
     @property
     def url(self) -> str:
+        if self._path is not None:
+            return f"http+unix://{quote(str(self._path), safe='')}"
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
 
@@ -167,7 +177,7 @@ class Server:
         self.connections += 1
         try:
             await self._talk(self.connections, reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, RuntimeError):  # uvloop's, of a closed one
             self.closed.set()
         except asyncio.CancelledError:
             pass  # the server is stopping
@@ -243,6 +253,26 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
             body += event.data
     assert connection.trailing_data == (b"", False)
     return body
+
+
+class Elsewhere:
+    """A server in a thread with an event loop of its own, for clients whose loop is blocked."""
+
+    def __init__(self, make: Callable[[], Server]) -> None:
+        self._make = make
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+
+    def __enter__(self) -> Server:
+        self._thread.start()
+        self._server = self._make()
+        return asyncio.run_coroutine_threadsafe(self._server.__aenter__(), self._loop).result(10)
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._server.__aexit__(None, None, None), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
 
 class HangingUp:

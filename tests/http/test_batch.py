@@ -21,7 +21,7 @@ def echo(request: Received) -> bytes:
 
 
 def slow_echo(request: Received) -> Answer:
-    return [Pause(0.02), echo(request)]
+    return [Pause(0.1), echo(request)]
 
 
 async def test_list_gives_responses_in_order() -> None:

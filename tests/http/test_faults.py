@@ -579,9 +579,9 @@ async def test_endless_framing_is_given_up(start: bytes, more: bytes, text: str)
 
 async def test_tiny_chunks_take_no_more_memory_than_their_data() -> None:
     """A body of many two-byte chunks is one body, not as many objects."""
-    chunks = b"2\r\nab\r\n" * 300_000
+    chunks = b"2\r\nab\r\n" * 100_000
     async with Server(CHUNKS + chunks + b"0\r\n\r\n") as server, virtual_user():
         with PeakMemory() as peak:
             answer = await http.get(server.url)
-    assert answer.content == b"ab" * 300_000
-    assert peak.bytes < 16_000_000  # the response itself is two, and the server has a copy
+    assert answer.content == b"ab" * 100_000
+    assert peak.bytes < 7_000_000  # mostly the server; as many objects are 4 MB more

@@ -14,6 +14,9 @@ import pytest
 
 from ciload import http
 from ciload.errors import TargetNotReadyError
+from ciload.http.network import Network
+from ciload.http.tls import TlsSettings
+from ciload.options.model import Options
 from ciload.runner.ready import wait_until_ready
 from tests.http.certificates import Authority
 from tests.http.server import Answer, End, Server, in_turn, pieces, redirect, response
@@ -102,7 +105,8 @@ async def test_wrong_host_name_is_1311(authority: Authority, names: list[str]) -
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_verification_can_be_turned_off(stranger: Authority, host: str) -> None:
     """Without verification, an unknown authority and a wrong name are both accepted."""
-    async with Server(OK, tls=stranger.server_context("other.test")) as server, virtual_user(verify=False):
+    trusting = Network(tls=TlsSettings(verify=False))
+    async with Server(OK, tls=stranger.server_context("other.test")) as server, virtual_user(network=trusting):
         assert (await http.get(f"https://{host}:{server.port}/")).text == "ok"
 
 
@@ -210,16 +214,20 @@ async def test_secure_cookies_stay_in_tls(good: ssl.SSLContext) -> None:
     assert plain.requests[0].header("cookie") is None
 
 
+def waiting(server: Server, seconds: float, **options: bool) -> Options:
+    return Options.model_validate({"wait_for": server.url, "wait_timeout": seconds, **options})
+
+
 async def test_waiting_for_a_target_trusts_what_the_load_trusts(
     good: ssl.SSLContext, stranger: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`--wait-for https://...` works with a private authority in SSL_CERT_FILE, and refuses one that is not there."""
     async with Server(OK, tls=good) as server:
-        await wait_until_ready(server.url, 5, verify=True)
+        await wait_until_ready(waiting(server, 5))
         monkeypatch.setenv("SSL_CERT_FILE", str(stranger.path))
-        with pytest.raises(TargetNotReadyError, match="certificate verify failed"):
-            await wait_until_ready(server.url, 1.5, verify=True)
-        await wait_until_ready(server.url, 5, verify=False)
+        with pytest.raises(TargetNotReadyError, match="certificate not trusted"):
+            await wait_until_ready(waiting(server, 1.5))
+        await wait_until_ready(waiting(server, 5, insecure_skip_tls_verify=True))
 
 
 @pytest.mark.parametrize(

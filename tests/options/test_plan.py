@@ -370,12 +370,12 @@ def test_long_durations_with_a_unit_stay_what_they_are() -> None:
 
 @pytest.mark.parametrize(
     ("key", "instead"),
-    [("hosts", "`base_url`"), ("noConnectionReuse", "Connection: close"), ("userAgent", "User-Agent"),
-     ("no_vu_connection_reuse", "Connection: close"), ("rps", "rate: 50/s"), ("users", "`vus`"), ("maxRedirects", "10"),
+    [("host", "`base_url`"), ("blacklistIPs", "`block_ips`"), ("noCookiesReset", "`keep_cookies`"),
+     ("no_vu_connection_reuse", "`no_connection_reuse`"), ("rps", "rate: 50/s"), ("users", "`vus`"),
      ("summaryTrendStats", "handle_summary")],
 )  # fmt: skip
 def test_options_of_other_tools_are_known_by_name(key: str, instead: str) -> None:
-    """No "did you mean 'stages'?" for k6's `hosts`: ciload says that it has none, and what does the same."""
+    """No "did you mean 'stages'?" for k6's `host`: ciload says that it has none, and what does the same."""
     said = complaints_of(script={key: 1})
     assert "ciload has no option" in said
     assert instead in said

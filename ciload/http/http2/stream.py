@@ -140,6 +140,9 @@ class Http2Stream:
         """Streams have nothing between two exchanges; a connection that ends takes its places out of the pool."""
         return False
 
+    async def is_usable(self) -> bool:
+        return True
+
     @property
     def busy(self) -> bool:
         return self.state in BUSY
