@@ -66,6 +66,8 @@ class Http2Connection(asyncio.Protocol):
         self._received_at = 0.0
         self.goaway: tuple[int, str] | None = None
         self.lost = False
+        self._loss: Exception | None = None
+        self._broken: BrokenConnectionError | None = None
         self.dialed: Dialed = REUSED
 
     # --- asyncio.Protocol
@@ -91,6 +93,7 @@ class Http2Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
+        self._loss = exc
         self._settings.open.discard(self)
         self.retire()
         self.settled.set()
@@ -147,8 +150,7 @@ class Http2Connection(asyncio.Protocol):
         """Begin another stream, and write as much of the request as there is room for."""
         number = self.next
         if not self.available or (len(self.streams) >= self.most_streams and number > 1):
-            # The server has taken back some of the places, or all: there is room on another connection.
-            stream.fail(ConnectionLostError(ErrorCode.UNKNOWN, "http2: the connection takes no more streams"))
+            stream.fail(self._refusal())
             return
         self.next += 2
         self.streams[number] = stream
@@ -163,6 +165,17 @@ class Http2Connection(asyncio.Protocol):
         self.sending.open(stream, block, request[end + 4 :])
         if closes or self.next > frames.LAST_STREAM:
             self.retire()
+
+    def _refusal(self) -> RequestFailedError:
+        """Why there can be no other stream: what has happened since the connection was chosen for it."""
+        if self._broken is not None:
+            return self._broken.failure
+        if self.goaway is not None:
+            return from_goaway(*self.goaway, processed=False)
+        if self.lost:
+            return from_loss(self._loss, received=False)
+        # The server has taken back some of the places.
+        return ConnectionLostError(ErrorCode.UNKNOWN, "http2: the connection takes no more streams")
 
     def give_room(self, number: int, size: int) -> None:
         self.sending.write(frames.window_update(number, size))
@@ -191,6 +204,7 @@ class Http2Connection(asyncio.Protocol):
     def _break(self, broken: BrokenConnectionError) -> None:
         """The server cannot be understood any more."""
         self.lost = True
+        self._broken = broken
         self.retire()
         self.sending.write(frames.goaway(broken.code))
         self.transport.close()
