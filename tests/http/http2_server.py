@@ -36,7 +36,7 @@ class Asked:
         self.number = number
         self.connection = connection  # counts from 1
         self.headers = headers
-        self.body = b""
+        self.body = bytearray()
         self.ended = asyncio.Event()
 
     @property
@@ -225,7 +225,7 @@ async def ok(peer: Peer, asked: Asked) -> None:
 
 
 async def echo(peer: Peer, asked: Asked) -> None:
-    await peer.answer(asked, asked.body or asked.path.encode(), ("x-path", asked.path))
+    await peer.answer(asked, bytes(asked.body) or asked.path.encode(), ("x-path", asked.path))
 
 
 __all__ = ["Answerer", "Asked", "ErrorCodes", "Http2Server", "Peer", "echo", "ok"]

@@ -81,7 +81,7 @@ async def test_prior_knowledge_and_the_head_as_it_is_sent() -> None:
         "x-one": "1", "authorization": "secret", "x-empty": "", "user-agent": dict(sent)["user-agent"], "cookie": "a=b",
     }  # fmt: skip
     assert (dict(posted)[":authority"], dict(posted)["te"]) == ("other", "trailers")
-    assert (dict(posted)["content-length"], server.asked[1].body) == ("2", b"{}")
+    assert (dict(posted)["content-length"], bytes(server.asked[1].body)) == ("2", b"{}")
 
 
 async def test_long_values_and_many_of_them() -> None:
@@ -145,7 +145,7 @@ async def test_bodies_in_both_directions(size: int, window: int) -> None:
     settings: dict[SettingCodes | int, int] = {SettingCodes.INITIAL_WINDOW_SIZE: window}
 
     async def back(peer: Peer, asked: Asked) -> None:
-        await peer.answer(asked, asked.body)
+        await peer.answer(asked, bytes(asked.body))
 
     async def pieces() -> AsyncIterator[bytes]:
         for at in range(0, size, 100_000):
@@ -165,14 +165,11 @@ async def test_settings_that_change_in_the_middle_of_an_upload() -> None:
 
     async def wavering(peer: Peer, asked: Asked) -> None:
         await asyncio.sleep(0.02)
-        for window in (10, 50_000, 300_000):
+        for window in (10, 50_000, 2 * MIB):
             peer.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: window, SettingCodes.MAX_FRAME_SIZE: 50_000})
             peer.flush()
             await asyncio.sleep(0.02)
         peer.h2.increment_flow_control_window(MIB)
-        peer.flush()
-        await asyncio.sleep(0.02)
-        peer.h2.increment_flow_control_window(MIB, asked.number)
         peer.flush()
         await asked.ended.wait()
         await peer.answer(asked, str(len(asked.body)).encode())
@@ -182,12 +179,47 @@ async def test_settings_that_change_in_the_middle_of_an_upload() -> None:
         assert (await http.post(server.url, content=b"x" * MIB)).text == str(MIB)
 
 
+@pytest.mark.parametrize("secure", [False, True])
+async def test_a_server_that_gives_room_and_does_not_read(tls: ssl.SSLContext, secure: bool) -> None:
+    """What the kernel has no room for is sent later, and `sending` lasts until then, for a head behind it as well."""
+
+    async def slow(peer: Peer, asked: Asked) -> None:
+        if asked.path == "/":
+            peer.h2.increment_flow_control_window(64 * MIB)
+            peer.h2.increment_flow_control_window(64 * MIB, asked.number)
+            peer.flush()
+            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await asyncio.sleep(0.2)
+            peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            await asked.ended.wait()
+        await peer.answer(asked, str(len(asked.body)).encode())
+
+    server = Http2Server(slow, tls=tls if secure else None, whole=False, acknowledge=False)
+    async with server, virtual_user(http2="only") as vu:
+        upload = asyncio.create_task(http.post(server.url, content=b"x" * 16 * MIB))
+        await asyncio.sleep(0.15)
+        behind = await http.get(f"{server.url}/behind")
+        reply = await upload
+        assert reply.text == str(16 * MIB)
+        assert reply.timings.sending > 180
+        assert behind.text == "0"
+        assert behind.timings.sending > 30
+        assert vu.failed() == (0, 2)
+
+
+async def test_a_server_without_room_for_a_table_of_headers() -> None:
+    """Requests use none, and say so before the server has asked for it."""
+    async with Http2Server(ok, settings={SettingCodes.HEADER_TABLE_SIZE: 0}) as server, virtual_user(http2="only"):
+        for _ in range(3):
+            assert (await http.get(server.url)).text == "ok"
+
+
 async def test_an_early_answer_is_kept() -> None:
     """The server has read enough: its answer counts, it wants no more of the upload, and the connection goes on."""
 
     async def early(peer: Peer, asked: Asked) -> None:
         await peer.answer(asked, b"enough", status="413")
-        if not asked.ended.is_set():
+        if asked.path == "/" and not asked.ended.is_set():
             peer.reset(asked, 0)
 
     async def forever() -> AsyncIterator[bytes]:
@@ -199,6 +231,10 @@ async def test_an_early_answer_is_kept() -> None:
         for content in (b"x" * MIB, forever(), b"x"):
             reply = await http.post(server.url, content=content)
             assert (reply.status_code, reply.text, reply.error) == (413, "enough", "")
+        for content in (b"x" * MIB, forever()):
+            assert (await http.post(f"{server.url}/quiet", content=content)).status_code == 413
+        await http.get(server.url)
+        assert [code for number, code in server.resets if number > 5] == [8, 8]
     assert len(server.peers) == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from time import perf_counter
 from typing import Literal
 
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ciload import http
+from ciload.http.target import parse_target
 from tests.http.http2_server import Answerer, Asked, Http2Server, Peer, echo, ok
 from tests.http.server import End, Server, Step, free_port
 from tests.http.vu import PeakMemory, run, virtual_user
@@ -170,10 +172,11 @@ async def test_a_server_that_sends_more_than_there_is_room_for() -> None:
     assert len(server.peers) == 1
 
 
-async def test_another_protocol_is_told_by_name() -> None:
+@pytest.mark.parametrize("when", ["bytes", "connect"])
+async def test_another_protocol_is_told_by_name(when: Literal["bytes", "connect"]) -> None:
     """HTTP/1.1 that answers the preface, and whatever else begins wrongly."""
     for said in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"220 smtp.example ESMTP\r\n"):
-        async with Server([said, End.CLOSE], when="bytes") as server, virtual_user(http2="only") as vu:
+        async with Server([said, End.CLOSE], when=when) as server, virtual_user(http2="only") as vu:
             reply = await http.get(server.url)
             assert (reply.status_code, reply.error_code) == (0, 1652)
             assert reply.error.startswith("the server does not speak HTTP/2: it begins with '")
@@ -190,6 +193,23 @@ async def test_a_server_of_http2_alone_is_told_by_name(said: bytes, when: Litera
         reply = await http.get(server.url)
         assert (reply.status_code, reply.error_code) == (0, 1000)
         assert reply.error == "the server speaks only HTTP/2: run with http2: only"
+
+
+@pytest.mark.parametrize(("said", "words"), [
+    ([End.CLOSE], "connection (closed|reset) by the server before any response"),
+    ([BEGIN, End.CLOSE], "connection (closed|reset) by the server before any response"),
+    ([BEGIN + frame(GOAWAY, b"\0" * 8, stream=0), End.CLOSE], "http2: the server ended the connection: NO_ERROR"),
+    ([BEGIN + frame(PUSH_PROMISE), End.CLOSE], "http2: connection error PROTOCOL_ERROR: a push, "),
+])  # fmt: skip
+async def test_a_server_that_ends_it_before_it_is_asked(said: list[Step], words: str) -> None:
+    """Whether the request has been written by then or not, the words are the same."""
+    async with Server(said, when="connect") as server, virtual_user(http2="only") as vu:
+        assert re.match(words, (await http.get(server.url)).error)
+        place = await vu.client.dial(parse_target(server.url).origin, perf_counter() + 5, vu.session.pool)
+        await asyncio.sleep(0.05)
+        await place.send(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n", perf_counter() + 5, is_head=False)
+        assert place.failure is not None
+        assert re.match(words, place.failure.text)
 
 
 @pytest.mark.parametrize("code", [0, 11])
@@ -256,6 +276,7 @@ async def test_a_refused_stream_is_asked_for_once_more(times: int) -> None:
         assert reply.timings.waiting > 15 * times
         assert vu.count("data_sent") > 2000
         assert (await http.get(server.url)).text == "ok"
+        assert [len(each.places) for each in vu.client.settings.open] == [1]  # type: ignore[attr-defined]
     assert len(server.peers) == 1
 
 
@@ -432,6 +453,18 @@ def test_no_bytes_crash_it(pieces: list[bytes]) -> None:
             assert reply.status_code == 200 or reply.error
 
     run(scenario)
+
+
+async def test_priorities_are_read_over() -> None:
+    """Nobody uses them any more (RFC 9113 5.3)."""
+    block = Encoder().encode([*OK, ("content-length", "2")])
+    data = (
+        frame(HEADERS, b"\x02" + b"\0\0\0\0\x10" + block + b"\0\0", 0x2C)
+        + frame(2, b"\0\0\0\0\x10")
+        + frame(DATA, b"ok", 1)
+    )
+    async with Http2Server(first_raw(data)) as server, virtual_user(http2="only"):
+        assert (await http.get(server.url)).text == "ok"
 
 
 async def test_a_response_in_every_split() -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from ciload.http.failure import MalformedError
 from ciload.http.http2.errors import BrokenConnectionError
-from ciload.http.http2.request_heads import HTTPS, NO_TABLE, RequestHeads
-from ciload.http.http2.response_heads import MOST_KNOWN, Known, ResponseHeads
+from ciload.http.http2.request_heads import HTTPS, MOST_REMEMBERED, NO_TABLE, RequestHeads
+from ciload.http.http2.response_heads import MOST_KNOWN, MOST_KNOWN_HERE, Known, ResponseHeads
 
 NAMES = [b"server", b"date", b"x-id", b"content-type", b"x"]
 VALUES = [b"", b"a", b"text/html", b"x" * 200, b"long" * 300, b"0123456789abcdef"]
@@ -88,6 +88,14 @@ def test_what_is_known_is_bounded() -> None:
         assert ours.read(encoder.encode(fields)).pairs == [(b"x-id", b"%d" % number)]
     assert len(known.heads) <= MOST_KNOWN
     assert len(known.texts) <= 1024
+    for number in range(3 * MOST_KNOWN_HERE):  # they refer to the entry that was added last
+        fields = [(b"x-id", b"%d" % (3 * MOST_KNOWN - 1))] * number
+        assert len(ours.read(encoder.encode([(b":status", b"200"), *fields])).pairs) == number
+    assert len(ours._known_here) <= MOST_KNOWN_HERE
+    heads = RequestHeads()
+    for number in range(2 * MOST_REMEMBERED):
+        heads.encode(b"GET / HTTP/1.1\r\nx-id: %d" % number, HTTPS)
+    assert len(heads._remembered) <= MOST_REMEMBERED
 
 
 def test_a_head_that_is_wrong_is_not_known() -> None:

@@ -451,3 +451,17 @@ def test_once_is_one_iteration_of_each_scenario_and_no_judgement_by_times() -> N
     options = plan.options
     assert (options.warmup, options.workers, options.baseline, options.compare_url) == (0, 1, "", "")
     assert options.base_url == "http://a"
+
+
+@pytest.mark.parametrize(
+    ("said", "mode"),
+    [("off", "off"), ("auto", "auto"), ("only", "only"), (True, "auto"), (False, "off"), ("on", "auto")],
+)
+def test_http2_is_a_mode_or_a_switch(said: object, mode: str) -> None:
+    """In a script it may be True or False."""
+    assert plan_of(script={"http2": said}).options.http2 == mode
+
+
+def test_http2_has_no_other_modes() -> None:
+    """A version, for example, is none."""
+    assert "http2" in complaints_of(script={"http2": "1.1"})

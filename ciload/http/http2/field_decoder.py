@@ -5,6 +5,9 @@ Texts that were met before are known by their codes, so in a head that differs i
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable
+
 from hpack import HPACKDecodingError, OversizedHeaderListError
 from hpack.huffman_table import decode_huffman
 from hpack.table import HeaderTable
@@ -14,6 +17,7 @@ Field = tuple[bytes, bytes]
 LARGEST_LIST = 64 * 1024  # decoded, with 32 bytes for each field
 STATIC: tuple[Field, ...] = HeaderTable.STATIC_TABLE
 LARGEST_TABLE = HeaderTable.DEFAULT_SIZE
+MOST_ENTRIES = LARGEST_TABLE // 32  # of the dynamic table: each counts 32 bytes and its text
 MOST_TEXTS = 1_024
 LONGEST_TEXT = 128  # of those that are remembered
 INDEXED, ADDED, RESIZED = 0x80, 0x40, 0x20  # what the first bits of a field say
@@ -25,19 +29,21 @@ Texts = dict[bytes, bytes]
 class FieldDecoder:
     """For the blocks of one connection, in their order."""
 
-    __slots__ = ("_table", "_texts", "added", "referred", "resized")
+    __slots__ = ("_later", "_table", "_texts", "added", "referred", "resized")
 
     def __init__(self, texts: Texts) -> None:
         """`texts` are those that all connections of a client know."""
         self._table = HeaderTable()
+        # What is to be put into it: many servers add and never refer. Older entries than these have been pushed out.
+        self._later: deque[Field] = deque(maxlen=MOST_ENTRIES)
         self._texts = texts
         # What the last block had to do with the dynamic table.
         self.added: list[Field] = []
         self.referred = self.resized = False
 
-    def add(self, field: Field) -> None:
-        """Put it into the dynamic table."""
-        self._table.add(*field)
+    def add(self, fields: Iterable[Field]) -> None:
+        """Put them into the dynamic table."""
+        self._later.extend(fields)
 
     def decode(self, block: bytes) -> list[Field]:
         """The fields in a block.
@@ -62,6 +68,7 @@ class FieldDecoder:
                 table_size, at = _integer(block, at, 0x1F)
                 if table_size > LARGEST_TABLE:
                     raise HPACKDecodingError("a table that is too large")
+                self._bring_up_to_date()
                 self._table.maxsize = table_size
                 continue
             else:
@@ -74,7 +81,7 @@ class FieldDecoder:
                 field = name, value
                 if first >= ADDED:
                     self.added.append(field)
-                    self._table.add(name, value)
+                    self._later.append(field)
             fields.append(field)
             size += 32 + len(field[0]) + len(field[1])
             if size > LARGEST_LIST:
@@ -87,7 +94,13 @@ class FieldDecoder:
                 raise HPACKDecodingError("no entry has the number 0")
             return STATIC[index - 1]
         self.referred = True
+        self._bring_up_to_date()
         return self._table.dynamic_entries[index - len(STATIC) - 1]
+
+    def _bring_up_to_date(self) -> None:
+        for entry in self._later:
+            self._table.add(*entry)
+        self._later.clear()
 
     def _text(self, block: bytes, at: int) -> tuple[bytes, int]:
         coded = block[at] >= 0x80
@@ -96,16 +109,17 @@ class FieldDecoder:
         text = block[at:end]
         if len(text) != length:
             raise HPACKDecodingError("a text without its end")
-        return (self._decoded(text) if coded else text), end
+        if not coded:
+            return text, end
+        known = self._texts.get(text)
+        return (self._decode(text) if known is None else known), end
 
-    def _decoded(self, coded: bytes) -> bytes:
-        text = self._texts.get(coded)
-        if text is None:
-            text = bytes(decode_huffman(coded))
-            if len(coded) <= LONGEST_TEXT:
-                if len(self._texts) >= MOST_TEXTS:
-                    self._texts.clear()
-                self._texts[coded] = text
+    def _decode(self, coded: bytes) -> bytes:
+        text = bytes(decode_huffman(coded))
+        if len(coded) <= LONGEST_TEXT:
+            if len(self._texts) >= MOST_TEXTS:
+                self._texts.clear()
+            self._texts[coded] = text
         return text
 
 

@@ -7,10 +7,7 @@ that does refer to it means the same again until something else is put there.
 
 from __future__ import annotations
 
-from collections import deque
-
 from hpack import HPACKError, OversizedHeaderListError
-from hpack.table import HeaderTable
 
 from ciload.http.head import Head, head_of_fields
 from ciload.http.http2.errors import BrokenConnectionError, Http2Code
@@ -18,7 +15,6 @@ from ciload.http.http2.field_decoder import LARGEST_LIST, Field, FieldDecoder, T
 
 MOST_KNOWN = 512
 MOST_KNOWN_HERE = 32
-MOST_ENTRIES = HeaderTable.DEFAULT_SIZE // 32  # of the dynamic table: each counts 32 bytes and its text
 
 
 class Known:
@@ -34,15 +30,12 @@ class Known:
 class ResponseHeads:
     """The decoder of one connection. Each block has to pass through it, or both sides get out of step."""
 
-    __slots__ = ("_decoder", "_known", "_known_here", "_later")
+    __slots__ = ("_decoder", "_known", "_known_here")
 
     def __init__(self, known: Known) -> None:
         self._decoder = FieldDecoder(known.texts)
         self._known = known.heads
         self._known_here: dict[bytes, Head] = {}
-        # What known blocks have put into the table: nobody looks it up before a block comes that has to be decoded.
-        # Older entries than these have been pushed out.
-        self._later: deque[Field] = deque(maxlen=MOST_ENTRIES)
 
     def read(self, block: bytes) -> Head:
         """The head of a response.
@@ -55,7 +48,7 @@ class ResponseHeads:
         if known is not None:
             head, entries = known
             if entries:
-                self._later.extend(entries)
+                self._decoder.add(entries)
                 self._known_here.clear()
             return head
         return self._known_here.get(block) or self._decode(block)
@@ -82,9 +75,6 @@ class ResponseHeads:
             BrokenConnectionError: it cannot be decoded, and so none after it can.
         """
         decoder = self._decoder
-        for entry in self._later:
-            decoder.add(entry)
-        self._later.clear()
         try:
             fields = decoder.decode(block)
         except OversizedHeaderListError:
