@@ -23,9 +23,6 @@ from ciload.metrics.series import Tags
 if TYPE_CHECKING:
     from ciload.http.client import Client
 
-RESTED_S = 0.001  # what a connection has rested for when something may have come that nobody has seen
-
-
 @dataclass(frozen=True, slots=True)
 class Lost:
     """What a first attempt has cost, on a connection that the server closed: it is a part of the same request."""
@@ -102,7 +99,7 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
     connection = idle.pop() if idle else None
     started = perf_counter()
     # To look costs some microseconds: not between requests in a row.
-    while connection is not None and started - connection.done_at > RESTED_S and connection.has_unread:
+    while connection is not None and started - connection.done_at > prepared.rest_s and connection.has_unread:
         if await connection.is_usable():
             break
         connection.abort()

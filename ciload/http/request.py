@@ -24,6 +24,9 @@ HeaderPairs = tuple[tuple[str, HeaderValue], ...]
 
 USER_AGENT = f"ciload/{__version__}"
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})  # RFC 9110 9.2.2
+# So long a connection may have rested without being looked at: if the event loop was busy, an end or an answer too many
+# may have come that it has not seen. What can be sent again is not lost to an end.
+SHORT_REST_S = {False: 0.001, True: 0.010}
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})  # these say Content-Length: 0 when there is no body
 # What the framing depends on is not the script's to set; Host has its place at the top.
 OURS = frozenset({"content-length", "transfer-encoding", "host"})
@@ -104,7 +107,7 @@ class Prepared:
 
     __slots__ = (
         "bare", "closes", "given_length", "has_content_encoding", "has_content_type", "has_cookie", "head", "headers",
-        "idempotent", "is_head", "method", "name", "origin_key", "target",
+        "idempotent", "is_head", "method", "name", "origin_key", "rest_s", "target",
     )  # fmt: skip
 
     def __init__(self, method: str, target: Target, headers: HeaderPairs, proxy: ProxyServer | None = None) -> None:
@@ -115,6 +118,7 @@ class Prepared:
         self.name = target.name
         self.origin_key = target.origin.key
         self.idempotent = method in IDEMPOTENT
+        self.rest_s = SHORT_REST_S[self.idempotent]
         self.is_head = method == "HEAD"
         lines = [(name, header_text(name, value)) for name, value in headers]
         given = {name.lower(): value for name, value in lines}
