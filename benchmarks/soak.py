@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -76,7 +76,7 @@ def soak(folder: Path, minutes: float, rate: int) -> int:
     try:
         (folder / "soak.py").write_text(SCRIPT)
         environment = os.environ | {"SOAK_URLS": servers.urls, "SOAK_TASKS": str(folder / "tasks")}
-        command = [str(Path(sys.executable).parent / "ciload"), "run", "soak.py", "--rate", f"{rate}/s", "-u", "2000"]
+        command = [str(Path(sys.executable).parent / "ciload"), "run", "soak.py", "--rate", f"{rate}/s", "-u", "300"]
         command += ["-d", f"{minutes}m", "--allow-script-errors", "-q"]
         with subprocess.Popen(command, cwd=folder, env=environment) as process:
             samples = watch(psutil.Process(process.pid))
@@ -151,7 +151,7 @@ def watch(process: psutil.Process) -> list[Sample]:
     return samples
 
 
-def told(samples: list[Sample], tasks: list[int], result: dict[str, object], code: int) -> int:
+def told(samples: list[Sample], tasks: list[int], result: dict[str, Any], code: int) -> int:
     """A row for each minute, and whether all of it is flat after the first."""
     print("minute  memory MB  sockets  descriptors")
     for minute in range(int(samples[-1].at_s // 60) + 1):
@@ -170,7 +170,8 @@ def told(samples: list[Sample], tasks: list[int], result: dict[str, object], cod
     print(
         "second half against first, after the first minute:", {name: round(each, 3) for name, each in growths.items()}
     )
-    print(f"exit code {code}")
+    [scenario] = result["scenarios"]
+    print(f"{scenario['achieved_per_s']:.0f} iterations per second, {scenario['dropped']} dropped; exit code {code}")
     print(json.dumps(result["verdict"], indent=1))
     return 0 if all(each < FLAT for each in growths.values()) and code == 0 else 1
 

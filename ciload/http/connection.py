@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ciload.http.session import Channel
 
 LARGEST_HEAD = 256 * 1024
+MOST_INTERIM = 100  # responses with a status of 1xx in one piece: all of them would take the event loop's time
 HIGH_WATER = 64 * 1024
 NEVER = float("inf")
 LINE_ENDS = b"\r\n"
@@ -448,7 +449,7 @@ class Connection(asyncio.Protocol):
         searched = max(0, len(self._rest) - len(HEAD_END))
         if self._rest:
             data, self._rest = self._rest + data, b""
-        while True:
+        for _ in range(MOST_INTERIM):
             if data[:1] in LINE_ENDS:
                 data = data.lstrip(LINE_ENDS)
             head, end = read_head(data, searched)
@@ -463,6 +464,8 @@ class Connection(asyncio.Protocol):
             if head.status_code == 101:
                 raise RequestFailedError(ErrorCode.UNKNOWN, "unsupported response status 101")
             data, first, searched = data[end:], False, 0
+        else:
+            raise RequestFailedError(ErrorCode.UNKNOWN, f"more than {MOST_INTERIM} interim responses at once")
         if first and end == data.find(HEAD_END) + len(HEAD_END):
             self._settings.heads.remember(data[: end - len(HEAD_END)], head)
         if len(data) - end == head.body_bytes <= self._settings.uncut_bytes and not self._long_way:

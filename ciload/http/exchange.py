@@ -23,6 +23,7 @@ from ciload.metrics.series import Tags
 if TYPE_CHECKING:
     from ciload.http.client import Client
 
+
 @dataclass(frozen=True, slots=True)
 class Lost:
     """What a first attempt has cost, on a connection that the server closed: it is a part of the same request."""

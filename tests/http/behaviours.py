@@ -163,7 +163,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     # --- before the response
     "says continue first": answered(b"HTTP/1.1 100 Continue\r\n\r\n" + response(b"ok"), alive=True),
     "gives hints first": answered(head().replace(b"200 OK", b"103 Early Hints") + response(b"ok"), alive=True),
-    "says continue for ever": failed(repeated(b"HTTP/1.1 100 Continue\r\n\r\n" * 200, 100), 1000, ""),
+    "says continue for ever": failed(repeated(b"HTTP/1.1 100 Continue\r\n\r\n" * 200, 100), 1000, "interim"),
     "wants to speak otherwise": failed(b"HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\n\r\n", 1000, "status 101"),
     # --- codings
     "sends broken gzip": undecodable(response(b"not gzip", "Content-Encoding: gzip")),
