@@ -62,7 +62,7 @@ bench: install  ## the scoreboard against k6, k9-load, Locust and wrk; is latenc
 
 fuzz: install  ## damaged responses for MINUTES=60, read as llhttp and h11 read them; and 100,000 requests with an id each
 	end=$$(( $$(date +%s) + 60 * $(MINUTES) )); while [ $$(date +%s) -lt $$end ]; do \
-		CILOAD_FUZZ_EXAMPLES=20000 $(BIN)/pytest -n 2 --hypothesis-seed=random tests/http/test_fuzz.py || exit 1; done
+		CILOAD_FUZZ_EXAMPLES=20000 $(BIN)/pytest --hypothesis-seed=random tests/http/test_fuzz.py || exit 1; done
 	CILOAD_TEST_ALL=1 $(BIN)/pytest tests/http/test_attribution.py
 
 soak: install  ## 2,000 requests per second for MINUTES=10, a fifth of them faults: memory, descriptors and tasks stay flat

@@ -16,7 +16,8 @@ from ciload.errors import BaselineError, UsageError
 from ciload.gate.alarms import Terms, compare_side_by_side, compare_with_history
 from ciload.gate.document import Baseline, StoredRun
 from ciload.gate.stored_run import UnusableRunError, stored_run
-from ciload.options.values import Share
+from ciload.gate.verdicts import terms_of
+from ciload.options.values import Share, Tolerances
 from ciload.reports.console import console_comparison_headline
 from ciload.reports.console_comparison import console_comparisons
 from ciload.reports.difference import describe_difference
@@ -36,22 +37,24 @@ class CompareSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     false_alarm: Annotated[Share, Field(gt=0, le=0.2)]
-    tolerance: Annotated[Share, Field(ge=0, le=10)]
+    tolerance: Tolerances
     on_missing_baseline: Reaction = "warn"
     on_inconclusive: Reaction = "warn"
 
     @property
     def terms(self) -> Terms:
-        return Terms(self.false_alarm, self.tolerance)
+        return terms_of(self.false_alarm, self.tolerance)
 
 
-def compare_command(files: Sequence[Path], baseline: str | None, settings: Mapping[str, str], *, as_json: bool) -> int:
+def compare_command(
+    files: Sequence[Path], baseline: str | None, settings: Mapping[str, object], *, as_json: bool
+) -> int:
     """Judge the last file by the others, or by the baseline, and by its own old target."""
     bracket = Bracket() if as_json else None  # whoever reads JSON wants nothing else
     return exit_code_of(lambda: _compare(files, baseline, check_settings(settings), as_json), bracket)
 
 
-def check_settings(given: Mapping[str, str]) -> CompareSettings:
+def check_settings(given: Mapping[str, object]) -> CompareSettings:
     """The flags as numbers and words.
 
     Raises:

@@ -171,7 +171,16 @@ FLAGS = (
         "REASON",
     ),
     Flag("false_alarm", GATE, "Chance of an alarm in a run that has not changed (default 1%).", "SHARE"),
-    Flag("tolerance", GATE, "Changes for the worse below this are no regression (default 10%).", "SHARE"),
+    Flag(
+        "tolerance", GATE,
+        "Changes for the worse below this are no regression (default 10%); 'GET /search=20%' is of one endpoint, "
+        "'GET /search p95=20%' of one of its metrics. May be repeated.",
+        "[NAME=]SHARE", kind="list",
+    ),
+    Flag(
+        "gate_metrics", GATE, "Judge this metric as well, such as iteration_duration; may be repeated.", "NAME",
+        ("--gate-metric",), "list",
+    ),
     Flag("on_missing_baseline", GATE, "fail is exit code 97 (default warn).", "fail|warn|pass"),
     Flag(
         "on_inconclusive", GATE,

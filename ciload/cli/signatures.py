@@ -381,6 +381,12 @@ def export(
 
 FALSE_ALARM = typer.Option(metavar="SHARE", help="Chance of an alarm in a run that has not changed.")
 TOLERANCE = typer.Option(metavar="SHARE", help="Changes for the worse below this are no regression.")
+TOLERANCES = typer.Option(
+    metavar="[NAME=]SHARE",
+    help="Changes for the worse below this are no regression (default 10%); 'GET /search=20%' is of one endpoint. May "
+    "be repeated.",
+    show_default=False,
+)
 ON_MISSING = typer.Option(metavar="fail|warn|pass", help="When there is nothing to compare with.")
 ON_INCONCLUSIVE = typer.Option(metavar="fail|warn|pass", help="When the gate cannot tell.")
 
@@ -397,7 +403,7 @@ def compare(
         ),
     ] = None,
     false_alarm: Annotated[str, FALSE_ALARM] = "1%",
-    tolerance: Annotated[str, TOLERANCE] = "10%",
+    tolerance: Annotated[list[str] | None, TOLERANCES] = None,
     on_missing_baseline: Annotated[str, ON_MISSING] = "warn",
     on_inconclusive: Annotated[str, ON_INCONCLUSIVE] = "warn",
     json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
@@ -416,7 +422,7 @@ def compare(
     from ciload.cli.compare import compare_command
 
     settings = {
-        "false_alarm": false_alarm, "tolerance": tolerance, "on_missing_baseline": on_missing_baseline,
+        "false_alarm": false_alarm, "tolerance": tolerance or [], "on_missing_baseline": on_missing_baseline,
         "on_inconclusive": on_inconclusive,
     }  # fmt: skip
     raise typer.Exit(compare_command(files, baseline, settings, as_json=json))

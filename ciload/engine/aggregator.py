@@ -14,6 +14,7 @@ from ciload.errors import ExitCode
 from ciload.metrics.blocks import Arm, BlockSeries
 from ciload.metrics.cpu_series import MeasuredCpu
 from ciload.metrics.metric import BUILTIN
+from ciload.metrics.operations import COUNT, DURATION, FAILED
 from ciload.metrics.sinks import CounterSink, GaugeSink, RateSink
 from ciload.metrics.snapshot import Snapshot, merged
 from ciload.options.plan import Plan
@@ -44,6 +45,9 @@ class TimelinePoint:
 
 
 # Whether the blocks of the first so many measured seconds have shown what the load is for.
+HTTP = ("http_reqs", "http_req_failed", "http_req_duration")
+OPERATIONS = (COUNT, FAILED, DURATION)
+
 IsClear = Callable[[BlockSeries, float], bool]
 
 
@@ -192,7 +196,10 @@ class Aggregator:
         self._gauge("vus_max", sum(max(report.made for report in each) for each in reported.values()))
         whole = merged(report.measured for report in reports)
         outcome.blocks.add(row, {"new": whole, "old": merged(report.old for report in reports)})
-        durations = whole.trend("http_req_duration")
+        # Of operations, where a script makes no requests.
+        of_requests = "http_reqs" in outcome.snapshot.series
+        count, failed, duration = HTTP if of_requests else OPERATIONS
+        durations = whole.trend(duration)
         p50, p95 = (None, None) if durations.empty else durations.percentiles([50, 95])
         point = TimelinePoint(
             at_s=max(report.at_s for report in reports) - self._plan.options.warmup,
@@ -200,9 +207,9 @@ class Aggregator:
             iterations=int(_total(outcome.snapshot, "iterations")),
             script_errors=int(_total(outcome.snapshot, "script_errors")),
             dropped=int(_total(outcome.snapshot, "dropped_iterations")),
-            failed=int(_failed(outcome.snapshot)),
-            requests_per_s=_rate(reported, lambda each: _total(each, "http_reqs")),
-            failed_per_s=_rate(reported, _failed),
+            failed=int(_failed(outcome.snapshot, failed)),
+            requests_per_s=_rate(reported, lambda each: _total(each, count)),
+            failed_per_s=_rate(reported, lambda each: _failed(each, failed)),
             bytes_per_s=_rate(reported, lambda each: _total(each, "data_received")),
             p50_ms=p50,
             p95_ms=p95,
@@ -253,6 +260,6 @@ def _total(snapshot: Snapshot, name: str) -> float:
     return sum(sink.total for sink in sinks if isinstance(sink, CounterSink))
 
 
-def _failed(snapshot: Snapshot) -> int:
-    sinks = snapshot.series.get("http_req_failed", {}).values()
+def _failed(snapshot: Snapshot, name: str) -> int:
+    sinks = snapshot.series.get(name, {}).values()
     return sum(sink.passes for sink in sinks if isinstance(sink, RateSink))

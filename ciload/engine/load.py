@@ -103,6 +103,8 @@ class SegmentLoad:
         self.report = report
         self.look = look
         self.registry.folding = folding = folding_for(plan)
+        for metric in plan.gated_metrics(registry.metrics):
+            registry.gate(metric)
         self.aside = Registry()
         self.warmup = Registry(registry.metrics, folding)
         self.old = Registry(registry.metrics, folding)

@@ -19,7 +19,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from ciload.http.client import renew_connections
-from ciload.http.session import Exchange
+from ciload.http.session import Exchange, Exchanges
 from ciload.metrics.blocks import PAIRED_RATIO, Arm
 from ciload.metrics.registry import Scope
 from ciload.metrics.sinks import TrendSink
@@ -81,9 +81,9 @@ class Pacing:
         self._seconds: deque[tuple[float, float]] = deque(maxlen=LOOKS)  # spent waiting, of how much time
         self.apart = False  # each target has the load for itself
 
-    def spent(self, exchanges: Iterable[Exchange]) -> None:
+    def spent(self, exchanges: Exchanges) -> None:
         """Virtual users waited for these answers."""
-        self._busy_s += sum(seconds for _, seconds in exchanges)
+        self._busy_s += exchanges.seconds()
 
     def look(self, virtual_users: int, span_s: float, at_s: float) -> None:
         """Judge the last seconds of the load. One virtual user alone waits for nobody else.
@@ -125,7 +125,7 @@ class Pairing:
         self._coin = coin
         self._renew_at = 0.0
         for each in targets:
-            each.session.exchanges = []
+            each.session.exchanges = Exchanges()
 
     async def begin(self) -> None:
         """Before an iteration: renew connections when it is time to. Nobody measures that."""
@@ -137,7 +137,7 @@ class Pairing:
 
     def end(self, first: Arm, ratios: Ratios) -> None:
         """After an iteration: keep the ratios of its pairs."""
-        done = {each.arm: each.session.exchanges or [] for each in self._targets}
+        done = {each.arm: exchanges for each in self._targets if (exchanges := each.session.exchanges) is not None}
         for exchanges in done.values():
             self._pacing.spent(exchanges)
         if len(done) > 1:

@@ -16,7 +16,7 @@ from ciload.gate.selection import Selection, about_selection, select, why_missin
 from ciload.gate.statistics import FEW_RUNS, LEAST_RUNS
 from ciload.gate.stored_run import UnusableRunError, generator_faults, stored_run
 from ciload.gate.two_levels import TYPICAL
-from ciload.gate.verdicts import Terms, judge, overall, why_open, withhold
+from ciload.gate.verdicts import Terms, about_tolerances, judge, overall, why_open, withhold
 from ciload.result.comparison import Comparison, Drift, GatedMetric, GateVerdict, RunReference
 from ciload.result.document import RunResult
 
@@ -89,6 +89,7 @@ def compare_with_history(
                 *_cut_off(selection.levels[-1].runs, new),
                 *about_selection(selection, new),
                 *_about_reruns(reruns),
+                *about_tolerances(metrics, terms),
             ],
         }
     )

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ciload.gate.against_history import compare_results_with_history, compare_with_history
 from ciload.gate.document import StoredRun
-from ciload.gate.metrics import MEASURES
+from ciload.gate.metrics import Measure
 from ciload.gate.side_by_side import compare_side_by_side
 from ciload.gate.stored_run import generator_faults
 from ciload.gate.verdicts import Terms
@@ -27,11 +27,12 @@ MOST_SCREENING = 0.10
 def suspects(comparison: Comparison) -> list[GatedMetric]:
     """Metrics for which confirmation reruns are worth their time: they look like a regression, be it certain or not."""
     level = min(SCREENING * comparison.false_alarm, MOST_SCREENING)
-    tolerated = math.log1p(comparison.tolerance)
     found = [
         (each.p_value, each)
         for each in comparison.metrics
-        if each.p_value is not None and each.p_value <= level and _effect(each) >= tolerated
+        if each.p_value is not None
+        and each.p_value <= level
+        and _effect(each) >= math.log1p(comparison.tolerance if each.tolerance is None else each.tolerance)
     ]
     return [each for _, each in sorted(found, key=lambda pair: pair[0])]
 
@@ -59,7 +60,9 @@ def mark(run: StoredRun, comparisons: Sequence[Comparison]) -> StoredRun:
 def _effect(metric: GatedMetric) -> float:
     if metric.unit == "share":
         return 0.0 if metric.old is None or metric.new is None else _log_odds(metric.new) - _log_odds(metric.old)
-    return 0.0 if metric.change is None else MEASURES[metric.metric].effect(metric.change)
+    if metric.change is None:
+        return 0.0
+    return Measure(metric.metric, metric.unit, 1 if metric.better == "lower" else -1).effect(metric.change)
 
 
 def _log_odds(share: float) -> float:

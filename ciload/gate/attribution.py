@@ -49,7 +49,8 @@ def attribute(old: ArmTimes, new: ArmTimes) -> tuple[float | None, float | None,
 
 def times_of_run(run: StoredRun) -> ArmTimes:
     everything, *endpoints = run.endpoints
-    rows = [(each.name, each.method, each.requests, each.phases) for each in endpoints or [everything]]
+    requests = [each for each in endpoints if each.method] or [everything]
+    rows = [(each.name, each.method, each.requests, each.phases) for each in requests]
     return _times(everything.phases, everything.requests, rows)
 
 
@@ -60,7 +61,7 @@ def times_of_arms(result: RunResult) -> tuple[ArmTimes, ArmTimes]:
         return ArmTimes(None, {}), ArmTimes(None, {})
     old_rows = [(each.name, each.method, each.requests, each.phases) for each in old.endpoints]
     rows = [(each.name, each.method, each.requests, each.phases) for each in result.endpoints]
-    total = sum(each.requests for each in result.endpoints)
+    total = sum(each.requests for each in result.endpoints if each.method)
     return _times(old.phases, old.requests, old_rows), _times(result.phases, total, rows)
 
 

@@ -11,7 +11,7 @@ from ciload.gate.counts import dispersion_of, noise_of_counts
 from ciload.gate.document import WINDOW, Baseline
 from ciload.gate.history_findings import History, as_measured, counts, find, prior_of_endpoints
 from ciload.gate.levels import Level, ended_alarms, kinds, levels
-from ciload.gate.metrics import P50, P95, TYPICAL_P50, Measure, Reading, Readings, Subject, Unit, readings, share_at
+from ciload.gate.metrics import P50, P95, TYPICAL_P50, Measure, Reading, Readings, Subject, readings, share_at
 from ciload.gate.parts import share_of
 from ciload.gate.statistics import (
     LEAST_RUNS,
@@ -63,7 +63,7 @@ class MetricCalibration:
     endpoint: str
     method: str
     metric: str
-    unit: Unit
+    unit: str
     runs: int
     spread: float | None  # coefficient of variation between runs; None for shares
     skew: float | None  # after the logarithm: beyond 1 or so, false alarms are more than promised

@@ -13,12 +13,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ciload.result.document import SCHEMA_URL, Environment, Fingerprint, Phases
+from ciload.result.document import SCHEMA_URL, Environment, Fingerprint, GatedKind, Phases
 
 SCHEMA = "ciload/baseline/1"
 WINDOW = 30  # accepted runs that are kept of one kind
 MOST_RUNS = 1_000
 MOST_ENDPOINTS = 21  # all requests together, and the 20 busiest
+MOST_METRICS = 50
 MOST_BLOCKS = 40
 MOST_TEXT = 4_000
 YEARS = range(2_000, 2_200)
@@ -35,6 +36,7 @@ RunId = Annotated[str, Field(min_length=1, max_length=200)]
 Instant = Annotated[AwareDatetime, AfterValidator(_sensible)]
 Count = Annotated[int, Field(ge=0, le=1 << 53)]
 Value = Annotated[float, Field(ge=0, le=1e12)]
+Number = Annotated[float, Field(ge=-1e300, le=1e300)]
 
 
 class Stored(BaseModel):
@@ -42,7 +44,8 @@ class Stored(BaseModel):
 
 
 class StoredEndpoint(Stored):
-    """The requests of one name and method; the first one of a run, named "", is all requests together."""
+    """The requests of one name and method, or the operations of one name; the first one of a run, named "", is all
+    requests together."""
 
     name: Text
     method: Text = ""
@@ -66,6 +69,29 @@ class StoredEndpoint(Stored):
     def _adds_up(self) -> StoredEndpoint:
         if self.failed > self.requests:
             raise ValueError(f"{self.failed} of {self.requests} requests cannot have failed")
+        return self
+
+
+class StoredMetric(Stored):
+    """A metric that the gate was asked to judge: percentiles of a trend, a rate's counts, a gauge's value, a counter's
+    sum per second."""
+
+    name: Text
+    gated: GatedKind
+    samples: Count = 0
+    failed: Annotated[Count, Field(description="of a rate: those that went the wrong way")] = 0
+    value: Number | None = None
+    p50: Number | None = None
+    p95: Number | None = None
+    block_p50: list[Number | None] = Field(default_factory=list, max_length=MOST_BLOCKS)
+    block_p95: list[Number | None] = Field(default_factory=list, max_length=MOST_BLOCKS)
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> StoredMetric:
+        if self.failed > self.samples:
+            raise ValueError(f"{self.failed} of {self.samples} samples cannot have gone wrong")
+        if len(self.gated.unit) > MOST_TEXT:
+            raise ValueError(f"its unit is longer than {MOST_TEXT} characters")
         return self
 
 
@@ -98,6 +124,7 @@ class StoredRun(Stored):
     checks_failed: Count = 0
     target_cpu: StoredCpu | None = Field(default=None, description="null: nobody asked for it")
     endpoints: list[StoredEndpoint] = Field(min_length=1, max_length=MOST_ENDPOINTS)
+    metrics: list[StoredMetric] = Field(default_factory=list, max_length=MOST_METRICS)
 
     @field_validator("environment", "fingerprint")
     @classmethod

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -42,13 +42,13 @@ class GateSettings:
     until_clear: bool = False
     confirm: int = 0
     false_alarm: float = 0.01
-    tolerance: float = 0.10
+    tolerance: Mapping[str, float] = field(default_factory=dict)  # by name; "" is everything else
 
     @property
     def terms(self) -> Terms:
-        from ciload.gate.verdicts import Terms  # late: most runs have no gate
+        from ciload.gate.verdicts import terms_of  # late: most runs have no gate
 
-        return Terms(self.false_alarm, self.tolerance)
+        return terms_of(self.false_alarm, self.tolerance)
 
     @property
     def against_history(self) -> bool:

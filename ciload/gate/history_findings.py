@@ -9,7 +9,7 @@ from itertools import chain
 
 from ciload.gate.counts import Count, counts_against_history, log_odds
 from ciload.gate.document import MOST_ENDPOINTS
-from ciload.gate.metrics import CPU_PER_REQUEST, P50, P95, Measure, Reading, Readings, Subject, latency_level
+from ciload.gate.metrics import MEASURES, P50, P95, Measure, Reading, Readings, Subject
 from ciload.gate.parts import part_of
 from ciload.gate.statistics import LEAST_RUNS, Prior, TooFewRunsError, against_history, prior_of
 from ciload.gate.two_levels import TYPICAL, Level, are_told_apart, on_two_levels
@@ -99,8 +99,8 @@ def _find(
     old, first = history.levels, fresh[0].get(subject)
     # Where the middle is known, that there are too few requests for the rest leaves nothing open. Not so what somebody
     # has asked for.
-    wanted = subject == ALL_P50 or subject.measure is CPU_PER_REQUEST
-    decides = not subject.endpoint and (wanted or not isinstance(fresh[0].get(ALL_P50), Reading))
+    wanted = subject == ALL_P50 or subject.measure.asked
+    decides = wanted or not (subject.endpoint or isinstance(fresh[0].get(ALL_P50), Reading))
     if first is None and subject == TYPICAL:
         return None
     if first is None:
@@ -130,7 +130,7 @@ def _compare_readings(subject: Subject, kept: _Kept, now: Sequence[Reading], pri
             floor = max(measure.floor(measured), _within(now))
             estimate = against_history(
                 [[each.level for each in level] for level in kept.levels], [each.level for each in now],
-                floor=floor, within=floor, tail=measure is P95, prior=prior,
+                floor=floor, within=floor, tail=measure.metric == P95.metric, prior=prior,
             )  # fmt: skip
         effect = estimate.effect
     except TooFewRunsError:
@@ -144,7 +144,7 @@ def _compare_readings(subject: Subject, kept: _Kept, now: Sequence[Reading], pri
 
 def as_measured(measure: Measure, runs: Sequence[Reading]) -> list[Reading]:
     """Readings with the levels of their values, also where what endpoints share was taken out."""
-    return [replace(each, level=latency_level(each.value)) for each in runs] if measure.unit == "ms" else list(runs)
+    return list(runs) if measure.unit == "share" else [replace(each, level=measure.level(each.value)) for each in runs]
 
 
 def counts(readings: Sequence[Reading]) -> list[Count]:
@@ -181,12 +181,12 @@ def _within(now: Sequence[Reading]) -> float:
 def _once(subject: Subject, *runs: Readings) -> bool:
     """Whether to speak of a subject that is missing: once for an endpoint that is, not for each of its metrics."""
     known = any((each.endpoint, each.method) == (subject.endpoint, subject.method) for run in runs for each in run)
-    return known or subject.measure is P50
+    return known or subject.measure is P50 or subject.measure.asked
 
 
 def _full(run: Readings) -> bool:
     """Whether the run may have had more endpoints than are kept, so that a missing one says nothing."""
-    return len({(each.endpoint, each.method) for each in run}) >= MOST_ENDPOINTS
+    return len({(each.endpoint, each.method) for each in run if each.measure.metric in MEASURES}) >= MOST_ENDPOINTS
 
 
 def _first_text(subject: Subject, level: Sequence[Readings]) -> str:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from ciload.gate.metrics import MEAN, P50, P95, P99, RESOLUTION, SMALLEST_MS, Measure, latency_level
+from ciload.gate.metrics import P50, P95, P99, RESOLUTION, SMALLEST_MS, Measure
 from ciload.result.document import BlockRow, Blocks
 
 LEAST_BLOCKS = 10
-LEAST_REQUESTS = {P50: 10, MEAN: 10, P95: 40, P99: 100}  # in a block, of each target
+# Requests, or samples of a metric, in a block, of each target.
+LEAST_REQUESTS = {"p50": 10, "mean": 10, "p95": 40, "p99": 100, "per second": 1, "value": 1}
 LEAST_PAIRS = 4  # in a block, of each order
 OF_BLOCKS = (
     "requests", "failed", "avg", "p5", "p50", "p95", "p99", "cpu_s", "checks_passed", "checks_failed",
@@ -69,13 +70,17 @@ def pairs_of(blocks: Blocks | None, until_s: float | None = None) -> list[Pair]:
     has more requests: what is compared must be one thing.
     """
     rows = blocks.rows if blocks else []
-    new = {(row.name, row.method): row for row in rows if row.arm == "new"}
+    new = {(row.name, row.method): row for row in rows if row.arm == "new"}  # names of operations and metrics differ
     old = {(row.name, row.method): row for row in rows if row.arm == "old"}
     everything = ("", "")
     if everything not in new or everything not in old:
         return []
-    one = len(new.keys() | old.keys()) <= 2  # the only endpoint would be all requests once more
-    keys = [everything] if one else list(dict.fromkeys(chain([everything], new, old)))
+    keys = list(dict.fromkeys(chain([everything], new, old)))
+    if blocks is not None and blocks.of == "requests":
+        endpoints = {
+            key for each in (new, old) for key, row in each.items() if row.metric is None and key != everything
+        }
+        keys = [key for key in keys if key not in endpoints or len(endpoints) > 1]  # it would be all requests once more
     pairs = [Pair(new.get(key) or _nothing(key), old.get(key) or _nothing(key)) for key in keys]
     counts = [a + b for a, b in zip(pairs[0].new.requests, pairs[0].old.requests, strict=False)]
     cut_short = len(counts) > 1 and counts[-1] < counts[-2] / 2
@@ -116,7 +121,7 @@ def latency_blocks(measure: Measure, pair: Pair) -> Iterator[Block]:
     """As many blocks as have enough requests of both targets. What remains at the end joins the last one."""
     new, old = _levels_of(measure, pair.new), _levels_of(measure, pair.old)
     strata = _strata(pair.new) if measure is P50 and pair.paired else ()
-    least = LEAST_REQUESTS[measure]
+    least = LEAST_REQUESTS[measure.metric]
 
     def enough(group: Sequence[int]) -> bool:
         return all(_count(each, group) >= least for each in (new, old)) and all(
@@ -126,7 +131,9 @@ def latency_blocks(measure: Measure, pair: Pair) -> Iterator[Block]:
     for group in grouped(range(min(map(len, (new, old, *strata)))), enough):
         levels = _level(new, group), _level(old, group)
         difference = sum(_level(each, group) for each in strata) / len(strata) if strata else levels[0] - levels[1]
-        coarse = max(RESOLUTION, *(SMALLEST_MS / math.exp(level) for level in levels))
+        coarse = RESOLUTION
+        if measure.unit == "ms":
+            coarse = max(RESOLUTION, *(SMALLEST_MS / math.exp(measure.worse * level) for level in levels))
         yield Block(*levels, difference, noise=coarse, weight=_weight(pair.new, group, coarse) if strata else 0.0)
 
 
@@ -163,12 +170,13 @@ def _weight(row: BlockRow, group: Sequence[int], coarse: float) -> float:
 
 
 def _levels_of(measure: Measure, row: BlockRow) -> Counted:
-    return _counted(row.requests, {P50: row.p50, MEAN: row.avg, P95: row.p95, P99: row.p99}[measure])
+    values = {P50.metric: row.p50, P95.metric: row.p95, P99.metric: row.p99}.get(measure.metric, row.avg)
+    return _counted(row.requests, values, measure)
 
 
-def _counted(counts: Sequence[int], values: Sequence[float | None]) -> Counted:
+def _counted(counts: Sequence[int], values: Sequence[float | None], measure: Measure = P50) -> Counted:
     return [
-        (0, 0.0) if value is None else (count, latency_level(value))
+        (0, 0.0) if value is None else (count, measure.level(value))
         for count, value in zip(counts, values, strict=False)
     ]
 

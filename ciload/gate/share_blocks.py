@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from scipy import special
 
 from ciload.gate.counts import Count, Dispersion, chance_of, chi_squared
-from ciload.gate.metrics import FAILED_REQUESTS, LARGEST, Measure
+from ciload.gate.metrics import FAILED_CHECKS, LARGEST, Measure
 from ciload.gate.paired_blocks import LEAST_BLOCKS, Pair
 from ciload.gate.statistics import KNOWN, logit
 from ciload.result.document import BlockRow
@@ -95,9 +95,9 @@ def total(measure: Measure, *rows: BlockRow) -> Count:
 
 
 def _parts(measure: Measure, row: BlockRow) -> list[Count]:
-    if measure is FAILED_REQUESTS:
-        return [Count(*each) for each in zip(row.failed, row.requests, strict=False)]
-    return [Count(bad, good + bad) for good, bad in zip(row.checks_passed, row.checks_failed, strict=False)]
+    if measure is FAILED_CHECKS:
+        return [Count(bad, good + bad) for good, bad in zip(row.checks_passed, row.checks_failed, strict=False)]
+    return [Count(*each) for each in zip(row.failed, row.requests, strict=False)]
 
 
 def _tenths(parts: Sequence[Count]) -> Iterator[Count]:

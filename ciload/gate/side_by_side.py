@@ -24,6 +24,7 @@ from ciload.gate.metrics import (
     P99,
     Measure,
     Subject,
+    measures_of,
 )
 from ciload.gate.paired_blocks import LEAST_BLOCKS, LEAST_REQUESTS, Block, Pair, latency_blocks, pairs_of
 from ciload.gate.parts import SIDE_BY_SIDE
@@ -32,10 +33,10 @@ from ciload.gate.share_blocks import LEAST_WHOLE, share_estimate, total
 from ciload.gate.statistics import Estimate, logit
 from ciload.gate.steadiness import Steadiness, steadiness
 from ciload.gate.stored_run import FELL_BEHIND, STARTS_DROPPED, taints
-from ciload.gate.verdicts import GateFinding, Terms, judge, overall, why_open, withhold
+from ciload.gate.verdicts import GateFinding, Terms, about_tolerances, judge, overall, why_open, withhold
 from ciload.gate.warmup import WarmUp, find_warm_up
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
-from ciload.result.document import Blocks, RunResult
+from ciload.result.document import Blocks, OldArm, RunResult
 
 REMEDY = "a longer or faster run, or reruns (--confirm), would find smaller changes"
 PATHS = 'write paths such as "/users", which --base-url and --compare-url are put before'
@@ -61,6 +62,7 @@ class Loaded:
     steadiness: Steadiness = "steady"
     queues: bool = False  # requests wait for each other
     may_fade: bool = False  # what is seen may be what is left of a warm-up or of a queue
+    of_operations: bool = False  # the first pair is all operations, since there were no requests
 
     @property
     def blocks(self) -> int:
@@ -85,6 +87,7 @@ class Loaded:
 def steady_part(blocks: Blocks | None, until_s: float | None = None) -> Loaded:
     """The blocks of a run without the warm-up of either target, and without what came after it was clear."""
     pairs, span_s = pairs_of(blocks, until_s), blocks.span_s if blocks else 1.0
+    of_operations = blocks is not None and blocks.of == "operations"
     if not pairs:
         return Loaded((), WarmUp(), span_s)
     typical = list(latency_blocks(P50, pairs[0]))
@@ -99,7 +102,7 @@ def steady_part(blocks: Blocks | None, until_s: float | None = None) -> Loaded:
         steady = steadiness(old[warm_up.blocks :], difference[warm_up.blocks :])
         may_fade = queues or bool(find_warm_up(new, old, difference, LIKELY_WARM_UP).blocks)
     kept = range(warm_up.blocks, len(pairs[0].new.requests))
-    return Loaded([each.only(kept) for each in pairs], warm_up, span_s, steady, queues, may_fade)
+    return Loaded([each.only(kept) for each in pairs], warm_up, span_s, steady, queues, may_fade, of_operations)
 
 
 def _queueing(pair: Pair) -> bool:
@@ -173,6 +176,7 @@ def compare_side_by_side(results: Sequence[RunResult], terms: Terms) -> Comparis
             "notes": [
                 *_about_servers(first),
                 *_about_the_load(runs[0]),
+                *about_tolerances(metrics, terms),
                 *(f"no good measure, for either target: {each}" for each in faults),
             ],
         }
@@ -183,15 +187,25 @@ def _why_none(result: RunResult) -> str:
     """Why there is nothing to compare; "" if there is."""
     if result.old_arm is None:
         return "the run loaded one target only"
-    if not result.old_arm.requests:
-        return "the old target got no requests"
-    if result.old_arm.duration is None or result.old_arm.failed == result.old_arm.requests:
-        return "no request to the old target succeeded"
+    if reason := _no_data_of(result.old_arm, result.blocks):
+        return reason
     if result.blocks is None or not result.blocks.rows:
         return "the run has no blocks to compare"
     if result.old_arm.nowhere_else:
         return f"the script asks for full URLs, which lead to the same server on both arms: {PATHS}"
     return ""
+
+
+def _no_data_of(old: OldArm, blocks: Blocks | None) -> str:
+    """Why the old target has nothing to be compared with; "" if it has."""
+    if old.requests:
+        return "no request to the old target succeeded" if old.duration is None or old.failed == old.requests else ""
+    operations = [each for each in old.endpoints if not each.method]
+    if operations:
+        failed = sum(each.failed for each in operations) == sum(each.requests for each in operations)
+        return "no operation at the old target succeeded" if failed else ""
+    metrics = any(row.metric is not None and row.arm == "old" for row in (blocks.rows if blocks else ()))
+    return "" if metrics else "the old target got no requests"
 
 
 def _about_servers(result: RunResult) -> Iterator[str]:
@@ -245,19 +259,27 @@ def _findings(runs: Sequence[Loaded]) -> Iterator[GateFinding]:
     endpoints = max(1, len(by_key[0]) - 1)
     for key in by_key[0]:
         pairs = [run[key] for run in by_key if key in run]
+        if not any(pairs[0].old.requests) and not any(pairs[0].new.requests):
+            continue
         if not any(pairs[0].old.requests):
             yield GateFinding(Subject(*key, P50), NOT_OLD)
         elif not any(pairs[0].new.requests):
             yield GateFinding(Subject(*key, P50), NOT_NEW)
         else:
             part = 1 / endpoints if any(key) else 1.0
-            for measure in _measures(pairs[0]):
+            for measure in _measures(pairs[0], of_operations=runs[0].of_operations and not any(key)):
                 weight = part * SIDE_BY_SIDE[measure.metric]
                 yield _finding(Subject(*key, measure), pairs, weight, conditions)
 
 
-def _measures(pair: Pair) -> Iterable[Measure]:
-    yield from (P50, MEAN, P95, P99, FAILED_REQUESTS)
+def _measures(pair: Pair, *, of_operations: bool) -> Iterable[Measure]:
+    """`of_operations`: the pair is all operations together, each of which is judged by itself."""
+    metric = pair.new.metric or pair.old.metric
+    if metric is not None:
+        yield from measures_of(metric)
+        return
+    if not of_operations:
+        yield from (P50, MEAN, P95, P99, FAILED_REQUESTS)
     if any(chain(pair.new.checks_passed, pair.new.checks_failed)):
         yield FAILED_CHECKS
     if pair.new.cpu_s and pair.old.cpu_s:
@@ -274,15 +296,16 @@ def _finding(subject: Subject, pairs: Sequence[Pair], weight: float, conditions:
     blocks = list(chain.from_iterable(runs))
     if len(blocks) < LEAST_BLOCKS:
         # What lacks data is said, but only the lack of the very first metric, or of one asked for, leaves all open.
-        wanted = measure in (P50, CPU_PER_REQUEST)
-        return GateFinding(subject, _too_few(measure, pairs[0]), decides=wanted and not subject.endpoint)
+        wanted = measure.asked or (measure is P50 and not subject.endpoint)
+        return GateFinding(subject, _too_few(measure, pairs[0]), decides=wanted)
     whole = _estimate(measure, runs, conditions)
     later = [run[round(FIRST_BLOCKS * len(run)) :] for run in runs]
     estimate = Lasting(whole, _estimate(measure, later, conditions)) if conditions.may_fade else whole
-    old = math.exp(sum(block.old for block in blocks) / len(blocks))
+    old = sum(block.old for block in blocks) / len(blocks)
     return GateFinding(
-        subject, "", estimate, effect=estimate.effect, old=old, new=old * math.exp(estimate.effect), weight=weight
-    )
+        subject, "", estimate, effect=estimate.effect, weight=weight,
+        old=math.exp(measure.worse * old), new=math.exp(measure.worse * (old + estimate.effect)),
+    )  # fmt: skip
 
 
 def _estimate(measure: Measure, runs: Iterable[Sequence[Block]], conditions: _Conditions) -> Estimate:
@@ -292,7 +315,7 @@ def _estimate(measure: Measure, runs: Iterable[Sequence[Block]], conditions: _Co
     differences = [[block.difference for block in run] for run in runs]
     if conditions.falls_behind and measure.unit == "ms":
         return steady_rise(differences, floor=floor)
-    if measure is MEAN:
+    if measure.metric == MEAN.metric:
         # What is slow too seldom to move a percentile is just what must not be taken for a wild second.
         return side_by_side(differences, floor=floor, queues=conditions.queues)
     weights = [[block.weight for block in run] for run in runs] if all(block.weight for block in blocks) else []
@@ -303,9 +326,9 @@ def _share_finding(subject: Subject, pairs: Sequence[Pair], weight: float) -> Ga
     old, old_whole = total(subject.measure, *(pair.old for pair in pairs))
     new, new_whole = total(subject.measure, *(pair.new for pair in pairs))
     if min(old_whole, new_whole) < LEAST_WHOLE:
-        what = "checks" if subject.measure is FAILED_CHECKS else "requests"
+        what = "checks" if subject.measure is FAILED_CHECKS else _noun(pairs[0])
         reason = f"{min(old_whole, new_whole)} {what} a side; {subject.measure.metric} needs {LEAST_WHOLE}"
-        return GateFinding(subject, reason, decides=False)
+        return GateFinding(subject, reason, decides=subject.measure.asked)
     estimate = share_estimate(subject.measure, pairs)
     return GateFinding(
         subject, "", estimate, effect=estimate.effect, old=old / old_whole, new=new / new_whole,
@@ -319,11 +342,18 @@ def _too_short(pair: Pair) -> str:
     return f"{blocks} {noun}; {LEAST_BLOCKS} are needed: a load of at least {LEAST_BLOCKS} s"
 
 
+def _noun(pair: Pair) -> str:
+    """What a row counts."""
+    if (pair.new.metric or pair.old.metric) is not None:
+        return "samples"
+    return "requests" if pair.new.method or not pair.new.name else "operations"
+
+
 def _too_few(measure: Measure, pair: Pair) -> str:
     if measure is CPU_PER_REQUEST:
         return too_little_cpu(pair)
-    least = LEAST_REQUESTS[measure]
+    least = LEAST_REQUESTS[measure.metric]
     return (
-        f"{min(sum(pair.new.requests), sum(pair.old.requests))} requests a side; {measure.metric} needs "
+        f"{min(sum(pair.new.requests), sum(pair.old.requests))} {_noun(pair)} a side; {measure.metric} needs "
         f"{least * LEAST_BLOCKS}, {least} in each of {LEAST_BLOCKS} blocks: a longer or faster run"
     )

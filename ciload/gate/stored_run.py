@@ -8,8 +8,18 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from ciload.errors import ExitCode
-from ciload.gate.document import MOST_BLOCKS, MOST_ENDPOINTS, MOST_TEXT, StoredCpu, StoredEndpoint, StoredRun
-from ciload.result.document import BlockRow, Distribution, Endpoint, Phases, RunResult
+from ciload.gate.document import (
+    MOST_BLOCKS,
+    MOST_ENDPOINTS,
+    MOST_METRICS,
+    MOST_TEXT,
+    StoredCpu,
+    StoredEndpoint,
+    StoredMetric,
+    StoredRun,
+)
+from ciload.metrics.metric import Kind
+from ciload.result.document import BlockRow, Distribution, Endpoint, GatedKind, Phases, RunResult
 from ciload.result.reader import first_mistake
 from ciload.text import one_line
 
@@ -55,7 +65,9 @@ def stored_run(result: RunResult) -> StoredRun:
 
 def _stored_run(result: RunResult) -> StoredRun:
     rate = result.metrics["http_reqs"].rate if "http_reqs" in result.metrics else None
-    rows = {(row.name, row.method): row for row in (result.blocks.rows if result.blocks else ()) if row.arm == "new"}
+    all_rows = [row for row in (result.blocks.rows if result.blocks else ()) if row.arm == "new"]
+    rows = {(row.name, row.method): row for row in all_rows if row.metric is None}
+    of_metrics = {row.name: row for row in all_rows if row.metric is not None}
     return StoredRun(
         run_id=result.run_id,
         at=_instant(result.load.started_at),
@@ -73,6 +85,7 @@ def _stored_run(result: RunResult) -> StoredRun:
         checks_failed=sum(each.fails for each in result.checks),
         target_cpu=StoredCpu(cpu_s=cpu.cpu_s, reason=cpu.reason[:MOST_TEXT]) if (cpu := result.target_cpu) else None,
         endpoints=[_all_requests(result, rows), *_busiest(result.endpoints, rows)],
+        metrics=list(_metrics(result, of_metrics)),
     )
 
 
@@ -91,8 +104,11 @@ def taints(result: RunResult) -> Iterable[str]:
         elif scenario.planned_per_s and (scenario.achieved_per_s or 0.0) < LEAST_ACHIEVED * scenario.planned_per_s:
             yield FELL_BEHIND
     requests, failed = _counts(result)
-    if not requests:
-        yield "it made no requests"
+    if not requests:  # there may be operations
+        operations = [each for each in result.endpoints if not each.method]
+        requests, failed = sum(each.requests for each in operations), sum(each.failed for each in operations)
+    if not (requests or any(each.better for each in result.metrics.values())):
+        yield "it made no requests, and measured nothing else that is judged"
     elif failed > MOST_FAILED * requests:
         yield MOSTLY_FAILED
 
@@ -133,12 +149,33 @@ def _counts(result: RunResult) -> tuple[int, int]:
 
 def _all_requests(result: RunResult, rows: Mapping[Key, BlockRow]) -> StoredEndpoint:
     requests, failed = _counts(result)
+    rows = rows if requests else {}
     duration = result.metrics["http_req_duration"].trend if "http_req_duration" in result.metrics else None
     return _endpoint(("", ""), requests, failed, duration, result.phases, rows)
 
 
+def _metrics(result: RunResult, rows: Mapping[str, BlockRow]) -> Iterable[StoredMetric]:
+    """Those that the gate was asked to judge."""
+    asked = [(name, each) for name, each in sorted(result.metrics.items()) if each.better is not None]
+    for name, metric in asked[:MOST_METRICS]:
+        gated = GatedKind(kind=metric.kind, unit=metric.unit, better=metric.better or "lower")
+        trend, row = metric.trend, rows.get(name)
+        samples = trend.count if trend else (metric.passes or 0) + (metric.fails or 0)
+        yield StoredMetric(
+            name=name[:MOST_TEXT],
+            gated=gated,
+            samples=samples,
+            failed=(metric.passes if gated.better == "lower" else metric.fails) or 0,
+            value=metric.rate if gated.kind is Kind.COUNTER else metric.value,
+            p50=trend.med if trend else None,
+            p95=trend.p95 if trend else None,
+            block_p50=row.p50[:MOST_BLOCKS] if row else [],
+            block_p95=row.p95[:MOST_BLOCKS] if row else [],
+        )
+
+
 def _busiest(endpoints: list[Endpoint], rows: Mapping[Key, BlockRow]) -> Iterable[StoredEndpoint]:
-    if len(endpoints) < 2:  # it would be all requests once more
+    if len(endpoints) < 2 and all(each.method for each in endpoints):  # it would be all requests once more
         return
     order = sorted(endpoints, key=lambda each: (-each.requests, each.name, each.method))
     for each in order[: MOST_ENDPOINTS - 1]:

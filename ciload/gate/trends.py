@@ -22,7 +22,7 @@ from ciload.gate.levels import (
 from ciload.gate.metrics import (
     MEAN,
     MEASURES,
-    OF_RUNS,
+    OF_METRICS_ALONE,
     P50,
     P95,
     P99,
@@ -30,7 +30,6 @@ from ciload.gate.metrics import (
     Reading,
     Readings,
     Subject,
-    latency_level,
     rate,
     readings,
 )
@@ -123,7 +122,8 @@ def _series(
     # What the gate has a reason not to judge has no part in a mean, either.
     counted = {run.run_id: {**more, **row} for run, more, row in zip(runs, shown, gated, strict=True)}
     subjects = {subject for row in shown for subject in row}
-    for subject in sorted(subjects, key=lambda each: (each.endpoint, each.method, OF_RUNS.index(each.measure))):
+    order = [*MEASURES, *OF_METRICS_ALONE]
+    for subject in sorted(subjects, key=lambda each: (each.endpoint, each.method, order.index(each.measure.metric))):
         endpoint, method, measure = subject.endpoint, subject.method, subject.measure
         values = [row[subject].value if subject in row else None for row in shown]
         means = [_mean(subject, [counted[run.run_id] for run in level.runs]) for level in levels]
@@ -142,7 +142,7 @@ def _shown(run: StoredRun, gated: Readings) -> dict[Subject, Reading]:
     for each in run.endpoints:
         for measure, value in ((P50, each.p50), (MEAN, each.avg), (P95, each.p95), (P99, each.p99)):
             if value is not None:
-                found[Subject(each.name, each.method, measure)] = Reading(value, latency_level(value))
+                found[Subject(each.name, each.method, measure)] = Reading(value, measure.level(value))
     if run.requests_per_s > 0:
         found[Subject("", "", REQUESTS_PER_S)] = rate(run.requests_per_s)
     return found | {subject: each for subject, each in gated.items() if isinstance(each, Reading)}

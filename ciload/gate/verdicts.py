@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ciload.gate.metrics import Subject, share_at
 from ciload.gate.statistics import holm
 from ciload.result.comparison import GatedMetric, GateVerdict, relative
+from ciload.text import closest, request_label
 
 # An odds ratio says little about rare failures: none and none again may be four times the odds, and is no news. A share
 # is fine as well when nothing failed, or when it has certainly not risen by so much.
@@ -28,11 +29,30 @@ class Terms:
         false_alarm: its rate of false alarms, all metrics together.
         tolerance: changes below this are no regression.
         doubt: the chance of calling a metric ok that has become worse by more than that.
+        tolerances: other ones, by endpoint (`GET /search`) or by one of its metrics (`GET /search p95`).
     """
 
     false_alarm: float = 0.01
     tolerance: float = 0.10
     doubt: float = 0.05
+    tolerances: Mapping[str, float] = field(default_factory=dict)
+
+    def tolerance_of(self, endpoint: str, method: str, metric: str) -> float:
+        """The nearest that was said of it."""
+        names = names_of(endpoint, method, metric)
+        return next((self.tolerances[name] for name in names if name in self.tolerances), self.tolerance)
+
+
+def terms_of(false_alarm: float, tolerances: Mapping[str, float]) -> Terms:
+    """Terms with tolerances by name; "" is that of everything else."""
+    own = {name: share for name, share in tolerances.items() if name}
+    return Terms(false_alarm, tolerances.get("", 0.10), tolerances=own)
+
+
+def names_of(endpoint: str, method: str, metric: str) -> tuple[str, ...]:
+    """What a metric may be called where a tolerance is set, the narrowest name first."""
+    label = request_label(method, endpoint)
+    return (f"{label} {metric}", label, metric) if label else (f"all requests {metric}", metric, "all requests")
 
 
 class Estimated(Protocol):
@@ -100,6 +120,17 @@ def overall(metrics: Sequence[GatedMetric]) -> GateVerdict:
     return next((each for each in order if each in found), GateVerdict.INCONCLUSIVE)
 
 
+def about_tolerances(metrics: Sequence[GatedMetric], terms: Terms) -> Iterable[str]:
+    """Tolerances that nothing has the name of, which are more likely misspelt than meant."""
+    known = {name for each in metrics for name in names_of(each.endpoint, each.method, each.metric)}
+    for name in terms.tolerances:
+        if name not in known:
+            meant = closest(name, known)
+            yield f"tolerance of {name!r}: nothing that is compared is called so" + (
+                f"; did you mean {meant!r}?" if meant else ""
+            )
+
+
 def why_open(metrics: Sequence[GatedMetric]) -> str:
     """Why a comparison is inconclusive, if that is the same for all metrics that are; else each tells its own."""
     reasons = {each.reason for each in metrics if each.verdict is GateVerdict.INCONCLUSIVE and each.decides}
@@ -123,7 +154,9 @@ def _without_verdict(finding: GateFinding) -> GatedMetric:
 def _judge_one(
     finding: GateFinding, estimate: Estimated, rise: float, fall: float, share: float, terms: Terms, remedy: str
 ) -> GatedMetric:
-    tolerated = math.log1p(terms.tolerance)
+    subject = finding.subject
+    tolerance = terms.tolerance_of(subject.endpoint, subject.method, subject.measure.metric)
+    tolerated = math.log1p(tolerance)
     low, high = estimate.interval(CONFIDENCE)
     detectable = estimate.detectable(terms.false_alarm * share, POWER, tolerated)
     reason = ""
@@ -144,7 +177,7 @@ def _judge_one(
     ends = sorted((change, _change(finding, low), _change(finding, high)))
     return _metric(
         finding, verdict, reason, change=change, low=ends[0], high=ends[-1], p_value=rise,
-        detectable=_change(finding, detectable),
+        detectable=_change(finding, detectable), tolerance=tolerance if tolerance != terms.tolerance else None,
     )  # fmt: skip
 
 
@@ -198,10 +231,12 @@ def _metric(
     high: float | None = None,
     p_value: float | None = None,
     detectable: float | None = None,
+    tolerance: float | None = None,
 ) -> GatedMetric:
     subject = finding.subject
     return GatedMetric(
         endpoint=subject.endpoint, method=subject.method, metric=subject.measure.metric, unit=subject.measure.unit,
-        verdict=verdict, reason=reason, old=finding.old, new=finding.new, change=change, low=low, high=high,
-        p_value=p_value, detectable=detectable, history=finding.history, decides=finding.decides,
+        better="lower" if subject.measure.worse == 1 else "higher", verdict=verdict, reason=reason, old=finding.old,
+        new=finding.new, change=change, low=low, high=high, p_value=p_value, detectable=detectable,
+        history=finding.history, decides=finding.decides, tolerance=tolerance,
     )  # fmt: skip

@@ -53,6 +53,7 @@ class Client:
         self.settings = ConnectionSettings(0 if discard_bodies else max_body_kept)
         self.batch = batch  # requests of one http.batch() at once; 0: no limit
         self.batch_per_host = batch_per_host
+        self.base_url = base_url
         self.max_redirects = max_redirects  # 0: they are answers like others
         self.keep_cookies = keep_cookies  # from one iteration to the next
         self.preparer = Preparer(base_url, defaults, network.proxies)

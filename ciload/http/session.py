@@ -20,7 +20,31 @@ if TYPE_CHECKING:
 
 # What carries one exchange at a time.
 Channel: TypeAlias = "Connection | Http2Stream"
-Exchange = tuple[HttpKey, float]  # a request: what it is measured under, and how many seconds it took; 0: it failed
+# A request or (without method) an operation: what it is measured under, and how many seconds it took; 0: it failed.
+Exchange = tuple[HttpKey, float]
+
+
+class Exchanges(list[Exchange]):
+    """The requests and operations of an iteration, as they ended."""
+
+    __slots__ = ("_alone",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._alone: dict[int, float] = {}  # of operations: seconds outside of the requests and operations in them
+
+    def add_operation(self, key: HttpKey, seconds: float, *, failed: bool, began_at: int) -> None:
+        """`began_at`: how many there were when it began."""
+        self._alone[len(self)] = max(0.0, seconds - self.seconds(began_at))
+        self.append((key, 0.0 if failed else seconds))
+
+    def seconds(self, began_at: int = 0) -> float:
+        """How long all of them took, or those from one on; what one of them has in it is counted once."""
+        return sum(self._alone.get(index, self[index][1]) for index in range(began_at, len(self)))
+
+    def clear(self) -> None:
+        super().clear()
+        self._alone.clear()
 
 
 class Pool:
@@ -78,7 +102,7 @@ class Session:
     """The part of a virtual user that requests and samples need.
 
     `late` is how many seconds after it was due the running iteration has started: its requests were due so much
-    earlier as well. `exchanges` has the requests of the running iteration, when it is compared with that at another
+    earlier as well. `exchanges` has what the running iteration has done, when it is compared with that at another
     target.
     """
 
@@ -98,7 +122,7 @@ class Session:
         self.pool = Pool() if pool is None else pool
         self.jar = CookieJar() if jar is None else jar
         self.late = 0.0
-        self.exchanges: list[Exchange] | None = None
+        self.exchanges: Exchanges | None = None
 
 
 class GroupSession(Session):

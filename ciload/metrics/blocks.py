@@ -6,13 +6,14 @@ they are long enough (batch means; Law & Kelton, Simulation Modeling and Analysi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import numpy as np
 
 from ciload.metrics.metric import Kind, Metric
-from ciload.metrics.sinks import FloatTrendSink, RateSink, TrendSink
+from ciload.metrics.operations import DURATION, FAILED
+from ciload.metrics.sinks import FloatTrendSink, RateSink, Sink, TrendSink, new_sink
 from ciload.metrics.snapshot import Snapshot
 
 # Side by side: how much longer a request took at the new target than its like at the old one, in the same iteration.
@@ -23,7 +24,7 @@ MOST_ENDPOINTS = 100  # that are followed; further ones count among all requests
 COMPACTED_AT_ONCE = 2 * MOST_ENDPOINTS  # cells; all of them are through long before the next halving
 
 Arm = Literal["new", "old"]
-Key = tuple[Arm, str, str]  # arm, name, method; all requests of an arm have neither name nor method
+Key = tuple[Arm, str, str]  # arm, name, method: operations have no method, all requests of an arm no name either
 
 
 class PackedTimes:
@@ -96,12 +97,20 @@ class Cell:
             self._parts = [PackedTimes(whole)]
 
 
+def _of_endpoints(snapshot: Snapshot, of_requests: str, of_operations: str) -> Iterator[tuple[tuple[str, ...], Sink]]:
+    """A metric by name and method, of requests and then of operations, which have no method."""
+    yield from snapshot.grouped(of_requests, "name", "method")
+    yield from snapshot.grouped(of_operations, "name", "")
+
+
 class BlockSeries:
     """At most 40 parts of a whole number of seconds each. When there would be more, neighbours become one."""
 
     def __init__(self) -> None:
         self.span_s = 1
         self.cells: list[dict[Key, Cell]] = []
+        self.metrics: dict[str, Metric] = {}  # that the gate was asked to judge
+        self.sinks: list[dict[tuple[Arm, str], Sink]] = []  # of these, by name, in each block
         self._known: set[tuple[str, str]] = set()
         self._merged: list[Cell] = []  # that are still to be made compact
 
@@ -112,29 +121,45 @@ class BlockSeries:
         while len(self.cells) <= second // self.span_s:
             self._close_last()
             self.cells.append({})
+            self.sinks.append({})
         cells = self.cells[second // self.span_s]
         for arm, snapshot in measured.items():
+            self._add_metrics(arm, snapshot)
             whole = cells.setdefault((arm, "", ""), Cell())
-            for (name, method), failed in snapshot.grouped("http_req_failed", "name", "method"):
+            for (name, method), failed in _of_endpoints(snapshot, "http_req_failed", FAILED):
                 assert isinstance(failed, RateSink)
-                whole.requests.merge(failed)
+                if method:
+                    whole.requests.merge(failed)
                 if (cell := self._cell(cells, (arm, name, method))) is not None:
                     cell.requests.merge(failed)
-            for (name, method), durations in snapshot.grouped("http_req_duration", "name", "method"):
+            for (name, method), durations in _of_endpoints(snapshot, "http_req_duration", DURATION):
                 assert isinstance(durations, TrendSink)
-                whole.add_durations(durations)
+                if method:
+                    whole.add_durations(durations)
                 if (cell := self._cell(cells, (arm, name, method))) is not None:
                     cell.add_durations(durations)
-            for (name, method, first), ratios in snapshot.grouped(PAIRED_RATIO.name, "name", "method", "first"):
-                assert isinstance(ratios, FloatTrendSink)
-                place: Arm = "new" if first == "new" else "old"
-                cells.setdefault(("new", "", ""), Cell()).add_ratios(place, ratios)
-                if name and (cell := self._cell(cells, ("new", name, method))) is not None:
-                    cell.add_ratios(place, ratios)
+            self._add_ratios(cells, snapshot)
             checks = snapshot.select("checks")
             if isinstance(checks, RateSink):
                 whole.checks.merge(checks)
         self._compact()
+
+    def _add_ratios(self, cells: dict[Key, Cell], snapshot: Snapshot) -> None:
+        for (name, method, first), ratios in snapshot.grouped(PAIRED_RATIO.name, "name", "method", "first"):
+            assert isinstance(ratios, FloatTrendSink)
+            place: Arm = "new" if first == "new" else "old"
+            if method:
+                cells.setdefault(("new", "", ""), Cell()).add_ratios(place, ratios)
+            if name and (cell := self._cell(cells, ("new", name, method))) is not None:
+                cell.add_ratios(place, ratios)
+
+    def _add_metrics(self, arm: Arm, snapshot: Snapshot) -> None:
+        """Those that the gate was asked to judge, of the block that is open."""
+        for name, metric in snapshot.metrics.items():
+            if metric.better is None or (sink := snapshot.select(name)) is None:
+                continue
+            self.metrics.setdefault(name, metric)
+            self.sinks[-1].setdefault((arm, name), new_sink(metric)).merge(sink)  # type: ignore[arg-type]  # one kind
 
     def _cell(self, cells: dict[Key, Cell], key: Key) -> Cell | None:
         if key[1:] not in self._known:
@@ -155,6 +180,10 @@ class BlockSeries:
             for key, cell in following.items():
                 cells.setdefault(key, Cell()).merge(cell)
         self.cells = halved
+        for sinks, following_sinks in zip(self.sinks[::2], self.sinks[1::2], strict=False):
+            for place, sink in following_sinks.items():
+                sinks.setdefault(place, new_sink(self.metrics[place[1]])).merge(sink)  # type: ignore[arg-type]
+        self.sinks = self.sinks[::2]
         self._merged = [cell for cells in halved for cell in cells.values()]
 
     def _compact(self) -> None:
@@ -164,9 +193,28 @@ class BlockSeries:
         del self._merged[-COMPACTED_AT_ONCE:]
 
     def ranked(self) -> list[Key]:
-        """All requests of each arm first, then the endpoints with the most requests."""
+        """All requests of each arm first, then the endpoints and operations that there are the most of."""
         requests: dict[Key, int] = {}
         for cells in self.cells:
             for key, cell in cells.items():
                 requests[key] = requests.get(key, 0) + cell.requests.total
         return sorted(requests, key=lambda key: (bool(key[1] or key[2]), -requests[key], key))
+
+    @property
+    def without_requests(self) -> bool:
+        """Whether there was no HTTP request in any of them."""
+        return not any(cells[key].requests.total for cells in self.cells for key in cells if not (key[1] or key[2]))
+
+    def of_operations(self, arm: Arm) -> list[Cell]:
+        """All operations of an arm together, in each block."""
+        found = []
+        for cells in self.cells:
+            whole = Cell()
+            for key, cell in cells.items():
+                if key[0] == arm and key[1] and not key[2]:
+                    whole.requests.merge(cell.requests)
+                    whole.add_durations(cell.durations)
+                    for first, ratios in cell.ratios.items():
+                        whole.add_ratios(first, ratios)
+            found.append(whole)
+        return found

@@ -23,6 +23,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from ciload.metrics.errors_tally import OTHER
+from ciload.metrics.operations import OPERATION_METRICS
 from ciload.metrics.series import HTTP_METRICS, Tags
 
 MOST_SERIES = 1_000
@@ -39,13 +40,21 @@ HTTP_STEPS = (
     (PLACE | HTTP_FACTS) - {"name", "error"},
     frozenset({"status", "expected_response", "error_code"}),
 )
+OPERATION_FACTS = frozenset({"name", "protocol", "error"})
+OPERATION_STEPS = (
+    PLACE | OPERATION_FACTS, (PLACE | OPERATION_FACTS) - {"name"}, PLACE | {"protocol"}, frozenset({"protocol"})
+)  # fmt: skip
 OTHER_STEPS = (PLACE | {"check"}, PLACE, frozenset[str]())
-SHOWN = PLACE | HTTP_FACTS | {"check"}  # in reports, so that they become "(other)" where other tags are dropped
+SHOWN = (
+    PLACE | HTTP_FACTS | OPERATION_FACTS | {"check"}
+)  # in reports, so that they become "(other)" where other tags are dropped
 
 
 def carried(metric: str) -> frozenset[str]:
     """Names of tags that samples of a metric may have without the script's doing."""
-    return PLACE | HTTP_FACTS if metric in HTTP_METRICS else PLACE
+    if metric in HTTP_METRICS:
+        return PLACE | HTTP_FACTS
+    return PLACE | OPERATION_FACTS if metric in OPERATION_METRICS else PLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +120,16 @@ class Folded:
 
 
 def _family(metric: str) -> str:
-    return "http_reqs" if metric in HTTP_METRICS else metric  # they are measured together, and folded together
+    """Those that are measured together, and folded together, by the name of one of them."""
+    if metric in HTTP_METRICS:
+        return "http_reqs"
+    return "ops" if metric in OPERATION_METRICS else metric
+
+
+def _steps(metric: str) -> tuple[frozenset[str], ...]:
+    if metric in HTTP_METRICS:
+        return HTTP_STEPS
+    return OPERATION_STEPS if metric in OPERATION_METRICS else OTHER_STEPS
 
 
 class Folding:
@@ -141,7 +159,7 @@ class Folding:
         """
         if series < MOST_SERIES or known(tags):
             return tags
-        steps = HTTP_STEPS if metric in HTTP_METRICS else OTHER_STEPS
+        steps = _steps(metric)
         for number, stays in enumerate(steps, 1):
             kept = self._fold(tags, stays, self._stand_in)
             room = number > 1 or kept != tags  # to have no tags that can be dropped is no reason for more series

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from ciload.metrics.errors_tally import ErrorTally
 from ciload.metrics.folding import Folded, Folding
 from ciload.metrics.metric import BUILTIN, Metric
+from ciload.metrics.operations import COUNT, OperationSeries
 from ciload.metrics.series import HttpSeries, Tags
 from ciload.metrics.sinks import RateSink, Sink, new_sink
 from ciload.metrics.snapshot import Snapshot
@@ -23,6 +24,7 @@ EXPECTED = ("expected_response", "true")  # of a request whose 401 is what comes
 K = TypeVar("K")
 V = TypeVar("V")
 HttpKey = tuple[str, str, int, str, Tags]
+OperationKey = tuple[str, str, str, Tags]
 
 
 class MetricConflictError(ValueError):
@@ -46,6 +48,7 @@ class Registry:
         self.folding = Folding() if folding is None else folding
         self.folded = Folded()
         self.http: dict[Tags, HttpSeries] = {}
+        self.operations: dict[Tags, OperationSeries] = {}
         self.sinks: dict[tuple[str, Tags], Sink] = {}
         self.scopes = 0  # that are kept to be found again
         self.errors = ErrorTally()
@@ -65,13 +68,19 @@ class Registry:
                 f"metric {metric.name!r}: more than {MOST_METRICS:,} metrics; use tags to tell apart"
             )
         known = self.metrics.setdefault(metric.name, metric)
-        if known != metric:
+        if known.better is None and metric.better is not None:
+            self.metrics[metric.name] = metric
+        if (known.kind, known.unit) != (metric.kind, metric.unit):
             raise MetricConflictError(
                 f"metric {metric.name!r} is already a {known.kind}"
                 + (f" in {known.unit}" if known.unit else "")
                 + f", so it cannot also be a {metric.kind}"
                 + (f" in {metric.unit}" if metric.unit else "")
             )
+
+    def gate(self, metric: Metric) -> None:
+        """Let the regression gate judge a metric that is known."""
+        self.metrics[metric.name] = metric
 
     def http_series(self, tags: Tags, failed: bool) -> HttpSeries:
         """The series that requests with these tags belong to, which may have others if there are too many."""
@@ -81,6 +90,17 @@ class Registry:
             series = self.http.get(tags)
         if series is None:
             series = self.http[tags] = HttpSeries(tags, failed, dict(tags).get("error", ""))
+        return series
+
+    def operation_series(self, tags: Tags) -> OperationSeries:
+        """The series that operations with these tags belong to, likewise."""
+        series = self.operations.get(tags)
+        if series is None:
+            known = self.operations.__contains__
+            tags = self.folding.place(tags, COUNT, known, len(self.operations), self.folded)
+            series = self.operations.get(tags)
+        if series is None:
+            series = self.operations[tags] = OperationSeries(tags, dict(tags).get("error", ""))
         return series
 
     def sink(self, metric: Metric, tags: Tags) -> Sink:
@@ -117,19 +137,27 @@ class Registry:
         folded, self.folded = self.folded, Folded()
         snapshot = Snapshot(dict(self.metrics), errors=errors, marked_failed=marked_failed, folded=folded)
         for series in self.http.values():
-            series.fold()
-            if not series.sinks:
-                continue
-            for name, sink in series.sinks.items():
-                snapshot.series.setdefault(name, {})[series.tags] = sink
-            if series.failed:
+            if _take(series, snapshot) and series.failed:
                 snapshot.request_errors.add(*_request_error(series))
             series.sinks = {}
+        for operations in self.operations.values():
+            if _take(operations, snapshot) and operations.error:
+                count = int(getattr(operations.sinks[COUNT], "total", 0))
+                snapshot.request_errors.add(dict(operations.tags)["name"], operations.error, "", count)
+            operations.sinks = {}
         for (name, tags), sink in self.sinks.items():
             taken = sink.take()
             if not taken.empty:
                 snapshot.series.setdefault(name, {})[tags] = taken
         return snapshot
+
+
+def _take(series: HttpSeries | OperationSeries, snapshot: Snapshot) -> bool:
+    """Put what a series has measured into the snapshot; false if that is nothing."""
+    series.fold()
+    for name, sink in series.sinks.items():
+        snapshot.series.setdefault(name, {})[series.tags] = sink
+    return bool(series.sinks)
 
 
 def _request_error(series: HttpSeries) -> tuple[str, str, str, int]:
@@ -145,13 +173,16 @@ class Scope:
     Shared by the virtual users that take samples there; holds caches and no state of any of them.
     """
 
-    __slots__ = ("_base", "_children", "_own", "_tagged", "checks", "custom", "fixed", "group", "http", "registry")
+    __slots__ = (
+        "_base", "_children", "_own", "_tagged", "checks", "custom", "fixed", "group", "http", "operations", "registry",
+    )  # fmt: skip
 
     def __init__(self, registry: Registry, scenario: str = "", group: str = "", tags: Tags = ()) -> None:
         self.registry = registry
         self.fixed: Tags = (*tags, ("scenario", scenario)) if scenario else tags
         self.group = group
         self.http: dict[HttpKey, HttpSeries] = {}
+        self.operations: dict[OperationKey, OperationSeries] = {}
         self.checks: dict[str, RateSink] = {}
         self.custom: dict[str, Sink] = {}
         self._children: dict[str, Scope] = {}
@@ -208,6 +239,17 @@ class Scope:
         }
         series = self.registry.http_series(self.tags(dict(extra) | facts), failed)
         return self.registry.remember(self.http, key, series)
+
+    def operation_series(self, key: OperationKey) -> OperationSeries:
+        """Find or make the series for (name, protocol, error, tags); `self.operations` caches the answer."""
+        name, protocol, error, extra = key
+        metric = self.registry.metrics.get(name)
+        if metric is not None and metric.better is not None:
+            raise MetricConflictError(
+                f"operation {name!r}: a metric of that name is judged already; call one of them otherwise"
+            )
+        tags = self.tags(dict(extra) | {"name": name, "protocol": protocol, "error": error})
+        return self.registry.remember(self.operations, key, self.registry.operation_series(tags))
 
     def check_sink(self, name: str, tags: Mapping[str, str] | None = None) -> RateSink:
         """Find or make the pass/fail counts of a check; `self.checks` caches the answer where there are no tags."""

@@ -21,6 +21,8 @@ from ciload.options.network import (
 )
 from ciload.options.scenarios import Scenarios, Stages
 from ciload.options.values import (
+    EVERYTHING_ELSE,
+    USUAL_TOLERANCE,
     Count,
     Duration,
     LoadDuration,
@@ -30,8 +32,10 @@ from ciload.options.values import (
     Process,
     RootAddress,
     Share,
+    Tolerances,
     VariableNames,
     WebAddress,
+    names_in_list,
     split_rate,
 )
 from ciload.result.comparison import Reaction
@@ -162,8 +166,12 @@ class Options(BaseModel):
     false_alarm: Annotated[Share, Field(gt=0, le=0.2)] = Field(
         0.01, description="the chance of an alarm in a run that has not changed"
     )
-    tolerance: Annotated[Share, Field(ge=0, le=10)] = Field(
-        0.1, description="changes for the worse below this are no regression"
+    tolerance: Tolerances = Field(
+        default_factory=lambda: {EVERYTHING_ELSE: USUAL_TOLERANCE},
+        description="changes for the worse below this are no regression; also by endpoint or metric, with its name",
+    )
+    gate_metrics: Annotated[tuple[str, ...], BeforeValidator(names_in_list)] = Field(
+        (), max_length=50, description="further metrics that the gate judges, such as iteration_duration"
     )
     on_missing_baseline: Reaction = Field("warn", description="when there is nothing to compare with: fail, warn, pass")
     on_inconclusive: Reaction = Field(

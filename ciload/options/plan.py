@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ciload.errors import Complaint, OptionsError
-from ciload.metrics.metric import Metric
+from ciload.metrics.metric import BUILTIN, GATEABLE, Metric
 from ciload.options.elsewhere import INSTEAD
 from ciload.options.model import LOAD_OPTIONS, URL_OPTIONS, Options
 from ciload.options.scenarios import (
@@ -82,6 +83,11 @@ class Plan(BaseModel):
         numbers = [each.iterations_in_all for each in self.scenarios.values()]
         return None if None in numbers else sum(number or 0 for number in numbers)
 
+    def gated_metrics(self, metrics: Mapping[str, Metric]) -> list[Metric]:
+        """The further metrics that the gate is asked to judge, which `metrics` knows."""
+        found = (metrics[name] for name in self.options.gate_metrics)
+        return [replace(each, better=each.better or GATEABLE.get(each.name, "lower")) for each in found]
+
     def vus_before(self, name: str) -> int:
         """How many ids of virtual users the scenarios before this one take."""
         before = list(self.scenarios)[: list(self.scenarios).index(name)]
@@ -115,6 +121,7 @@ def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric], check_fu
         broken = {str(details["loc"][0]) for details in error.errors()}
         options = Options.model_validate({key: value for key, value in known.items() if key not in broken})
     thresholds = _thresholds(options, owner, metrics, complaints)
+    complaints += _about_gate_metrics(options, owner, metrics)
     scenarios: dict[str, Scenario] = {}
     if contradiction is None and not broken & {"vus", "graceful_stop", *LOAD_OPTIONS}:
         scenarios = _scenarios(options, owner, complaints)
@@ -262,6 +269,20 @@ def _thresholds(
             except ValueError as error:
                 complaints.append(Complaint(where, f"threshold on {key!r}: {error}"))
     return parsed
+
+
+def _about_gate_metrics(
+    options: Options, owner: Mapping[str, Source], metrics: Mapping[str, Metric]
+) -> Iterator[Complaint]:
+    for index, name in enumerate(options.gate_metrics):
+        where = owner["gate_metrics"].where(("gate_metrics", str(index)))
+        if name not in metrics:
+            meant = closest(name, [*GATEABLE, *(each for each in metrics if each not in BUILTIN)])
+            yield Complaint(where, f"there is no metric {name!r}", f"did you mean {meant!r}?" if meant else "")
+        elif name in BUILTIN and name not in GATEABLE:
+            judged = name in ("http_req_duration", "http_req_failed", "op_duration", "op_failed", "checks")
+            why = "is judged anyway" if judged else "says nothing of the target"
+            yield Complaint(where, f"gate_metrics: {name!r} {why}")
 
 
 def _scenarios(options: Options, owner: Mapping[str, Source], complaints: list[Complaint]) -> dict[str, Scenario]:

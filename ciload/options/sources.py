@@ -27,7 +27,7 @@ NOT_OPTIONS = frozenset(
 FLAG_NAMES = {
     "stages": "--stage", "tags": "--tag", "secrets": "--secret", "headers": "--header", "hosts": "--resolve",
     "tls_auth": "--client-cert", "local_ips": "--local-ip", "block_ips": "--block-ip",
-    "block_hostnames": "--block-hostname",
+    "block_hostnames": "--block-hostname", "gate_metrics": "--gate-metric",
 }  # fmt: skip
 STRUCTURED = ("thresholds", "scenarios", "tls_auth")  # variables that hold YAML or JSON
 DEFAULT_FILE = Path("ciload.yaml")

@@ -94,6 +94,31 @@ def _share(value: object) -> object:
 Share = Annotated[float, BeforeValidator(_share)]
 
 
+def names_in_list(value: object) -> object:
+    """Names as a list, or in one text with commas between them."""
+    return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+
+
+EVERYTHING_ELSE = ""  # what has no tolerance of its own
+USUAL_TOLERANCE = 0.1
+
+
+def _tolerance(value: object) -> object:
+    """`10%`; or a mapping, `GET /search=20%`, or a list of these, in which a share alone is that of everything else."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple | Mapping):
+        return {EVERYTHING_ELSE: value}
+    if isinstance(value, list | tuple):
+        pairs = [("", each) if "=" not in str(each) else str(each).rsplit("=", 1) for each in value]
+        value = {str(name).strip(): share for name, share in pairs}
+    return {EVERYTHING_ELSE: USUAL_TOLERANCE} | {str(name).strip(): share for name, share in value.items()}
+
+
+# Shares by what they are about: an endpoint, a metric of it, or everything else.
+Tolerances = Annotated[dict[str, Annotated[Share, Field(ge=0, le=10)]], BeforeValidator(_tolerance)]
+
+
 def _text_by_name(value: object) -> object:
     """`a=1,b=2`, k6's `a:1,b:2`, or a list of such pairs; and a mapping, whose plain values become text."""
     if isinstance(value, str):

@@ -96,7 +96,15 @@ def _endpoints(result: RunResult) -> Iterable[Printable]:
         d = each.duration
         times = [format_value(v, "ms") for v in (d.avg, d.med, d.p95, d.p99, d.max)] if d else ["-"] * 5
         failed = Text(format_share(each.failed, each.requests), style="red" if each.failed else "")
-        table.add_row("", each.method, without_method(each), str(each.requests), f"{each.rate:.1f}", failed, *times)
+        table.add_row(
+            "",
+            each.method or each.protocol,
+            without_method(each),
+            str(each.requests),
+            f"{each.rate:.1f}",
+            failed,
+            *times,
+        )
     yield table
     more = len(result.endpoints) - MOST_ENDPOINTS
     if more > 0:

@@ -90,7 +90,7 @@ def _endpoint(each: Endpoint) -> Row:
     d = each.duration
     times = [format_value(value, "ms") for value in ((d.med, d.p95, d.p99, d.max) if d else [None] * 4)]
     failed, rate = format_share(each.failed, each.requests), format_value(each.rate, "/s")
-    return prose(each.method), code(without_method(each)), count(each.requests), rate, failed, *times
+    return prose(each.method or each.protocol), code(without_method(each)), count(each.requests), rate, failed, *times
 
 
 def _check(each: Check) -> Row:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from typing import Any
 
 from pydantic_core import PydanticSerializationError
@@ -14,8 +15,9 @@ from ciload.metrics.blocks import Arm, BlockSeries, Cell
 from ciload.metrics.cpu_series import CpuSeries, MeasuredCpu
 from ciload.metrics.errors_tally import OTHER
 from ciload.metrics.folding import MOST_SERIES, SHOWN, Folded
-from ciload.metrics.metric import BUILTIN
-from ciload.metrics.sinks import CounterSink, Encoded, GaugeSink, RateSink, Sink, TrendSink
+from ciload.metrics.metric import BUILTIN, Better
+from ciload.metrics.operations import COUNT, DURATION, FAILED
+from ciload.metrics.sinks import CounterSink, Encoded, GaugeSink, RateSink, Sink, TrendSink, new_sink
 from ciload.metrics.snapshot import Snapshot
 from ciload.result.document import (
     CI,
@@ -28,6 +30,7 @@ from ciload.result.document import (
     ErrorRow,
     Failure,
     Fingerprint,
+    GatedKind,
     Generator,
     Git,
     Load,
@@ -95,8 +98,9 @@ def build_result(snapshot: Snapshot, facts: Facts) -> tuple[RunResult, Evidence]
     """The document of a finished run, with the verdict as far as it is known, and what that is made from."""
     load_s, iterations = facts.load.load_s, facts.load.iterations
     thresholds = [_threshold(each, snapshot, facts) for each in facts.thresholds]
-    endpoints = sorted(_endpoints(snapshot, load_s), key=lambda each: (-each.requests, each.name, each.method))
-    requests = sum(each.requests for each in endpoints)
+    endpoints = _all_endpoints(snapshot, load_s)
+    requests = sum(each.requests for each in endpoints if each.method)
+    operations = sum(each.requests for each in endpoints if not each.method)
     script_errors = snapshot.select("script_errors")
     evidence = Evidence(
         stops=facts.stops,
@@ -110,6 +114,8 @@ def build_result(snapshot: Snapshot, facts: Facts) -> tuple[RunResult, Evidence]
         iterations=iterations,
         requests=requests,
         answered=requests - sum(each.statuses.get("0", 0) for each in endpoints),
+        operations=operations,
+        succeeded=operations - sum(each.failed for each in endpoints if not each.method),
         own_metrics=any(name not in BUILTIN for name in snapshot.series),
         allow_empty=facts.allow_empty,
         warnings=_warnings(snapshot, facts, thresholds),
@@ -138,7 +144,7 @@ def build_result(snapshot: Snapshot, facts: Facts) -> tuple[RunResult, Evidence]
             generator=facts.generator,
             blocks=_blocks(facts),
             phases=_all_phases(snapshot),
-            target_cpu=_target_cpu(facts, "new", requests),
+            target_cpu=_target_cpu(facts, "new", requests or operations),
             old_arm=_old_arm(facts.old, facts) if facts.old is not None else None,
             verdict=judge(evidence),
         )
@@ -171,7 +177,10 @@ def _metrics(snapshot: Snapshot, load_s: float) -> Iterable[tuple[str, MetricRes
     for name in sorted(snapshot.series):
         sink, metric = snapshot.select(name), snapshot.metrics[name]
         if sink is not None and not (sink.empty and not isinstance(sink, CounterSink)):
-            yield name, MetricResult(kind=metric.kind, unit=metric.unit, **_values(sink, load_s))
+            yield (
+                name,
+                MetricResult(kind=metric.kind, unit=metric.unit, better=metric.better, **_values(sink, load_s)),
+            )
 
 
 def _values(sink: Sink, load_s: float) -> dict[str, Any]:
@@ -182,6 +191,33 @@ def _values(sink: Sink, load_s: float) -> dict[str, Any]:
     if isinstance(sink, RateSink):
         return {"rate": sink.rate, "passes": sink.passes, "fails": sink.total - sink.passes}
     return {"trend": distribution(sink)}
+
+
+def _all_endpoints(snapshot: Snapshot, load_s: float) -> list[Endpoint]:
+    """Of requests and of operations, those first that there are the most of."""
+    found = (*_endpoints(snapshot, load_s), *_operations(snapshot, load_s))
+    return sorted(found, key=lambda each: (-each.requests, each.name, each.method))
+
+
+def _operations(snapshot: Snapshot, load_s: float) -> Iterable[Endpoint]:
+    protocols: dict[str, str] = {}
+    for (name, protocol), _ in snapshot.grouped(COUNT, "name", "protocol"):
+        protocols[name] = protocols.get(name) or protocol
+    failed, received = dict(snapshot.grouped(FAILED, "name")), dict(snapshot.grouped("data_received", "name", "method"))
+    for (name,), durations in snapshot.grouped(DURATION, "name"):
+        assert isinstance(durations, TrendSink)
+        yield Endpoint(
+            name=name,
+            method="",
+            protocol=protocols.get(name, ""),
+            requests=durations.count,
+            rate=durations.count / load_s if load_s else 0.0,
+            failed=getattr(failed.get((name,)), "passes", 0),
+            statuses={},
+            duration=distribution(durations),
+            waiting_avg=None,
+            bytes_received=int(getattr(received.get((name, "")), "total", 0)),
+        )
 
 
 def _endpoints(snapshot: Snapshot, load_s: float) -> Iterable[Endpoint]:
@@ -238,8 +274,12 @@ def block_rows(blocks: BlockSeries, cpu_s: Callable[[Arm], list[float]] = lambda
     endpoints = ranked[len(whole) :]
     wanted = {key[1:] for key in endpoints[:MOST_BLOCK_ROWS]}
     rows = []
+    of_operations = blocks.without_requests and bool(endpoints)
     for key in [*whole, *(key for key in endpoints if key[1:] in wanted)]:
         cells = [each.get(key) or Cell() for each in blocks.cells]
+        checks = [cell.checks for cell in cells] if key in whole else []
+        if of_operations and key in whole:
+            cells = blocks.of_operations(key[0])
         times = [_block_times(cell.durations) for cell in cells]
         paired = any(cell.ratios for cell in cells)
         new_first, old_first = ([_ratio(cell, first) for cell in cells] if paired else [] for first in ARMS)
@@ -256,8 +296,8 @@ def block_rows(blocks: BlockSeries, cpu_s: Callable[[Arm], list[float]] = lambda
                 p95=[each[3] for each in times],
                 p99=[each[4] for each in times],
                 cpu_s=cpu_s(key[0]) if key in whole else [],
-                checks_passed=[cell.checks.passes for cell in cells] if key in whole else [],
-                checks_failed=[cell.checks.total - cell.checks.passes for cell in cells] if key in whole else [],
+                checks_passed=[each.passes for each in checks],
+                checks_failed=[each.total - each.passes for each in checks],
                 pairs_new_first=[each[0] for each in new_first],
                 ratio_new_first=[each[1] for each in new_first],
                 spread_new_first=[each[2] for each in new_first],
@@ -266,7 +306,36 @@ def block_rows(blocks: BlockSeries, cpu_s: Callable[[Arm], list[float]] = lambda
                 spread_old_first=[each[2] for each in old_first],
             )
         )
-    return Blocks(span_s=blocks.span_s, count=len(blocks.cells), rows=rows)
+    return Blocks(
+        span_s=blocks.span_s, count=len(blocks.cells), of="operations" if of_operations else "requests",
+        rows=[*rows, *_metric_rows(blocks)],
+    )  # fmt: skip
+
+
+def _metric_rows(blocks: BlockSeries) -> Iterable[BlockRow]:
+    """Of metrics that the gate was asked to judge."""
+    arms = dict.fromkeys(arm for sinks in blocks.sinks for arm, _ in sinks)
+    for arm, (name, metric) in product(arms, sorted(blocks.metrics.items())):
+        better: Better = metric.better or "lower"
+        sinks = [each.get((arm, name)) or new_sink(metric) for each in blocks.sinks]
+        columns = [_metric_block(sink, blocks.span_s, better) for sink in sinks]
+        requests, failed, avg, p5, p50, p95, p99 = map(list, zip(*columns, strict=True))
+        yield BlockRow(
+            arm=arm, name=name, metric=GatedKind(kind=metric.kind, unit=metric.unit, better=better),
+            requests=requests, failed=failed, avg=avg, p5=p5, p50=p50, p95=p95, p99=p99,
+        )  # fmt: skip
+
+
+def _metric_block(sink: Sink, span_s: float, better: Better) -> tuple[Any, ...]:
+    """Samples, those that went the wrong way, mean or value, p5, p50, p95, p99."""
+    if isinstance(sink, TrendSink):
+        return sink.count, 0, *_block_times(sink)
+    no_times = (None,) * 4
+    if isinstance(sink, RateSink):
+        return sink.total, sink.passes if better == "lower" else sink.total - sink.passes, None, *no_times
+    if isinstance(sink, CounterSink):
+        return 1, 0, sink.total / span_s, *no_times
+    return (0, 0, None, *no_times) if sink.empty else (1, 0, sink.last, *no_times)
 
 
 def _block_cpu(blocks: BlockSeries, facts: Facts, arm: Arm) -> list[float]:
@@ -309,7 +378,8 @@ def _ratio(cell: Cell, first: Arm) -> tuple[int, float | None, float | None]:
 
 
 def _old_arm(old: Snapshot, facts: Facts) -> OldArm:
-    endpoints = sorted(_endpoints(old, facts.load.load_s), key=lambda each: (-each.requests, each.name, each.method))
+    endpoints = _all_endpoints(old, facts.load.load_s)
+    requests = [each for each in endpoints if each.method]
     duration = old.trend("http_req_duration")
     return OldArm(
         url=facts.old_url,
@@ -319,12 +389,12 @@ def _old_arm(old: Snapshot, facts: Facts) -> OldArm:
         nowhere_else=facts.same_servers[1],
         iterations=int(getattr(old.select("iterations"), "total", 0)),
         script_errors=int(getattr(old.select("script_errors"), "total", 0)),
-        requests=sum(each.requests for each in endpoints),
-        failed=sum(each.failed for each in endpoints),
+        requests=sum(each.requests for each in requests),
+        failed=sum(each.failed for each in requests),
         duration=distribution(duration, encode=False),
         phases=_all_phases(old),
         endpoints=endpoints,
-        target_cpu=_target_cpu(facts, "old", sum(each.requests for each in endpoints)),
+        target_cpu=_target_cpu(facts, "old", sum(each.requests for each in requests or endpoints)),
     )
 
 
@@ -386,6 +456,9 @@ def _warnings(snapshot: Snapshot, facts: Facts, thresholds: Sequence[ThresholdRe
     found = [*facts.warnings, *facts.generator.warnings]
     if not thresholds and facts.scenarios and not facts.options.get("once"):
         found.append("no thresholds: nothing was judged but that the script ran; add `thresholds` to make this a gate")
+    for name, metric in snapshot.metrics.items():
+        if metric.better is not None and name not in snapshot.series:
+            found.append(f"metric {name!r} is to be judged by the gate, and got no sample")
     for scenario in facts.scenarios:
         found += _about_starts(scenario, facts)
     if facts.old is not None:

@@ -8,11 +8,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ciload.metrics.metric import Better
 from ciload.text import request_label
 
 NOT_KNOWN = "–"  # noqa: RUF001  a number may stand there, and "-" would look like its sign
 MANY_TIMES, MOST_TIMES = 10, 1_000  # from 10 on "12 times" reads better than "+1,100%"; beyond 1,000 nobody reads it
 GateName = Literal["history", "side by side"]
+MetricName = Literal[
+    "p50", "mean", "p95", "p99", "median endpoint p50", "failed requests", "failed checks", "requests/s",
+    "CPU per request", "share of true", "share of false", "per second", "value",
+]  # fmt: skip
 Reaction = Literal["fail", "warn", "pass"]  # to a gate that has nothing to say
 
 
@@ -46,18 +51,17 @@ def points(change: float) -> str:
 
 
 class GatedMetric(DocumentPart):
-    """One number of one endpoint, old against new. Changes are relative: 0.1 is 10% more, -0.5 half as much.
+    """One number of one endpoint, or of a metric that the gate was asked to judge, old against new.
 
-    Of shares (failed requests, failed checks) they are differences: 0.1 is ten percentage points more.
+    Changes are relative: 0.1 is 10% more, -0.5 half as much. Of shares (failed requests, failed checks) they are
+    differences: 0.1 is ten percentage points more.
     """
 
     endpoint: str = Field(description='"" for all requests together')
     method: str = ""
-    metric: Literal[
-        "p50", "mean", "p95", "p99", "median endpoint p50", "failed requests", "failed checks", "requests/s",
-        "CPU per request",
-    ]  # fmt: skip
-    unit: Literal["ms", "share", "/s"]
+    metric: MetricName
+    unit: str = Field(description='of the values: "ms", "/s", what a script calls its own; "share": of all')
+    better: Better = "lower"
     verdict: GateVerdict
     reason: str = Field(default="", description="why it is not ok, in words: what was seen, what could have been")
     decides: bool = Field(default=True, description="false: it has too few requests to be judged")
@@ -72,6 +76,7 @@ class GatedMetric(DocumentPart):
     detectable: float | None = Field(
         default=None, description="the smallest change for the worse that would be found 8 times in 10"
     )
+    tolerance: float | None = Field(default=None, description="of its own; null: that of the comparison")
     history: list[float] = Field(default_factory=list, description="of each run used, oldest first, then of this one")
 
     @property

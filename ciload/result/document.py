@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic_core import PydanticSerializationError
 
-from ciload.metrics.metric import Kind
+from ciload.metrics.metric import Better, Kind
 from ciload.result.comparison import Comparison, DocumentPart
 
 SCHEMA = "ciload/result/1"
@@ -100,13 +100,18 @@ class MetricResult(DocumentPart):
     min: float | None = Field(None, description="gauge: the smallest value")
     max: float | None = Field(None, description="gauge: the largest value")
     trend: Distribution | None = None
+    better: Better | None = Field(None, description="the direction in which the gate judges it; null: it does not")
 
 
 class Endpoint(DocumentPart):
-    """Requests of one name and method. `duration` is null when none of them was ever sent."""
+    """Requests of one name and method, or operations of one name, which have no method.
+
+    `duration` is null when none of them was ever sent.
+    """
 
     name: str
-    method: str
+    method: str = Field(description='"" of an operation')
+    protocol: str = Field(default="", description="of an operation, as the script calls it")
     requests: int
     rate: float
     failed: int
@@ -117,11 +122,24 @@ class Endpoint(DocumentPart):
     bytes_received: int
 
 
+class GatedKind(DocumentPart):
+    """How a metric is judged that the gate was asked to judge."""
+
+    kind: Kind
+    unit: str = ""
+    better: Better = "lower"
+
+
 class BlockRow(DocumentPart):
-    """One endpoint, or all requests (name ""), in each block of the load. Times are ms."""
+    """One endpoint, or all requests (name ""), in each block of the load. Times are ms.
+
+    A metric that the gate was asked to judge has a row as well: `requests` counts its samples, of which `failed` went
+    the wrong way (rates); `avg` is a gauge's last value, or a counter's sum per second.
+    """
 
     name: str
     method: str = ""
+    metric: GatedKind | None = Field(default=None, description="null: an endpoint, or all requests")
     arm: Literal["new", "old"] = "new"
     requests: list[int]
     failed: list[int]
@@ -149,10 +167,13 @@ class BlockRow(DocumentPart):
 
 
 class Blocks(DocumentPart):
-    """The load cut into equal parts. `rows` has all requests first, then the first 20 endpoints."""
+    """The load cut into equal parts. `rows` has all requests first, then the first 20 endpoints, then metrics."""
 
     span_s: float
     count: int
+    of: Literal["requests", "operations"] = Field(
+        default="requests", description="what the first row is about: operations where there were no requests"
+    )
     rows: list[BlockRow]
 
 

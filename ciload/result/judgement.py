@@ -25,6 +25,8 @@ class Evidence:
     iterations: int = 0  # that finished without an exception
     requests: int = 0
     answered: int = 0  # requests that got a response of any status
+    operations: int = 0  # that the script has measured by name
+    succeeded: int = 0  # of these
     own_metrics: bool = False  # the script has fed a metric of its own
     allow_empty: bool = False
     comparisons: Sequence[Comparison] = ()
@@ -41,8 +43,9 @@ def judge(evidence: Evidence) -> Verdict:
     3. every scenario reached its planned end, or did all its iterations;
     4. no request outlived the graceful stop without an answer;
     5. every threshold had the data that it selects, and holds;
-    6. something was measured (unless `--allow-empty`): an iteration finished, and a request was made or a metric of
-       the script's own was fed; and if there were requests, one of them got a response;
+    6. something was measured (unless `--allow-empty`): an iteration finished, and a request was made, an operation
+       measured, or a metric of the script's own fed; and if there were requests, one of them got a response; if there
+       were none of those, but operations, one of them succeeded;
     7. the gate found no regression that nobody has accepted, and nothing else that it was asked to fail on.
 
     Returns:
@@ -95,14 +98,17 @@ def _of_emptiness(evidence: Evidence, failures: Sequence[Failure]) -> Iterator[F
         # What ended the run explains why there was no answer yet.
         if all(each.code == ExitCode.THRESHOLDS_FAILED for each in evidence.stops):
             yield _not_as_planned(f"no data: none of the {evidence.requests} requests got a response")
+    elif evidence.operations and not evidence.requests and not evidence.succeeded:
+        if all(each.code == ExitCode.THRESHOLDS_FAILED for each in evidence.stops):
+            yield _not_as_planned(f"no data: none of the {evidence.operations} operations succeeded")
     elif evidence.allow_empty or failures:
         return
     elif not evidence.iterations:
         yield _not_as_planned("no data: not one iteration finished")
-    elif not (evidence.requests or evidence.own_metrics):
+    elif not (evidence.requests or evidence.operations or evidence.own_metrics):
         yield _not_as_planned(
-            "no data: no request was made and no metric of the script's own was fed, so nothing was measured; was an "
-            "`await` forgotten, or another client used? --allow-empty lets it pass"
+            "no data: no request was made, no operation measured and no metric of the script's own fed; was an `await` "
+            "forgotten, or another client used (which `measure` measures)? --allow-empty lets it pass"
         )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import get_args
 
 from ciload.http.session import current, current_session
-from ciload.metrics.metric import Kind, Metric
+from ciload.metrics.metric import Better, Kind, Metric
 from ciload.metrics.sinks import LARGEST_SAMPLE
 
 LONGEST_NAME = 128
@@ -18,6 +19,9 @@ class CustomMetric:
     Args:
         name: any text fit for a report, without braces.
         unit: shown behind values; "ms" and "bytes" are written as people read them.
+        gate: let the regression gate judge it, like latencies: a trend's median, mean and percentiles, a rate's share,
+            a counter per second, a gauge's last value.
+        better: in which direction, if it does.
 
     Raises:
         ValueError: the name cannot be used, or is taken by a metric of another kind or unit.
@@ -25,12 +29,16 @@ class CustomMetric:
 
     kind: Kind
 
-    def __init__(self, name: str, *, unit: str = "") -> None:
+    def __init__(self, name: str, *, unit: str = "", gate: bool = False, better: Better | None = None) -> None:
         if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
             raise ValueError(f"a metric's name is 1 to {LONGEST_NAME} printable characters, not {name!r}")
         if "{" in name or "}" in name:
             raise ValueError(f"a metric's name has no braces, they mark tags in thresholds: {name!r}")
-        self.metric = Metric(name, self.kind, unit)
+        if better not in (None, *get_args(Better)):
+            raise ValueError(f"metric {name!r}: better is 'lower' or 'higher', not {better!r}")
+        if better is not None and not gate:
+            raise ValueError(f"metric {name!r}: better={better!r} is for the regression gate: write gate=True too")
+        self.metric = Metric(name, self.kind, unit, (better or "lower") if gate else None)
         loading = current.get(None)
         if loading is not None:
             loading.scope.registry.declare(self.metric)

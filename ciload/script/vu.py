@@ -55,6 +55,7 @@ class VU:
         iteration_in_test: unique among all iterations of the scenario, from 0. In the open model it is the number of
             the scheduled start, so starts that were dropped leave gaps.
         scenario: its name; "" in `setup` and `teardown`.
+        base_url: what relative URLs are joined to, "" if there is none; side by side, that of the target at hand.
         env: the environment, with the scenario's `env` over it.
         cookies: by name; `vu.cookies["session"]` reads and sets one, `vu.cookies.set()` says for which server and path.
         tags: set `vu.tags["plan"] = "gold"` to tag all further samples of this virtual user.
@@ -93,6 +94,11 @@ class VU:
         if self._tags is None:
             self._tags = VUTags(self)
         return self._tags
+
+    @property
+    def base_url(self) -> str:
+        client = self.session.client
+        return "" if client is None else client.base_url
 
     @property
     def cookies(self) -> Cookies:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import pytest
 
 from ciload.engine.pairing import LOOKS, SETTLES_S, Pacing, Ratios
+from ciload.http.session import Exchanges
 from ciload.metrics.blocks import PAIRED_RATIO
 from ciload.metrics.registry import Registry, Scope
 
 
 def exchange(name: str, seconds: float, status: int = 200) -> tuple[tuple[str, str, int, str, tuple[()]], float]:
     return (name, "GET", status, "", ()), seconds
+
+
+def waited(seconds: float) -> Exchanges:
+    exchanges = Exchanges()
+    exchanges.append(exchange("/", seconds))
+    return exchanges
 
 
 def ratios_of(new: list, old: list) -> dict[tuple[str, str], list[float]]:  # type: ignore[type-arg]
@@ -48,7 +55,7 @@ class TestPacing:
         """Whether targets are loaded apart after each second, in which users waited for such a share of their time."""
         pacing, found = Pacing(), []
         for second, share in enumerate(shares, 1):
-            pacing.spent([exchange("/", share * virtual_users)])
+            pacing.spent(waited(share * virtual_users))
             pacing.look(virtual_users, 1.0, float(second))
             found.append(pacing.apart)
         return found
@@ -68,7 +75,7 @@ class TestPacing:
         assert self.look([*busy, *calm])[-1] is False
         pacing = Pacing(may_rejoin=False)
         for second, share in enumerate([*busy, *calm], 1):
-            pacing.spent([exchange("/", share * 4)])
+            pacing.spent(waited(share * 4))
             pacing.look(4, 1.0, float(second))
         assert pacing.apart
 

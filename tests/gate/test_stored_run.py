@@ -91,7 +91,7 @@ def test_a_good_run_is_accepted_and_untainted() -> None:
         ({"scenarios": [ScenarioResult(**SCHEDULED | {"dropped": 200})]}, STARTS_DROPPED),
         ({"scenarios": [ScenarioResult(**SCHEDULED | {"achieved_per_s": 9.4})]}, "it achieved less than 95%"),
         ({"metrics": metrics(failed=501)}, MOSTLY_FAILED),
-        ({"metrics": {}}, "it made no requests"),
+        ({"metrics": {}}, "it made no requests, and measured nothing else that is judged"),
     ],
 )
 def test_a_run_that_is_no_measure_is_tainted(changes: dict[str, Any], reason: str) -> None:

@@ -198,7 +198,7 @@ def test_numbers_and_switches_in_yaml_are_numbers_and_switches(tmp_path: Path) -
     """The option's type reads its text; a null is unset."""
     text = "vus: 3\niterations: 010\nquiet: yes\ntolerance: 0.2\nmax_body_kept: 2MiB\nduration: ~\n"
     options = plan_of(file=yaml_file(tmp_path, text)).options
-    assert (options.vus, options.iterations, options.quiet, options.tolerance) == (3, 10, True, 0.2)
+    assert (options.vus, options.iterations, options.quiet, options.tolerance) == (3, 10, True, {"": 0.2})
     assert (int(options.max_body_kept), options.duration) == (2 << 20, None)
 
 

@@ -184,6 +184,7 @@ def test_in_a_browser(tmp_path: Path) -> None:
         tab.locator(".chart").first.click(position={"x": 300, "y": 90})
         assert tab.locator(".tip.pinned a").count() == 2
         tab.locator("details").first.locator("summary").click()
+        tab.wait_for_selector("table tbody tr")
         assert tab.locator("table").first.locator("tbody tr").count() == 30
         assert tab.locator("table a").first.get_attribute("href") == f"https://github.com/octo/api/commit/{COMMIT}"
 
