@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo
 
 from ciload.durations import check_unit, parse_duration
 
@@ -116,7 +116,11 @@ def _tolerance(value: object) -> object:
 
 
 # Shares by what they are about: an endpoint, a metric of it, or everything else.
-Tolerances = Annotated[dict[str, Annotated[Share, Field(ge=0, le=10)]], BeforeValidator(_tolerance)]
+Tolerances = Annotated[
+    dict[str, Annotated[Share, Field(ge=0, le=10)]],
+    BeforeValidator(_tolerance),
+    PlainSerializer(lambda shares: shares[EVERYTHING_ELSE] if len(shares) == 1 else shares),
+]
 
 
 def _text_by_name(value: object) -> object:

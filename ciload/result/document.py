@@ -92,15 +92,19 @@ class Distribution(DocumentPart):
 class MetricResult(DocumentPart):
     kind: Kind
     unit: str
-    count: float | None = Field(None, description="counter: the sum")
-    rate: float | None = Field(None, description="counter: per second of load; rate: share of true samples, 0 to 1")
-    passes: int | None = Field(None, description="rate: true samples")
-    fails: int | None = Field(None, description="rate: false samples")
-    value: float | None = Field(None, description="gauge: the last value")
-    min: float | None = Field(None, description="gauge: the smallest value")
-    max: float | None = Field(None, description="gauge: the largest value")
+    count: float | None = Field(default=None, description="counter: the sum")
+    rate: float | None = Field(
+        default=None, description="counter: per second of load; rate: share of true samples, 0 to 1"
+    )
+    passes: int | None = Field(default=None, description="rate: true samples")
+    fails: int | None = Field(default=None, description="rate: false samples")
+    value: float | None = Field(default=None, description="gauge: the last value")
+    min: float | None = Field(default=None, description="gauge: the smallest value")
+    max: float | None = Field(default=None, description="gauge: the largest value")
     trend: Distribution | None = None
-    better: Better | None = Field(None, description="the direction in which the gate judges it; null: it does not")
+    better: Better | None = Field(
+        default=None, description="the direction in which the gate judges it; null: it does not"
+    )
 
 
 class Endpoint(DocumentPart):

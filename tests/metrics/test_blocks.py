@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ciload.metrics.blocks import MOST_BLOCKS, BlockSeries
+from ciload.metrics.metric import Kind, Metric
 from ciload.metrics.registry import Registry, Scope
 from ciload.metrics.sinks import TrendSink
 from ciload.metrics.snapshot import Snapshot
+from ciload.result.build import block_rows
 
 
 def second(times: dict[str, list[float]]) -> Snapshot:
@@ -58,6 +60,33 @@ def test_each_block_has_the_times_of_its_seconds(load: list[dict[str, list[int]]
                 assert seen.sum == pytest.approx(expected.sum)
                 assert (seen.smallest, seen.largest) == pytest.approx((expected.smallest, expected.largest))
                 assert seen.percentiles([5, 50, 95]) == pytest.approx(expected.percentiles([5, 50, 95]))
+
+
+def test_operations_are_blocks_as_well() -> None:
+    """Beside requests each for itself; where there are no requests, together as well."""
+    blocks, without = BlockSeries(), BlockSeries()
+    for number in range(100):
+        registry = Registry()
+        registry.gate(Metric("depth", Kind.GAUGE, better="lower"))
+        scope = Scope(registry, "default")
+        for name, seconds in (("save", 0.002), ("find", 0.004)):
+            scope.operation_series((name, "", "", ())).times.append(seconds)
+        scope.operation_series(("save", "", "KeyError", ())).times.append(0.003)
+        scope.sink(registry.metrics["depth"]).add(number)
+        measured = registry.take()
+        without.add(number, {"new": measured})
+        measured.merge(second({"/a": [1.0]}))
+        blocks.add(number, {"new": measured})
+
+    rows = {row.name: row for row in block_rows(without).rows}
+    assert block_rows(without).of == "operations"
+    assert set(rows) == {"", "save", "find", "depth"}
+    assert (sum(rows[""].requests), sum(rows[""].failed), sum(rows["save"].requests)) == (300, 100, 200)
+    assert rows["find"].p50 == pytest.approx([4.0] * len(rows["find"].p50), rel=1e-3)
+    assert rows["depth"].avg == [3.0 + 4 * n for n in range(25)]
+    rows = {row.name: row for row in block_rows(blocks).rows}
+    assert block_rows(blocks).of == "requests"
+    assert (sum(rows[""].requests), sum(rows["save"].requests)) == (100, 200)
 
 
 def test_many_endpoints_take_little_memory() -> None:

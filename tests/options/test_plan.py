@@ -202,6 +202,36 @@ def test_numbers_and_switches_in_yaml_are_numbers_and_switches(tmp_path: Path) -
     assert (int(options.max_body_kept), options.duration) == (2 << 20, None)
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("20%", {"": 0.2}),
+        (0.2, {"": 0.2}),
+        ("5%, GET /search=20%", {"": 0.05, "GET /search": 0.2}),
+        (["GET /a?x=1 p95=20%"], {"": 0.1, "GET /a?x=1 p95": 0.2}),
+        ({"GET /search": "20%", "tokens": 0.5}, {"": 0.1, "GET /search": 0.2, "tokens": 0.5}),
+    ],
+)
+def test_a_tolerance_may_be_of_one_metric(said: object, expected: dict[str, float]) -> None:
+    """As a share for everything, by name, or both; in every place that options come from."""
+    assert plan_of(script={"tolerance": said}).options.tolerance == expected
+
+
+@pytest.mark.parametrize("said", ["fast", {"GET /search": "2000%"}, {"GET /search": "-1%"}, "GET /search="])
+def test_a_tolerance_that_is_none_is_refused(said: object) -> None:
+    """Whichever it is about."""
+    assert "tolerance" in complaints_of(script={"tolerance": said})
+
+
+def test_metrics_to_judge_are_known_ones() -> None:
+    """Those that are judged anyway, say nothing of the target, or are not there at all are mistakes."""
+    assert plan_of(script={"gate_metrics": ["iteration_duration"]}).options.gate_metrics == ("iteration_duration",)
+    found = complaints_of(script={"gate_metrics": ["iteration_durations", "http_req_duration", "vus"]})
+    assert "did you mean 'iteration_duration'?" in found
+    assert "'http_req_duration' is judged anyway" in found
+    assert "'vus' says nothing of the target" in found
+
+
 @pytest.mark.parametrize("value", ["10:30", "0x10", "2024-01-01", "no"])
 def test_a_number_that_only_yaml_would_read_is_refused(tmp_path: Path, value: str) -> None:
     """`10:30` is no 630 virtual users."""

@@ -1,0 +1,94 @@
+"""A run that speaks anything but HTTP, as a CI job sees it: rows, thresholds, a baseline, and what fails."""
+
+from __future__ import annotations
+
+import json
+
+from tests.e2e.conftest import Ciload
+
+# The target is a coroutine: how long it takes is the test's to say, by the number of the port that stands for it.
+SCRIPT = """
+import asyncio, os
+from ciload import Trend, measure
+
+options = {"thresholds": {"op_duration{name:look up}": "p(95)<1000", "op_failed{name:save}": "rate<0.5"}}
+tokens = Trend("tokens", gate=True, better="higher")
+SLOW = float(os.environ.get("SLOW", "1"))
+FEWER = float(os.environ.get("FEWER", "1"))
+
+async def default(vu):
+    slow = 1 if vu.base_url.endswith("2") else SLOW
+    async with measure("look up", protocol="postgresql"):
+        await asyncio.sleep(0.005 * slow)
+    async with measure("save"):
+        await asyncio.sleep(0.005)
+    try:
+        with measure("validate"):
+            if vu.iteration % 2:
+                raise ValueError
+    except ValueError:
+        pass
+    tokens.add(vu.random.gauss(100, 3) * FEWER)
+    await asyncio.sleep(0.02)
+"""
+KEEP = ("-u", "4", "-d", "2s", "--save-baseline", "baseline.json")
+
+
+def test_operations_are_endpoints_in_every_report(ciload: Ciload) -> None:
+    """With their protocol, failures and times; and the run has measured something, with several workers as well."""
+    run = ciload.run(SCRIPT, "-u", "4", "-i", "40", "--workers", "2")
+
+    assert run.code == 0, run.stderr
+    rows = {each["name"]: each for each in run.result["endpoints"]}
+    assert {name: (each["requests"], each["failed"], each["protocol"]) for name, each in rows.items()} == {
+        "look up": (40, 0, "postgresql"), "save": (40, 0, ""), "validate": (40, 20, ""),
+    }  # fmt: skip
+    assert rows["look up"]["duration"]["min"] >= 5
+    assert "look up" in run.stdout
+    assert "postgresql" in run.summary
+    assert "validate: ValueError" in run.stdout
+    tight = ciload.run(SCRIPT.replace("p(95)<1000", "p(95)<1"), "-u", "4", "-i", "40")
+    assert tight.code == 99
+    assert tight.junit.findall(".//failure")
+
+
+def test_only_operations_that_failed_are_no_data(ciload: Ciload) -> None:
+    """As with requests: what never worked has not passed, whatever the script makes of it."""
+    script = SCRIPT.replace("await asyncio.sleep(0.005)", "operation = None; raise OSError").replace(
+        "async def default(vu):", "async def default(vu):\n    try:\n        await body(vu)\n    except OSError:\n"
+        "        pass\n\nasync def body(vu):",
+    ).replace('"op_failed{name:save}": "rate<0.5"', '"op_failed": "rate<=1"').replace("0.005 * slow", "0")  # fmt: skip
+    script = script.replace(
+        '    async with measure("look up", protocol="postgresql"):\n        await asyncio.sleep(0)\n', ""
+    )
+    run = ciload.run(script.replace('"op_duration{name:look up}": "p(95)<1000", ', ""), "-i", "4")
+
+    assert run.code == 99
+    assert any("none of the 4 operations succeeded" in reason for reason in run.reasons)
+
+
+def test_what_got_slower_is_named_against_history(ciload: Ciload) -> None:
+    """Only an operation, or only a metric of the script's own; and none when nothing has changed."""
+    for _ in range(4):
+        assert ciload.run(SCRIPT, *KEEP).code == 0
+    stored = json.loads((ciload.folder / "baseline.json").read_text())["runs"]
+    assert [(len(run["endpoints"]), len(run["metrics"]), run["tainted"]) for run in stored] == [(4, 1, [])] * 4
+
+    found = {}
+    for name, environment in {"same": {}, "slow": {"SLOW": "8"}, "fewer": {"FEWER": "0.3"}}.items():
+        run = ciload.run(SCRIPT, "-u", "4", "-d", "2s", "--baseline", "baseline.json", **environment)
+        [comparison] = run.result["comparisons"]
+        worse = {each["endpoint"] for each in comparison["metrics"] if each["verdict"] == "regression"}
+        found[name] = (run.code, worse)
+    assert found == {"same": (0, set()), "slow": (96, {"look up"}), "fewer": (96, {"tokens"})}
+
+
+def test_what_got_slower_is_named_side_by_side(ciload: Ciload) -> None:
+    """`vu.base_url` tells a script which target is at hand; nothing but the operation that got slower is told."""
+    targets = ("--base-url", "http://127.0.0.1:1", "--compare-url", "http://127.0.0.1:2")
+    run = ciload.run(SCRIPT, "-u", "4", "-d", "14s", "--warmup", "1s", *targets, SLOW="4")
+
+    assert run.code == 96, run.stdout
+    [comparison] = run.result["comparisons"]
+    assert {each["endpoint"] for each in comparison["metrics"] if each["verdict"] == "regression"} == {"look up"}
+    assert "look up slower" in run.stdout
