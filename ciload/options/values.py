@@ -101,23 +101,36 @@ def names_in_list(value: object) -> object:
 
 EVERYTHING_ELSE = ""  # what has no tolerance of its own
 USUAL_TOLERANCE = 0.1
+MOST_TOLERATED = 10.0
 
 
-def _tolerance(value: object) -> object:
+def _tolerance(value: object) -> dict[str, float]:
     """`10%`; or a mapping, `GET /search=20%`, or a list of these, in which a share alone is that of everything else."""
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
-    if not isinstance(value, list | tuple | Mapping):
-        return {EVERYTHING_ELSE: value}
     if isinstance(value, list | tuple):
         pairs = [("", each) if "=" not in str(each) else str(each).rsplit("=", 1) for each in value]
         value = {str(name).strip(): share for name, share in pairs}
-    return {EVERYTHING_ELSE: USUAL_TOLERANCE} | {str(name).strip(): share for name, share in value.items()}
+    elif not isinstance(value, Mapping):
+        value = {EVERYTHING_ELSE: value}
+    shares = {str(name).strip(): share for name, share in value.items()}
+    return {EVERYTHING_ELSE: USUAL_TOLERANCE} | {name: _tolerated(name, share) for name, share in shares.items()}
+
+
+def _tolerated(name: str, value: object) -> float:
+    of = f"of {name!r}: " if name else ""
+    try:
+        share = float(str(_share(value)))
+    except ValueError as error:
+        raise ValueError(f"{of}{error}") from None
+    if not 0 <= share <= MOST_TOLERATED:
+        raise ValueError(f"{of}a tolerance is from 0 to {MOST_TOLERATED:.0%}")
+    return share
 
 
 # Shares by what they are about: an endpoint, a metric of it, or everything else.
 Tolerances = Annotated[
-    dict[str, Annotated[Share, Field(ge=0, le=10)]],
+    dict[str, float],
     BeforeValidator(_tolerance),
     PlainSerializer(lambda shares: shares[EVERYTHING_ELSE] if len(shares) == 1 else shares),
 ]
