@@ -67,8 +67,8 @@ def outputs_of(
     tested: Tested, exit_code: int, folder: Path, files: Sequence[Path], environment: Mapping[str, str]
 ) -> dict[str, str]:
     """What later steps may want to know. Times are ms; what was not measured, or is several tests', is empty."""
-    metrics = tested.metrics if isinstance(tested, RunResult) else {}
-    duration, requests, failed = (metrics.get(name) for name in ("http_req_duration", "http_reqs", "http_req_failed"))
+    alone = tested if isinstance(tested, RunResult) else None
+    duration, requests, failed = (alone.duration, alone.counted, alone.failed) if alone else (None, None, None)
     verdicts = {found.verdict for result in results_of(tested) for found in result.comparisons}
     values = {
         "verdict": "passed" if exit_code == 0 else "failed",

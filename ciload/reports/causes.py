@@ -26,7 +26,8 @@ def cause_of_change(comparison: Comparison, lead: GatedMetric, result: RunResult
         return _common_error(result)
     if lead.metric == "failed checks":
         return _worst_check(result)
-    return _largest_part(comparison) if lead.unit == "ms" and lead.metric != "CPU per request" else ""
+    of_requests = bool(lead.method) or not lead.endpoint
+    return _largest_part(comparison) if of_requests and lead.unit == "ms" and lead.metric != "CPU per request" else ""
 
 
 def cause_of_threshold(threshold: ThresholdResult, result: RunResult) -> str:
@@ -34,11 +35,11 @@ def cause_of_threshold(threshold: ThresholdResult, result: RunResult) -> str:
     if threshold.value is None:
         return f"{_sentence(one_line(threshold.hint, 300))}" if threshold.hint else ""
     metric = threshold.metric.partition("{")[0]
-    if metric == "http_req_failed":
+    if metric in ("http_req_failed", "op_failed"):
         return _common_error(result)
     if metric == "checks":
         return _worst_check(result)
-    return _slowest(threshold, result) if threshold.metric == "http_req_duration" else ""
+    return _slowest(threshold, result) if threshold.metric in ("http_req_duration", "op_duration") else ""
 
 
 def cause_of_silence(result: RunResult) -> str:
@@ -102,8 +103,11 @@ def _slowest(threshold: ThresholdResult, result: RunResult) -> str:
     """The endpoint that is slowest by the number the threshold looks at."""
     part = {"p(90)": "p90", "p(95)": "p95", "p(99)": "p99", "avg": "avg", "med": "med", "max": "max"}
     name = part.get(threshold.aggregation)
-    requests = sum(each.requests for each in result.endpoints)
-    known = [each for each in result.endpoints if each.duration and each.requests >= LEAST_SHARE * requests]
+    of_requests = threshold.metric == "http_req_duration"
+    noun = "requests" if of_requests else "operations"
+    endpoints = [each for each in result.endpoints if bool(each.method) == of_requests]
+    requests = sum(each.requests for each in endpoints)
+    known = [each for each in endpoints if each.duration and each.requests >= LEAST_SHARE * requests]
     if name is None or len(known) < 2:
         return ""
 
@@ -113,14 +117,12 @@ def _slowest(threshold: ThresholdResult, result: RunResult) -> str:
     slowest = max(known, key=value)
     share = format_share(slowest.requests, requests)
     endpoint = one_line(request_label(slowest.method, slowest.name), LONGEST_LABEL)
-    return (
-        f"Slowest: {endpoint}, {threshold.aggregation} {format_short(value(slowest), 'ms')}, {share} of the requests."
-    )
+    return f"Slowest: {endpoint}, {threshold.aggregation} {format_short(value(slowest), 'ms')}, {share} of the {noun}."
 
 
 def failed_share(result: RunResult) -> str:
     """How many requests failed, "" when there were none."""
-    failed = result.metrics.get("http_req_failed")
+    failed = result.failed
     if failed is None or failed.kind is not Kind.RATE:
         return ""
     passes, fails = failed.passes or 0, failed.fails or 0  # a "pass" of this metric is a failed request

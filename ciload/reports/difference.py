@@ -42,17 +42,17 @@ def _add_all_requests(table: Grid, old: RunResult, new: RunResult) -> None:
         _add(table, ALL if index == 0 else "", name, times[0], times[1], "ms")
     if _failures(old)[0] or _failures(new)[0]:
         _add_shares(table, "failed", _failures(old), _failures(new))
-    rates = [requests.rate if (requests := each.metrics.get("http_reqs")) else None for each in (old, new)]
-    _add(table, "", "requests/s", rates[0], rates[1], "/s")
+    rates = [counted.rate if (counted := each.counted) else None for each in (old, new)]
+    _add(table, "", "operations/s" if new.of_operations else "requests/s", rates[0], rates[1], "/s")
 
 
 def _trend(result: RunResult) -> Distribution | None:
-    duration = result.metrics.get("http_req_duration")
+    duration = result.duration
     return duration.trend if duration else None
 
 
 def _failures(result: RunResult) -> tuple[int, int]:
-    failed = result.metrics.get("http_req_failed")
+    failed = result.failed
     passes, fails = (failed.passes or 0, failed.fails or 0) if failed else (0, 0)
     return passes, passes + fails  # a "pass" of this metric is a failed request
 

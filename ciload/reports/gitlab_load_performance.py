@@ -1,7 +1,8 @@
 """The result as GitLab's load performance report: the three lines that its merge request widget compares.
 
 The widget is older than k6's present summary: it reads the flat shape of `k6 run --summary-export`, and of that only
-these keys. It subtracts two numbers, so times are in ms in every report.
+these keys. It subtracts two numbers, so times are in ms in every report. Where a run has no requests, its
+operations take their place.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from ciload.result.document import RunResult
 def load_performance_json(result: RunResult) -> str:
     """The report; a metric that measured nothing is left out, since the widget makes NaN of it."""
     metrics: dict[str, dict[str, float]] = {}
-    requests, waiting, checks = (result.metrics.get(name) for name in ("http_reqs", "http_req_waiting", "checks"))
+    waiting = result.duration if result.of_operations else result.metrics.get("http_req_waiting")
+    requests, checks = result.counted, result.metrics.get("checks")
     if requests is not None and requests.rate is not None:
         metrics["http_reqs"] = {"count": requests.count or 0, "rate": requests.rate}
     if waiting is not None and (trend := waiting.trend) is not None and trend.count:

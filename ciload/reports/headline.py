@@ -200,7 +200,7 @@ def _to_know(result: RunResult) -> Finding | None:
 
 
 def _without_gate(result: RunResult) -> str:
-    duration = result.metrics.get("http_req_duration")
+    duration = result.duration
     trend = duration.trend if duration is not None else None
     what = f"p95 {format_short(trend.p95, 'ms')}" if trend is not None else f"{result.load.iterations:,} iterations"
     return what if result.thresholds else f"{what}, no thresholds set"

@@ -217,7 +217,7 @@ def _run_case(
 
 
 def _unreachable(result: RunResult) -> bool:
-    requests = sum(each.requests for each in result.endpoints)
+    requests = sum(each.requests for each in result.endpoints if each.method)
     return requests > 0 and requests == sum(each.statuses.get("0", 0) for each in result.endpoints)
 
 

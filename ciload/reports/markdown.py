@@ -166,14 +166,15 @@ def linked_run(url: str | None) -> str:
 
 def _figures(result: RunResult) -> str:
     """`972 requests in 5.1 s, 191/s, 0% failed, 5 VUs`."""
-    requests, load = result.metrics.get("http_reqs"), result.load
+    requests, load = result.counted, result.load
     if not load.load_s:
         return ""
     seconds = format_short(load.load_s * 1e3, "ms")
     if requests is None or not requests.count:
         figures = [f"{count(load.iterations)} iterations in {seconds}"]
     else:
-        figures = [f"{count(requests.count)} requests in {seconds}", format_short(requests.rate, "/s")]
+        noun = "operations" if result.of_operations else "requests"
+        figures = [f"{count(requests.count)} {noun} in {seconds}", format_short(requests.rate, "/s")]
         failed = failed_share(result)
         figures += [f"{failed} failed"] if failed else []
     return prose(", ".join([*figures, f"{count(load.vus_max)} VUs"]))

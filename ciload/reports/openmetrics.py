@@ -30,16 +30,16 @@ def _labelled(suite: Suite) -> list[tuple[str, RunResult]]:
 
 
 def _figures(result: RunResult) -> Iterator[tuple[str, str, str, float]]:
-    metrics = result.metrics
     yield "passed", "", "1 if the run passed", float(result.verdict.passed)
-    if (requests := metrics.get("http_reqs")) is not None and requests.rate is not None:
-        yield "requests_per_second", "", "Requests per second of load", requests.rate
-    if (failed := metrics.get("http_req_failed")) is not None and failed.rate is not None:
-        yield "failed_requests_ratio", "ratio", "Share of requests that failed", failed.rate
-    if (duration := metrics.get("http_req_duration")) is not None and (trend := duration.trend) is not None:
+    noun = "operation" if result.of_operations else "request"
+    if (counted := result.counted) is not None and counted.rate is not None:
+        yield f"{noun}s_per_second", "", f"{noun.capitalize()}s per second of load", counted.rate
+    if (failed := result.failed) is not None and failed.rate is not None:
+        yield f"failed_{noun}s_ratio", "ratio", f"Share of {noun}s that failed", failed.rate
+    if (duration := result.duration) is not None and (trend := duration.trend) is not None:
         for name, ms in (("p50", trend.med), ("p95", trend.p95), ("p99", trend.p99)):
-            yield f"request_duration_{name}_seconds", "seconds", f"{name} of the requests' duration", ms / 1e3
-    if (checks := metrics.get("checks")) is not None and checks.rate is not None:
+            yield f"{noun}_duration_{name}_seconds", "seconds", f"{name} of the {noun}s' duration", ms / 1e3
+    if (checks := result.metrics.get("checks")) is not None and checks.rate is not None:
         yield "passed_checks_ratio", "ratio", "Share of checks that passed", checks.rate
 
 

@@ -1,6 +1,6 @@
 """The result as Taurus writes its final statistics, which the Performance plugin of Jenkins reads (`perfReport`).
 
-Times are in seconds, as they are there. The group without a name is all requests.
+Times are in seconds, as they are there. The group without a name is all requests, or all operations if there were none.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ def final_status_xml(result: RunResult) -> str:
     """The XML document, declaration included: the plugin looks for it to know the format."""
     root = ET.Element("FinalStatus")
     ET.SubElement(root, "TestDuration").text = _number(result.load.load_s)
-    duration, received = result.metrics.get("http_req_duration"), result.metrics.get("data_received")
+    duration, received = result.duration, result.metrics.get("data_received")
+    whole = [each for each in result.endpoints if each.method or result.of_operations]
     _group(
-        root, "", requests=sum(each.requests for each in result.endpoints),
-        failed=sum(each.failed for each in result.endpoints), trend=duration.trend if duration else None,
+        root, "", requests=sum(each.requests for each in whole),
+        failed=sum(each.failed for each in whole), trend=duration.trend if duration else None,
         received=int(received.count or 0) if received else 0,
     )  # fmt: skip
     seen: set[str] = set()

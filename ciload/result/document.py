@@ -384,6 +384,26 @@ class RunResult(DocumentPart):
     comparisons: list[Comparison] = Field(default_factory=list)
     verdict: Verdict
 
+    @property
+    def of_operations(self) -> bool:
+        """Whether operations are what was measured, since there were no requests."""
+        return "http_reqs" not in self.metrics and "ops" in self.metrics
+
+    @property
+    def counted(self) -> MetricResult | None:
+        """How many requests there were; operations if there were none."""
+        return self.metrics.get("ops" if self.of_operations else "http_reqs")
+
+    @property
+    def failed(self) -> MetricResult | None:
+        """Which share of these failed."""
+        return self.metrics.get("op_failed" if self.of_operations else "http_req_failed")
+
+    @property
+    def duration(self) -> MetricResult | None:
+        """How long they took."""
+        return self.metrics.get("op_duration" if self.of_operations else "http_req_duration")
+
     def to_json(self) -> str:
         """The file."""
         return json_of(self)
