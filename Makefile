@@ -28,7 +28,7 @@ install: $(VENV)/ready
 
 $(VENV)/system: scripts/install-system-packages Makefile
 	scripts/install-system-packages postgresql:initdb openssl:openssl chromium:chromium tinyproxy:tinyproxy \
-		microsocks:microsocks nginx-light:nginx
+		microsocks:microsocks nginx-light:nginx redis-server:redis-server
 	touch $@
 
 # A server that nobody here wrote, in an environment of its own: it wants other versions of what the tests need.
