@@ -54,6 +54,7 @@ async def grpc() -> None:
 async def web() -> None:
     """A shop, events, and the chat completions of a model that says ten words."""
     import uvicorn
+
     app = FastAPI()
 
     @app.get("/")
