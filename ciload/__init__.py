@@ -16,19 +16,23 @@ from ciload.version import __version__
 
 if TYPE_CHECKING:
     from ciload import http
-    from ciload.script.api import abort, check, data_file, fail, fail_test, group, sleep
+    from ciload.script.api import abort, check, fail, fail_test, group, sleep
+    from ciload.script.data import csv_rows, data_file, json_file
     from ciload.script.measure import measure
     from ciload.script.metrics import Counter, Gauge, Rate, Trend
+    from ciload.script.think import think
     from ciload.script.vu import VU
 
-__all__ = ["VU", "Counter", "Gauge", "Rate", "Trend", "__version__", "abort", "check", "data_file", "fail",
-           "fail_test", "group", "http", "measure", "sleep"]  # fmt: skip
+__all__ = ["VU", "Counter", "Gauge", "Rate", "Trend", "__version__", "abort", "check", "csv_rows", "data_file", "fail",
+           "fail_test", "group", "http", "json_file", "measure", "sleep", "think"]  # fmt: skip
 
 _HOME = {
-    **dict.fromkeys(("abort", "check", "data_file", "fail", "fail_test", "group", "sleep"), "ciload.script.api"),
+    **dict.fromkeys(("abort", "check", "fail", "fail_test", "group", "sleep"), "ciload.script.api"),
+    **dict.fromkeys(("csv_rows", "data_file", "json_file"), "ciload.script.data"),
     **dict.fromkeys(("Counter", "Gauge", "Rate", "Trend"), "ciload.script.metrics"),
     "VU": "ciload.script.vu",
     "measure": "ciload.script.measure",
+    "think": "ciload.script.think",
 }
 
 

@@ -92,7 +92,7 @@ def _scenarios(plan: Plan) -> Iterator[Printable]:
 
 def _facts(scenario: Scenario) -> Iterator[Fact]:
     yield "executor", scenario.executor
-    yield "exec", f"{scenario.exec}()"
+    yield "exec", _functions(scenario)
     yield "start", time_text(scenario.start_time)
     limit = "at most " if scenario.iterations_in_all is not None else ""
     yield "duration", limit + time_text(scenario.length_s)
@@ -104,6 +104,13 @@ def _facts(scenario: Scenario) -> Iterator[Fact]:
         yield "tags", _pairs(scenario.tags)
     if scenario.env:
         yield "env", f"{', '.join(scenario.env)} (values not shown)"
+
+
+def _functions(scenario: Scenario) -> str:
+    if not scenario.weights:
+        return f"{scenario.exec}()"
+    total = sum(scenario.weights.values())
+    return ", ".join(f"{name}() {weight / total:.0%}" for name, weight in scenario.weights.items())
 
 
 def _load(scenario: Scenario) -> Iterator[Fact]:

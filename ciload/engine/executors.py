@@ -31,6 +31,7 @@ GRAIN_S = 0.001  # of timers: who becomes free so shortly after a start was due 
 async def run_scenario(vus: ScenarioVUs, begins_at: float) -> None:
     """All iterations of a scenario, from `begins_at` (on the load's clock) until its graceful stop is over."""
     scenario, clock = vus.scenario, vus.context.clock
+    vus.progress.began_at = begins_at
     await anyio.sleep(max(0.0, begins_at - clock()))
     over_at = begins_at + scenario.length_s + (scenario.graceful_stop or 0.0)
     with anyio.CancelScope(deadline=anyio.current_time() + over_at - clock()) as vus.scope:

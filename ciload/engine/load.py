@@ -127,7 +127,7 @@ class SegmentLoad:
         context = LoadContext(
             clients=self.clients, script=self.script, control=self.control, clock=self.clock,
             registries={"new": self.registry, "old": self.old}, aside=self.aside, data=data,
-            rest_s=options.min_iteration_duration,
+            rest_s=options.min_iteration_duration, stage_tag=options.stage_tag,
         )  # fmt: skip
         self.scenarios = [
             ScenarioVUs(

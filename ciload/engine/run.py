@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from random import Random
 from typing import Any, Literal, Protocol
 
 import anyio
@@ -48,6 +49,7 @@ class StageOwner:
     """Whose requests those of setup, teardown and handle_summary are."""
 
     def __init__(self, stage: str, control: Control) -> None:
+        self.random = Random(stage)  # noqa: S311  # it guards nothing
         self._stage = stage
         self._control = control
 

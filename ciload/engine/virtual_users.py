@@ -16,6 +16,7 @@ from anyio.lowlevel import checkpoint
 
 from ciload.engine.control import Control
 from ciload.engine.pairing import Pacing, Pairing, Ratios
+from ciload.engine.progress import ScenarioProgress, iteration_function
 from ciload.engine.segment import Segment
 from ciload.errors import Abort
 from ciload.http.client import Client
@@ -82,6 +83,7 @@ class LoadContext:
     aside: Registry  # for what vu_start() and vu_stop() measure, which is kept out of the results
     data: Mapping[Arm, Any]  # what setup() returned at each target
     rest_s: float  # the shortest time between the starts of two iterations of a virtual user
+    stage_tag: bool = False  # samples are tagged with the stage that the scenario is in
 
 
 class VUAtTarget:
@@ -95,11 +97,16 @@ class VUAtTarget:
         self.user = user
         self.data = data  # its own copy of what setup() returned
         self.session = Session(vus.context.clients[arm], sinks.scope, self)
-        self.vu = VU(user.id, self.session, vus.name, vus.env)
-        self.function = vus.function.bind(vu=self.vu, data=data)
+        self.vu = VU(user.id, self.session, vus.name, vus.env, vus.progress)
+        functions = {name: each.bind(vu=self.vu, data=data) for name, each in vus.functions.items()}
+        self.function = iteration_function(self, functions, vus.progress if vus.context.stage_tag else None)
         self.durations: TrendSink = sinks.durations  # where the times of its iterations go
         self.completed: CounterSink = sinks.completed
         self.cookies: CookieJar | None = None  # what vu_start() left behind: every iteration begins with it
+
+    @property
+    def random(self) -> Random:
+        return self.vu.random
 
     @property
     def iteration_jar(self) -> CookieJar:
@@ -196,11 +203,12 @@ class ScenarioVUs:
         self.scope: anyio.CancelScope | None = None  # around all of its work; cancelled when the graceful stop is over
         self.ended_early = False  # before its plan was done, although nobody had asked for it
         self.env = ChainMap(scenario.env, cast(dict[str, str], os.environ))
-        self.function = context.script.function(scenario.exec)
+        self.functions = {name: context.script.function(name) for name in scenario.functions}
+        self.progress = ScenarioProgress(scenario, context.clock)
         self._ids_before = ids_before
         self._start_hook = context.script.hook("vu_start")
         self._stop_hook = context.script.hook("vu_stop")
-        hooks = (self.function, self._start_hook, self._stop_hook)
+        hooks = (*self.functions.values(), self._start_hook, self._stop_hook)
         self._data_wanted = any(each is not None and each.asks_for("data") for each in hooks)
         # In the open model: gives up the starts that came while nobody was free.
         self.drop_missed: Callable[[float], None] | None = None

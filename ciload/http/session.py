@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from random import Random
 from time import perf_counter
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeAlias
 
@@ -90,6 +91,11 @@ class Pool:
 
 class Owner(Protocol):
     """Whoever runs the code that a session is for."""
+
+    @property
+    def random(self) -> Random:
+        """What chance decides in that code."""
+        ...
 
     def abort(self, order: Abort) -> None:
         """The whole run is to end."""

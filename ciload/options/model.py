@@ -92,6 +92,10 @@ class Options(BaseModel):
         None, description="iterations to start, and in how many seconds, whatever the target does"
     )
     once: bool = Field(False, description="one iteration of each scenario, to see whether the script works")
+    weights: Annotated[dict[str, Annotated[float, Field(gt=0, le=1e9)]], Field(min_length=1, max_length=100)] | None = (
+        Field(None, description="functions of the script, one of which each iteration runs, and how often")
+    )
+    stage_tag: bool = Field(False, description="tag samples with the stage, from 0, that the scenario is in")
     scenarios: Scenarios | None = Field(None, min_length=1, description="several loads at once, by name")
     graceful_stop: Duration = Field(30.0, description="time for running iterations to end when the duration is over")
     warmup: Duration = Field(

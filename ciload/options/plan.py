@@ -125,9 +125,12 @@ def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric], check_fu
     scenarios: dict[str, Scenario] = {}
     if contradiction is None and not broken & {"vus", "graceful_stop", *LOAD_OPTIONS}:
         scenarios = _scenarios(options, owner, complaints)
-    functions = {name: each.exec for name, each in scenarios.items()}
+    functions = {name: each.functions for name, each in scenarios.items()}
     if "scenarios" not in owner:
-        functions = {"default": "default"}  # whatever else may be wrong with the load
+        functions = {"default": list(options.weights or ["default"])}  # whatever else may be wrong with the load
+    elif options.weights:
+        where = owner["weights"].where(("weights",))
+        complaints.append(Complaint(where, "weights: with scenarios, each has its own", "write them into a scenario"))
     complaints += _about_functions(functions, owner, check_function)
     if complaints:
         raise OptionsError(complaints)
@@ -148,10 +151,13 @@ def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric], check_fu
 
 def _only_once(plan: Plan) -> Plan:
     """The plan that shows whether the script works. How fast it is, one iteration cannot tell."""
-    kept = ("exec", "env", "tags", "graceful_stop")
+    kept = ("env", "tags", "graceful_stop")
     scenarios: dict[str, Scenario] = {
-        name: PerVUIterations(**{field: getattr(each, field) for field in kept})
+        (f"{name}-{function}" if each.weights else name): PerVUIterations(
+            exec=function, **{field: getattr(each, field) for field in kept}
+        )
         for name, each in plan.scenarios.items()
+        for function in each.functions
     }
     unused = {
         name: Options.model_fields[name].get_default(call_default_factory=True)
@@ -307,6 +313,10 @@ def _scenarios(options: Options, owner: Mapping[str, Source], complaints: list[C
 
 def _shortcut(options: Options) -> Scenario:
     """k6's shortcuts: iterations are shared, a duration keeps virtual users busy, nothing runs once."""
+    return _shape(options).model_copy(update={"weights": options.weights})
+
+
+def _shape(options: Options) -> Scenario:
     vus, duration = options.vus, options.duration
     if options.stages is not None:
         return RampingVUs(start_vus=1 if vus is None else vus, stages=_plain(options.stages))
@@ -329,13 +339,18 @@ def _plain(stages: tuple[Stage, ...]) -> Any:
 
 
 def _about_functions(
-    functions: Mapping[str, str], owner: Mapping[str, Source], check_function: FunctionCheck
+    functions: Mapping[str, Sequence[str]], owner: Mapping[str, Source], check_function: FunctionCheck
 ) -> Iterable[Complaint]:
     """What is wrong with the functions that scenarios, by their names, run."""
-    for name, function in functions.items():
+    for name, function in ((name, function) for name, some in functions.items() for function in some):
         complaint = check_function(function)
-        if complaint is not None and "scenarios" in owner:
-            where = owner["scenarios"].where(("scenarios", name, "exec"))
-            yield Complaint(where, f"scenarios.{name}.exec: {complaint}")
-        elif complaint is not None:
+        key = "weights" if len(functions[name]) > 1 else "exec"
+        if complaint is None:
+            continue
+        if "scenarios" in owner:
+            where = owner["scenarios"].where(("scenarios", name, key))
+            yield Complaint(where, f"scenarios.{name}.{key}: {complaint}")
+        elif "weights" in owner:
+            yield Complaint(owner["weights"].where(("weights", function)), f"weights: {complaint}")
+        else:
             yield complaint

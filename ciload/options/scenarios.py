@@ -52,10 +52,24 @@ class _Scenario(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     exec: str = "default"
+    weights: Annotated[dict[str, Annotated[float, Field(gt=0, le=1e9)]], Field(max_length=100)] | None = None
     start_time: Duration = 0.0
     graceful_stop: Duration | None = None  # None: the run's
     env: Pairs = Field(default_factory=dict)
     tags: Pairs = Field(default_factory=dict)
+
+    @property
+    def functions(self) -> list[str]:
+        """The functions of the script that its iterations run: one, or one of several by their weights."""
+        return list(self.weights or [self.exec])
+
+    @model_validator(mode="after")
+    def _runs_something(self) -> Self:
+        if self.weights is not None and not self.weights:
+            raise ValueError("weights name no function")
+        if self.weights and "exec" in self.model_fields_set:
+            raise ValueError("exec names the only function, and weights several: say one of them")
+        return self
 
     @property
     @abstractmethod

@@ -29,7 +29,7 @@ FLAG_NAMES = {
     "tls_auth": "--client-cert", "local_ips": "--local-ip", "block_ips": "--block-ip",
     "block_hostnames": "--block-hostname", "gate_metrics": "--gate-metric",
 }  # fmt: skip
-STRUCTURED = ("thresholds", "scenarios", "tls_auth")  # variables that hold YAML or JSON
+STRUCTURED = ("thresholds", "scenarios", "weights", "tls_auth")  # variables that hold YAML or JSON
 DEFAULT_FILE = Path("ciload.yaml")
 
 

@@ -80,7 +80,8 @@ def _fingerprint(identity: Identity, plan: Plan | None = None) -> Fingerprint:
         options, scenarios = plan.options, plan.scenarios.values()
         name, target = options.name, options.target or urlsplit(options.base_url).hostname or ""
         load = [options.warmup, options.min_iteration_duration, bool(options.compare_url)]
-        load += [each.model_dump(mode="json") for each in scenarios]
+        # What was added to scenarios later counts where it is used: runs from before stay comparable.
+        load += [each.model_dump(mode="json", exclude=None if each.weights else {"weights"}) for each in scenarios]
     machine = identity.machine
     return Fingerprint(
         scenario=f"name:{name}" if name else f"sha256:{identity.script_sha256}",

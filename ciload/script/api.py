@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from time import perf_counter
 from types import TracebackType
 from typing import Any, NoReturn
@@ -104,22 +102,6 @@ async def sleep(seconds: float | str) -> None:
     if session is not None:
         session.pool.used = True
     await anyio.sleep(parse_duration(seconds))
-
-
-def data_file(name: str | Path) -> Path:
-    """The path of a file that lies beside the module that asks for it, wherever ciload was started.
-
-    Read it at the top level of the script, where all virtual users of a process share what was read:
-
-        USERS = list(csv.DictReader(data_file("users.csv").open()))
-
-    Raises:
-        FileNotFoundError: there is no such file.
-    """
-    path = Path(sys._getframe(1).f_code.co_filename).resolve().parent / name
-    if not path.exists():
-        raise FileNotFoundError(f"data_file({str(name)!r}): there is no {path}")
-    return path
 
 
 class IterationFailedError(Exception):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
+from random import Random
 from types import ModuleType
 from typing import Any
 
@@ -128,6 +129,10 @@ class TopLevel:
     """Whose code the top level of a script is: nobody's virtual user. Keeps the order if it calls `abort()`."""
 
     aborted: Abort | None = None
+
+    @property
+    def random(self) -> Random:
+        raise NoVirtualUserError
 
     def abort(self, order: Abort) -> None:
         self.aborted = order if self.aborted is None else self.aborted

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
 from ciload.http.cookies import Cookies
 from ciload.http.session import Session, current
@@ -45,6 +45,23 @@ class VUTags(MutableMapping[str, str]):
             here.scope = here.scope.tagged(vu.own_tags)
 
 
+Pick = Literal["random", "circular", "unique", "vu"]
+T = TypeVar("T")
+
+
+class Progress(Protocol):
+    """What is known of the scenario that a virtual user works for."""
+
+    def share(self, vu: VU, /) -> float: ...
+
+    @property
+    def stage(self) -> int | None: ...
+
+
+class OutOfRowsError(Exception):
+    """`vu.pick(rows, "unique")`: every row has been used."""
+
+
 class VU:
     """One virtual user.
 
@@ -60,6 +77,8 @@ class VU:
         cookies: by name; `vu.cookies["session"]` reads and sets one, `vu.cookies.set()` says for which server and path.
         tags: set `vu.tags["plan"] = "gold"` to tag all further samples of this virtual user.
 
+        progress: how far the scenario is, from 0 to 1: of its time, or of its iterations where these end it.
+        stage: which of its stages the scenario is in, from 0; None if it has none.
         random: random numbers that depend on the virtual user and its iteration alone, so that they are the same in
             every run, and at both targets of `--compare-url`.
 
@@ -67,11 +86,18 @@ class VU:
     """
 
     __slots__ = (
-        "__dict__", "_random", "_tags", "env", "id", "iteration", "iteration_in_test", "own_tags", "scenario",
-        "session",
+        "__dict__", "_progress", "_random", "_tags", "env", "id", "iteration", "iteration_in_test", "own_tags",
+        "scenario", "session",
     )  # fmt: skip
 
-    def __init__(self, number: int, session: Session, scenario: str = "", env: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        number: int,
+        session: Session,
+        scenario: str = "",
+        env: Mapping[str, str] = os.environ,
+        progress: Progress | None = None,
+    ) -> None:
         self.id = number
         self.iteration = 0
         self.iteration_in_test = 0
@@ -79,6 +105,7 @@ class VU:
         self.env = env
         self.session = session
         self.own_tags: Tags = ()
+        self._progress = progress
         self._tags: VUTags | None = None
         self._random: tuple[int, Random] | None = None  # the iteration it is for, and its numbers: 2.5 kB
 
@@ -88,6 +115,47 @@ class VU:
             seed = f"{self.scenario} {self.id} {self.iteration}"
             self._random = self.iteration, Random(seed)  # noqa: S311  # it guards nothing
         return self._random[1]
+
+    def pick(self, rows: Sequence[T], how: Pick = "random") -> T:
+        """A row of test data for this iteration; in all ways the same one at both targets side by side.
+
+        Args:
+            rows: such as `csv_rows()` gives.
+            how: "random": any, as `vu.random` draws; "circular": one after the other, from the first again after the
+                last; "unique": one after the other, each once; "vu": always the same for this virtual user. The
+                second and third go by `iteration_in_test`, so they hold for all workers, in each scenario by itself,
+                and a second call in the same iteration gives the same row.
+
+        Raises:
+            OutOfRowsError: "unique", and every row has been used.
+            ValueError: there are no rows, or no such way.
+        """
+        if not len(rows):
+            raise ValueError("vu.pick(): there are no rows")
+        match how:
+            case "random":
+                return rows[self.random.randrange(len(rows))]
+            case "circular":
+                return rows[self.iteration_in_test % len(rows)]
+            case "unique" if self.iteration_in_test < len(rows):
+                return rows[self.iteration_in_test]
+            case "unique":
+                number = self.iteration_in_test + 1
+                raise OutOfRowsError(
+                    f'vu.pick(rows, "unique"): iteration {number:,} needs a row of its own, and there are '
+                    f'{len(rows):,}; have more rows, fewer iterations, or "circular"'
+                )
+            case "vu":
+                return rows[(self.id - 1) % len(rows)]
+        raise ValueError(f"vu.pick(rows, {how!r}): say one of {', '.join(map(repr, get_args(Pick)))}")
+
+    @property
+    def progress(self) -> float:
+        return 0.0 if self._progress is None else self._progress.share(self)
+
+    @property
+    def stage(self) -> int | None:
+        return None if self._progress is None else self._progress.stage
 
     @property
     def tags(self) -> VUTags:

@@ -92,3 +92,31 @@ def test_what_got_slower_is_named_side_by_side(ciload: Ciload) -> None:
     [comparison] = run.result["comparisons"]
     assert {each["endpoint"] for each in comparison["metrics"] if each["verdict"] == "regression"} == {"look up"}
     assert "look up slower" in run.stdout
+
+
+def test_rows_are_used_once_by_all_workers_together(ciload: Ciload) -> None:
+    """Data, weights and think times in one script: each row comes to one iteration, whichever process runs it."""
+    (ciload.folder / "users.csv").write_text("name\n" + "".join(f"user {n}\n" for n in range(30)))
+    script = """
+from ciload import csv_rows, measure, think
+
+USERS = csv_rows("users.csv")
+options = {"vus": 4, "iterations": 30, "weights": {"browse": 2, "buy": 1}, "workers": 2}
+
+async def browse(vu):
+    with measure(vu.pick(USERS, "unique")["name"]):
+        pass
+    await think("1ms", "2ms")
+
+async def buy(vu):
+    await browse(vu)
+"""
+    run = ciload.run(script)
+
+    assert run.code == 0, run.stderr
+    assert sorted((each["name"], each["requests"]) for each in run.result["endpoints"]) == sorted(
+        (f"user {n}", 1) for n in range(30)
+    )
+    spent = ciload.run(script, "-i", "31")
+    assert spent.code == 107
+    assert "needs a row of its own, and there are 30" in spent.stdout

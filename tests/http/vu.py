@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -28,6 +29,7 @@ class Nobody:
     def __init__(self) -> None:
         self.aborted: list[str] = []
         self.cut: list[float] = []
+        self.random = random.Random(1)
 
     def abort(self, order: Abort) -> None:
         self.aborted.append(order.reason)
