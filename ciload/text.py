@@ -7,6 +7,7 @@ shown as an escape, such as `\\x1b`.
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -48,6 +49,12 @@ def several_lines(text: str) -> str:
 def request_label(method: str, name: str) -> str:
     """What a request is called: `GET /users`, also when its name says the method itself; "" for all requests."""
     return name if name.startswith(f"{method} ") else f"{method} {name}".strip()
+
+
+def words(text: str) -> str:
+    """The words of any text, in lower case, with underscores between them; it may begin with a digit, or be empty."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text[:200])
+    return re.sub(r"[^0-9a-z]+", "_", spaced.lower()).strip("_")
 
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:

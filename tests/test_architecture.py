@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "starter": set(),
     "processes": {"metrics"},
 }
-ANYWHERE = {"child", "errors", "durations", "files", "secrets", "streams", "text", "version"}
+ANYWHERE = {"child", "errors", "durations", "files", "redaction", "secrets", "streams", "text", "version"}
 
 
 def imported_modules(path: Path) -> set[str]:

@@ -61,6 +61,7 @@ FLAGS = (
         "requests that fail are failures.",
         kind="switch",
     ),
+    Flag("scenario", LOAD, "Only this one of the script's scenarios; may be repeated.", "NAME", kind="list"),
     Flag("graceful_stop", LOAD, "Time for running iterations to end after that (default 30s).", "TIME"),
     Flag(
         "warmup", LOAD,
@@ -93,6 +94,23 @@ FLAGS = (
         "Speak HTTP/2: auto, where TLS finds that the server does; only, everywhere, over http:// as well (default "
         "off).",
         "auto|only|off",
+    ),
+    Flag(
+        "expected", HTTP,
+        "Statuses that are no failed requests: 2xx,404 (default 2xx,3xx); http.get(url, expected=...) of one request.",
+        "STATUSES",
+    ),
+    Flag(
+        "trace", HTTP,
+        "Send a traceparent header (W3C Trace Context) with each request: the slowest and the failed ones have its id "
+        "in the report.",
+        kind="switch",
+    ),
+    Flag(
+        "http_debug", HTTP,
+        "Show the first 100 requests and answers on stderr, without secrets: --http-debug their headers, "
+        "--http-debug=full their bodies too.",
+        "headers|full",
     ),
     Flag("batch", HTTP, "Requests of one http.batch at once; 0: no limit (default 20).", "N"),
     Flag("batch_per_host", HTTP, "Of these to one host; 0: no limit (default 6).", "N"),

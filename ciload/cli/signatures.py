@@ -39,7 +39,14 @@ def ciload(
     """A load tester that lives in CI: plain Python scenarios, thresholds, JUnit, a job summary, and a verdict."""
 
 
-@app.command()
+class ScriptCommand(TyperCommand):
+    """`--http-debug` may stand without a value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, ["--http-debug=headers" if each == "--http-debug" else each for each in args])
+
+
+@app.command(cls=ScriptCommand)
 @with_flags
 def run(asked: Asked) -> None:
     """Run a scenario script with virtual users and judge the outcome.
@@ -220,7 +227,7 @@ def convert(
     raise typer.Exit(code)
 
 
-@app.command()
+@app.command(cls=ScriptCommand)
 @with_flags
 def inspect(asked: Asked) -> None:
     """Show what a run with these options would do, and send nothing.

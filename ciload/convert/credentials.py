@@ -7,26 +7,14 @@ from typing import Any
 
 from ciload.convert.journey import Journey, Place, Request, Setting, change_values
 from ciload.convert.marks import Bare, Reference, has_mark
+from ciload.redaction import CARD, SHAPES, is_card, is_random, is_secret_name
 from ciload.secrets import TOKEN_VARIABLE
 from ciload.starter.names import unique, words
 
-SECRET_WORDS = frozenset({
-    "token", "secret", "password", "passwd", "pwd", "passphrase", "pass", "passcode", "apikey", "auth", "authorization",
-    "credential", "credentials", "signature", "sig", "jwt", "otp", "totp", "cvv", "cvc", "csrf", "xsrf", "session",
-    "sessionid", "sid", "bearer", "pin", "ssn", "iban", "jsessionid", "phpsessid", "assertion",
-})  # fmt: skip
-SECRET_PAIRS = ("api_key", "access_key", "private_key", "card_number", "subscription_key", "app_key", "client_key",
-                "account_key", "auth_key", "functions_key", "credit_card", "secret_key", "client_secret")  # fmt: skip
-GLUED = ("token", "password", "passwd", "secret", "apikey", "pwd", "sessionid", "passwort", "accesskey", "cardnumber")
 ALWAYS = re.compile(r"pass(word|wd|phrase|code|wort)?|pwd|secret|pin|cvv|cvc|otp|totp")
-SHAPES = re.compile(
-    r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|AKIA[0-9A-Z]{16}|(?:sk|pk|rk)_(?:live|test)_\w{8,}|gh[pousr]_\w{20,}|"
-    r"github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abpros]-[\w-]{10,}|AIza[\w-]{30,}|sk-[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}"
-)
 IN_TEXT = re.compile(r"""<([\w:-]+)[^<>]*>([^<>]{3,400})</|["']?([\w-]+)["']?\s*[:=]\s*["']([^"']{3,400})["']""")
 # In GraphQL, `login(password: $p)` says what the variable p is.
 ARGUMENT = re.compile(r"\b(\w{1,80})\s*:\s*\$(\w{1,80})")
-CARD = re.compile(r"\d{4}([ -]?)\d{4}\1\d{4}\1\d{1,7}")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z-]*)\s+(\S+)")
 # Set on most machines to something else, or read by ciload itself.
 USUAL = frozenset({
@@ -36,16 +24,6 @@ USUAL = frozenset({
 })  # fmt: skip
 SHORTEST = 6  # of a value that is replaced in the middle of others
 OF_TRACKERS = re.compile(r"_ga|_gid|_gat|_fbp|_hj|amp_|mp_|ajs_|optimizely|intercom|_clck|_clsk|__utm|_uet|_gcl")
-
-
-def is_secret_name(name: str) -> bool:
-    whole = words(name)
-    parts = whole.split("_")
-    return bool(
-        not SECRET_WORDS.isdisjoint(parts)
-        or any(each in f"_{whole}_" for each in (f"_{pair}_" for pair in SECRET_PAIRS))
-        or parts[-1].endswith(GLUED)
-    )
 
 
 class Hiding:
@@ -166,12 +144,6 @@ def _secret_arguments(request: Request) -> dict[str, str]:
     return {variable: name for name, variable in pairs if is_secret_name(name)}
 
 
-def is_card(text: str) -> bool:
-    """Luhn's check digit is right."""
-    digits = [int(each) for each in reversed(text) if each.isdecimal()]
-    return len(digits) >= 13 and sum(digits[::2] + [sum(divmod(2 * each, 10)) for each in digits[1::2]]) % 10 == 0
-
-
 WHERE = {"query": "query", "form": "form", "part": "form", "json": "body", "header": "headers"}
 
 
@@ -190,13 +162,3 @@ def constant_name(name: str, taken: set[str]) -> str:
     if made in USUAL or made[:1].isdigit() or made.startswith("CILOAD") or TOKEN_VARIABLE.fullmatch(made):
         made = f"API_{made}".replace("API_CILOAD_", "API_")
     return unique(made, taken)
-
-
-def is_random(text: str) -> bool:
-    """A token by its looks: long, with letters of both cases and digits, and no words in it."""
-    return (
-        re.fullmatch(r"[\w-]{20,}", text) is not None
-        and any(each.islower() for each in text)
-        and any(each.isupper() for each in text)
-        and sum(each.isdigit() for each in text) >= 2
-    )

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
 from ciload.convert.clean import STATIC_PATH
-from ciload.convert.credentials import SHAPES, is_random, is_secret_name
 from ciload.convert.journey import query_of
 from ciload.convert.log_lines import Line, parse_line
 from ciload.convert.values import is_id, singular
 from ciload.errors import UsageError
+from ciload.redaction import SHAPES, is_random, is_secret_name
 from ciload.starter.names import words
 from ciload.text import SAFE_PATH, one_line
 

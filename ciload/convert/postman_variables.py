@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ciload.convert.credentials import constant_name, is_secret_name
+from ciload.convert.credentials import constant_name
 from ciload.convert.journey import Journey, Setting
 from ciload.convert.marks import Reference
 from ciload.convert.reading import text_of
+from ciload.redaction import is_secret_name
 from ciload.starter.names import unique, words
 
 PLACEHOLDER = re.compile(r"\{\{\s*([^{}]{1,200}?)\s*\}\}")

@@ -11,8 +11,10 @@ from ciload.http.network import Network
 from ciload.http.proxies import find_proxies
 from ciload.http.request import USER_AGENT, RequestDefaults
 from ciload.http.tls import ClientCertificate, TlsSettings
+from ciload.http.watching import Watch, WireLog, watch_for
 from ciload.metrics.blocks import Arm
 from ciload.options.model import Options
+from ciload.script.api import is_as_expected
 
 VERSIONS: Mapping[str, ssl.TLSVersion] = {
     "1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1, "1.2": ssl.TLSVersion.TLSv1_2,
@@ -20,16 +22,17 @@ VERSIONS: Mapping[str, ssl.TLSVersion] = {
 }  # fmt: skip
 
 
-def clients_for(options: Options) -> dict[Arm, Client]:
-    """An HTTP client for the target, and side by side another for the old one."""
-    clients: dict[Arm, Client] = {"new": make_client(options, options.base_url)}
+def clients_for(options: Options, show: WireLog | None = None) -> dict[Arm, Client]:
+    """An HTTP client for the target, and side by side another for the old one; `show` gets what they send and get."""
+    watch = watch_for(trace=options.trace, show=show)
+    clients: dict[Arm, Client] = {"new": make_client(options, options.base_url, watch)}
     if options.compare_url:
-        clients["old"] = make_client(options, options.compare_url)
+        clients["old"] = make_client(options, options.compare_url, watch)
     return clients
 
 
-def make_client(options: Options, base_url: str) -> Client:
-    """A client for one target.
+def make_client(options: Options, base_url: str, watch: Watch | None = None) -> Client:
+    """A client for one target; `watch` sees its requests.
 
     Raises:
         ValueError: a variable of the environment names no proxy.
@@ -48,6 +51,8 @@ def make_client(options: Options, base_url: str) -> Client:
         batch=options.batch,
         batch_per_host=options.batch_per_host,
         http2=options.http2,
+        ask=is_as_expected,
+        watch=watch,
     )  # fmt: skip
 
 

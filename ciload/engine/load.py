@@ -19,6 +19,7 @@ from ciload.engine.watchdog import Watchdog
 from ciload.errors import ExitCode
 from ciload.http.client import Client
 from ciload.metrics.blocks import Arm
+from ciload.metrics.expected import parse_statuses
 from ciload.metrics.folding import Folding
 from ciload.metrics.registry import Registry
 from ciload.metrics.sinks import TrendSink
@@ -103,12 +104,13 @@ class SegmentLoad:
         self.report = report
         self.look = look
         self.registry.folding = folding = folding_for(plan)
+        self.registry.expected = expected = parse_statuses(plan.options.expected)
         for metric in plan.gated_metrics(registry.metrics):
             registry.gate(metric)
         self.aside = Registry()
-        self.warmup = Registry(registry.metrics, folding)
-        self.old = Registry(registry.metrics, folding)
-        self.old_warmup = Registry(registry.metrics, folding)
+        self.warmup = Registry(registry.metrics, folding, expected)
+        self.old = Registry(registry.metrics, folding, expected)
+        self.old_warmup = Registry(registry.metrics, folding, expected)
         self.scenarios: list[ScenarioVUs] = []
         self.lag = TrendSink()
         self.ending = SegmentEnd()
@@ -167,7 +169,8 @@ class SegmentLoad:
     def finish(self) -> SegmentEnd:
         """What is left to tell when it is over."""
         ending = self.ending
-        ending.measured, ending.old = self.registry.take(), self.old.take()
+        ending.measured = self.registry.take(max(0.0, ending.ended_s - self.plan.options.warmup))
+        ending.old = self.old.take()
         ending.servers = {arm: client.preparer.servers for arm, client in self.clients.items()}
         ending.aside = self.aside.take()
         for vus in self.scenarios:
@@ -279,12 +282,13 @@ class SegmentLoad:
         for vus in self.scenarios:
             vus.look_at_pacing(now - self._reported_at, now - self._start())
         lag, self.lag = self.lag, TrendSink()
+        at_s = now - self._start()
         report = SegmentReport(
-            at_s=now - self._start(),
+            at_s=at_s,
             span_s=now - self._reported_at,
             active=sum(vus.take_peak() for vus in self.scenarios),
             made=sum(vus.made for vus in self.scenarios),
-            measured=self.registry.take(),
+            measured=self.registry.take(at_s - self.plan.options.warmup),
             warmup=self.warmup.take(),
             old=self.old.take(),
             cpu_s=cpu_s - self._cpu_s,

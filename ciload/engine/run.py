@@ -21,6 +21,7 @@ from ciload.engine.watchdog import HARD_LIMIT_S, Watchdog
 from ciload.errors import Abort, ExitCode
 from ciload.http.client import Client
 from ciload.http.session import Session, current
+from ciload.http.watching import WireLog
 from ciload.metrics.blocks import Arm
 from ciload.metrics.cpu_series import CpuSource
 from ciload.metrics.registry import Registry, Scope
@@ -75,7 +76,9 @@ class Run:
         clock: Callable[[], float] = time.perf_counter,
         cpu_sources: Mapping[Arm, CpuSource] | None = None,
         is_clear: IsClear | None = None,
+        show: WireLog | None = None,
     ) -> None:
+        self._show = show
         self.plan = plan
         self.script = script
         self.registry = registry
@@ -96,7 +99,7 @@ class Run:
 
     async def execute(self) -> RunOutcome:
         """Setup, load, teardown. Failures of the script are in the outcome, never raised."""
-        outcome, clients = self.outcome, clients_for(self.plan.options)
+        outcome, clients = self.outcome, clients_for(self.plan.options, self._show)
         outcome.started_at = time.time()
         try:
             for arm, client in clients.items():
@@ -128,7 +131,7 @@ class Run:
             if self._load is not None and self._aggregator is not None:
                 self._aggregator.end(0, self._load.abandon(late=failure is not CANCELLED))
             self.outcome.note(failure)
-            clients = clients_for(self.plan.options)
+            clients = clients_for(self.plan.options, self._show)
             try:
                 await self._tear_down(clients)
             finally:

@@ -27,7 +27,7 @@ __all__ = ["BasicAuth", "BearerAuth", "DigestAuth", "HTTPStatusError", "Headers"
 _ELSEWHERE = {  # names in k6, requests and httpx, and what does their work here
     **dict.fromkeys(("AsyncClient", "Client", "Session"), "`http` is the virtual user's client: await http.get(url)"),
     **dict.fromkeys(("CookieJar", "cookieJar", "cookies"), "they are the virtual user's: vu.cookies[name]"),
-    **dict.fromkeys(("expectedStatuses", "setResponseCallback"), "check() the status; below 400 counts as expected"),
+    **dict.fromkeys(("expectedStatuses", "setResponseCallback"), "http.get(url, expected={404}), or option `expected`"),
     "asyncRequest": "await http.request(method, url)",
     "del_": "it is http.delete",
     "file": "files={'name': ('file name', content, 'type')}, as in httpx",

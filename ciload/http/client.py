@@ -15,6 +15,7 @@ from ciload.http.connection import Connection, ConnectionSettings, sweep
 from ciload.http.cookies import CookieJar
 from ciload.http.dial import Dialer, Http2
 from ciload.http.exchange import exchange, transfer, unsent
+from ciload.http.expectations import Ask, Expect, ask_plainly, expectation, expected_statuses
 from ciload.http.failure import RequestFailedError
 from ciload.http.hops import Hops
 from ciload.http.network import DEFAULT_NETWORK, Network
@@ -22,11 +23,14 @@ from ciload.http.request import DEFAULTS, HeaderPairs, HeaderTypes, Preparer, Re
 from ciload.http.response import Response
 from ciload.http.session import Channel, NoVirtualUserError, Pool, Session, current
 from ciload.http.target import Origin, Params, parse_target, with_params
+from ciload.metrics.expected import StatusTypes, parse_statuses
+from ciload.metrics.registry import Labels
 from ciload.metrics.series import Tags
 from ciload.secrets import without_secrets
 
 if TYPE_CHECKING:
     from ciload.http.auth import Auth
+    from ciload.http.watching import Watch
 
 DEFAULT_TIMEOUT_S = 60.0
 SWEEP_EVERY_S = 0.02  # how late a timeout may be noticed
@@ -49,13 +53,22 @@ class Client:
         batch: int = 20,
         batch_per_host: int = 6,
         http2: Http2 = "off",
+        ask: Ask = ask_plainly,
+        watch: Watch | None = None,
     ) -> None:
+        """
+        Args:
+            ask: asks a script's `expect=` functions.
+            watch: what takes the place of `exchange`, to see or change what is sent.
+        """
         self.settings = ConnectionSettings(0 if discard_bodies else max_body_kept)
         self.batch = batch  # requests of one http.batch() at once; 0: no limit
         self.batch_per_host = batch_per_host
         self.base_url = base_url
         self.max_redirects = max_redirects  # 0: they are answers like others
         self.keep_cookies = keep_cookies  # from one iteration to the next
+        self.ask = ask
+        self.exchange = exchange if watch is None else watch(exchange)
         self.preparer = Preparer(base_url, defaults, network.proxies)
         self.dialer = Dialer(self.settings, network, http2=http2)
         self._sweeping: asyncio.TimerHandle | None = None
@@ -75,6 +88,10 @@ class Client:
             timeout_s(entry.timeout)
         if entry.tags:
             tag_pairs(entry.tags)
+        if entry.expected is not None:
+            parse_statuses(entry.expected)
+        if entry.expect is not None:
+            expectation(entry.expect, self.ask, follows=entry.follow_redirects, stream=entry.stream)
         url = entry.url if entry.params is None else with_params(entry.url, entry.params)
         try:
             prepared = self.preparer.prepare((entry.method, url, header_pairs(entry.headers)))
@@ -116,7 +133,7 @@ class Client:
             connection.abort()
 
 
-async def request(
+async def request(  # noqa: C901  # one piece: it is the hot path
     method: str,
     url: str,
     *,
@@ -132,6 +149,8 @@ async def request(
     timeout: float | str | None = None,  # noqa: ASYNC109  # httpx's name; it covers the whole request
     name: str | None = None,
     tags: Mapping[str, str] | None = None,
+    expected: StatusTypes | None = None,
+    expect: Expect | None = None,
     follow_redirects: bool = True,
     stream: bool = False,
 ) -> Response:
@@ -157,6 +176,9 @@ async def request(
         timeout: seconds, or text such as "500ms", from look-up to last byte, redirects included; 60 s unless set.
         name: what to measure this request under; unless set, the URL without query.
         tags: more tags for the samples of this request.
+        expected: statuses that are no failure, in place of those of the run: 404, "2xx", "2xx,404", or a set of these.
+            A redirect that is followed is expected in any case.
+        expect: a function of the response. An answer with an expected status for which it is not true counts as failed.
         follow_redirects: up to 10, each measured as a request of its own; another one fails.
         stream: come back with the head, for the script to read the body as it comes: `async for` over `aiter_bytes()`,
             `aiter_lines()` or `aiter_sse()`, or `aread()`. The request is counted when it has ended.
@@ -174,9 +196,14 @@ async def request(
     if json is not None or data is not None or content is not None or files is not None:
         body = encode_body(json, data, content, files, compression)
     deadline = perf_counter() + (DEFAULT_TIMEOUT_S if timeout is None else timeout_s(timeout))
-    labels = tag_pairs(tags) if tags else NO_TAGS
+    labels: Labels = tag_pairs(tags) if tags else NO_TAGS
     if tags and name is None:
         name = tags.get("name")  # k6's way to say it
+    if expected is not None:
+        labels = (*labels, expected_statuses(expected, follows=follow_redirects))
+    asked = None
+    if expect is not None:
+        asked = expectation(expect, session.client.ask, follows=follow_redirects, stream=stream)
     if auth is not None and (header := fixed_header(auth)) is not None:
         others = (pair for pair in header_pairs(headers) if str(pair[0]).lower() != "authorization")
         headers, auth = (*others, ("authorization", header)), None
@@ -191,10 +218,11 @@ async def request(
         if body is not None or session.jar or cookies is not None:
             raw = prepared.encode(body, session.jar.header_for(prepared.target, cookies))
         special = transfer(body, stream=stream) if stream or body is not None else None
-        response = await exchange(session, session.client, prepared, raw, deadline, name, labels, special)
+        client = session.client
+        response = await client.exchange(session, client, prepared, raw, deadline, name, labels, special, asked)
         if not (follow_redirects and response.has_redirect_location and session.client.max_redirects):
             return response
-    hops = Hops(session, body, cookies, auth, deadline, name, labels, stream)
+    hops = Hops(session, body, cookies, auth, deadline, name, labels, stream, asked)
     if auth is not None:
         response = await hops.send(prepared)
     if follow_redirects and response.has_redirect_location and session.client.max_redirects:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from ciload.http.answer_samples import sample_if_first, trace_of
 from ciload.http.body import Body, Upload
 from ciload.http.connection import IDLE
 from ciload.http.decoding import decode
+from ciload.http.expectations import Expectation
 from ciload.http.failure import ConnectionLostError, ErrorCode, NotProcessedError, RequestFailedError
 from ciload.http.head import NO_HEAD
 from ciload.http.incoming import Incoming
@@ -18,7 +20,8 @@ from ciload.http.response import Response
 from ciload.http.session import Channel, Session
 from ciload.http.streaming import OpenExchange, StreamedResponse
 from ciload.http.timings import REUSED
-from ciload.metrics.series import Tags
+from ciload.metrics.registry import HttpKey, Labels
+from ciload.metrics.series import HttpSeries
 
 if TYPE_CHECKING:
     from ciload.http.client import Client
@@ -70,6 +73,10 @@ class Transfer:
             elif not sending.cancelled():
                 sending.exception()
 
+    @property
+    def uploads(self) -> bool:
+        return self._upload is not None
+
     def rewind(self) -> bool:
         return self._upload is None or self._upload.rewind()
 
@@ -87,12 +94,13 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
     raw: bytes,
     deadline: float,
     name: str | None,
-    tags: Tags,
+    labels: Labels,
     special: Transfer | None = None,
+    expect: Expectation | None = None,
 ) -> Response:
     """One hop: take a connection, send, wait, record, give the connection back.
 
-    `special` is a request or a response that goes piece by piece.
+    `special` is a request or a response that goes piece by piece; `expect` is asked about the answer.
     """
     idle = session.pool.idle.get(prepared.origin_key)
     if idle is None:
@@ -126,15 +134,15 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
             connection = None
     except RequestFailedError as failure:
         target = prepared.target.if_unreachable
-        return unsent(session, prepared.method, target.url, name or target.name, tags, failure, lost)
+        return unsent(session, prepared.method, target.url, name or target.name, labels, failure, lost)
     except BaseException:  # the iteration is being interrupted: the response may still be on its way
-        _cancelled(session, prepared, name, tags, connection, started, lost)
+        _cancelled(session, prepared, raw, name, labels, connection, started, lost)
         raise
     session.pool.used = True
     if special is not None and special.incoming is not None and connection.failure is None:
         session.jar.store(connection.head.set_cookies, prepared.target)
         opened = OpenExchange(
-            session, prepared, connection, started, dialed, lost.seconds, lost.sent, name or prepared.name, tags
+            session, prepared, connection, started, dialed, lost.seconds, lost.sent, name or prepared.name, labels, raw
         )
         return StreamedResponse(opened, special.incoming, client.settings.keep_bytes)
 
@@ -152,12 +160,14 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
     connection.content = b""  # the script's from here on; an idle connection must not keep it
     if connection.failure is not None or head.codings or head.set_cookies or connection.truncated:
         _look_closer(response, connection, session, client, prepared)
+    if expect is not None:
+        _ask(expect, response, session, labels, connection)
     status = response.status_code
     if status >= 400:
         response.error_code = 1000 + status
 
-    key = (name or prepared.name, prepared.method, status, response.error, tags)
-    series = session.scope.http.get(key) or session.scope.http_series(key, response.error_code)
+    key = (name or prepared.name, prepared.method, status, response.error, labels)
+    series = session.scope.http.get(key) or series_for(session, key, response, prepared, raw)
     if session.late or dialed is not REUSED:
         series.add_wait(session.late, dialed)
     series.sending.append(sending)
@@ -166,7 +176,7 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
     series.bytes_sent += connection.bytes_sent + lost.sent
     series.bytes_received += connection.bytes_received
     if session.exchanges is not None:
-        session.exchanges.append((key, sending + waiting + receiving if 200 <= status < 400 else 0.0))
+        session.exchanges.append((key, 0.0 if series.failed else sending + waiting + receiving))
 
     if connection.state is IDLE and not prepared.closes:
         idle.append(connection)
@@ -175,11 +185,31 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
     return response
 
 
+def series_for(
+    session: Session, key: HttpKey, response: Response, prepared: Prepared | None = None, raw: bytes = b""
+) -> HttpSeries:
+    """The series of a request that was not met here before. If it failed, what came is kept to be shown."""
+    series = session.scope.http_series(key, response.error_code)
+    sample_if_first(session.scope.registry, series, response, prepared, raw)
+    return series
+
+
+def _ask(
+    expect: Expectation, response: Response, session: Session, labels: Labels, connection: Channel
+) -> None:  # fmt: skip
+    try:
+        expect.judge(response, session.scope, labels)
+    except BaseException:  # the run is to end
+        connection.abort()
+        raise
+
+
 def _cancelled(
     session: Session,
     prepared: Prepared,
+    raw: bytes,
     name: str | None,
-    tags: Tags,
+    labels: Labels,
     connection: Channel | None,
     began: float,
     lost: Lost,
@@ -188,16 +218,18 @@ def _cancelled(
     now = perf_counter()
     failure = RequestFailedError(ErrorCode.TIMEOUT, session.owner.cut_off(now - began + lost.seconds))
     if connection is None or not connection.bytes_sent:
-        unsent(session, prepared.method, prepared.target.url, name or prepared.name, tags, failure, lost)
+        unsent(session, prepared.method, prepared.target.url, name or prepared.name, labels, failure, lost)
     else:
-        series = session.scope.http_series(
-            (name or prepared.name, prepared.method, 0, failure.text, tags), failure.code
-        )
+        response = _no_response(prepared.method, prepared.target.url, failure, lost)
+        key = (name or prepared.name, prepared.method, 0, failure.text, labels)
+        series = series_for(session, key, response, prepared, raw)
         sent = connection.sent_at or now  # 0: it was still being written
         first = connection.first_byte_at or now
         series.sending.append(sent - began)
         series.waiting.append(max(0.0, first - sent) + lost.seconds)
         series.receiving.append(now - first)
+        if trace := trace_of(prepared, raw):
+            series.add_trace(trace)
         series.bytes_sent += connection.bytes_sent + lost.sent
         series.bytes_received += connection.bytes_received
     if connection is not None:
@@ -263,7 +295,7 @@ def unsent(
     method: str,
     url: str,
     name: str | None,
-    tags: Tags,
+    labels: Labels,
     failure: RequestFailedError,
     lost: Lost = NOTHING,
 ) -> Response:
@@ -271,10 +303,9 @@ def unsent(
 
     If one that was reused took it and was closed, that is its time.
     """
-    response = Response(0, NO_HEAD, b"", method, url, failure.dialed, (0.0, lost.seconds, 0.0))
-    _mark_failed(response, failure)
-    key = (name or url, method, 0, failure.text, tags)
-    series = session.scope.http.get(key) or session.scope.http_series(key, failure.code)
+    response = _no_response(method, url, failure, lost)
+    key = (name or url, method, 0, failure.text, labels)
+    series = session.scope.http.get(key) or series_for(session, key, response)
     if lost.sent:
         series.sending.append(0.0)
         series.waiting.append(lost.seconds)
@@ -284,4 +315,10 @@ def unsent(
         series.unsent += 1
     if session.exchanges is not None:
         session.exchanges.append((key, 0.0))
+    return response
+
+
+def _no_response(method: str, url: str, failure: RequestFailedError, lost: Lost) -> Response:
+    response = Response(0, NO_HEAD, b"", method, url, failure.dialed, (0.0, lost.seconds, 0.0))
+    _mark_failed(response, failure)
     return response

@@ -11,14 +11,15 @@ from typing import Any
 
 from ciload.http.auth import authenticate
 from ciload.http.body import Body
-from ciload.http.exchange import exchange, transfer, unsent
+from ciload.http.exchange import transfer, unsent
+from ciload.http.expectations import Expectation
 from ciload.http.failure import ErrorCode, RequestFailedError
 from ciload.http.request import Prepared
 from ciload.http.response import Response
 from ciload.http.session import Session
 from ciload.http.target import parse_target
-from ciload.metrics.registry import EXPECTED
-from ciload.metrics.series import Tags
+from ciload.metrics.expected import Statuses
+from ciload.metrics.registry import Labels
 from ciload.secrets import without_secrets
 
 OF_ONE_ORIGIN = frozenset({"authorization", "cookie", "host", "proxy-authorization", "www-authenticate"})
@@ -35,8 +36,9 @@ class Hops:
     auth: Any  # None, or what answers to each hop; a header that is always the same is among the headers
     deadline: float
     name: str | None
-    tags: Tags
+    labels: Labels
     stream: bool
+    expect: Expectation | None
 
     async def send(self, prepared: Prepared) -> Response:
         if self.auth is None:
@@ -47,15 +49,22 @@ class Hops:
             return await authenticate(self.auth, prepared, self.body, client.preparer, self._send)
         except RequestFailedError as failure:
             url = prepared.target.if_unreachable.url
-            return unsent(self.session, prepared.method, url, self.name or prepared.name, self.tags, failure)
+            return unsent(self.session, prepared.method, url, self.name or prepared.name, self.labels, failure)
 
     async def _send(self, prepared: Prepared, body: Body | None, challenge: bool = False) -> Response:
         session = self.session
         assert session.client is not None
         raw = prepared.encode(body, session.jar.header_for(prepared.target, self.cookies))
-        tags = (*self.tags, EXPECTED) if challenge else self.tags
+        labels, expect = (self._labels_of_challenge(), None) if challenge else (self.labels, self.expect)
         special = transfer(body, stream=self.stream)
-        return await exchange(session, session.client, prepared, raw, self.deadline, self.name, tags, special)
+        return await session.client.exchange(
+            session, session.client, prepared, raw, self.deadline, self.name, labels, special, expect
+        )
+
+    def _labels_of_challenge(self) -> Labels:
+        """Of a request that is answered by 401, before the one that is meant."""
+        expected = self.session.scope.expected(self.labels).and_also((401, 401))
+        return (*(each for each in self.labels if not isinstance(each, Statuses)), expected)
 
     async def follow(self, response: Response, prepared: Prepared) -> Response:
         """Go where a redirect points; one more than the run allows is a failed request."""
@@ -88,7 +97,7 @@ class Hops:
                     target = replace(target, authorization=prepared.target.authorization)
                 prepared = session.client.preparer.make(method, target, headers)
             except RequestFailedError as failure:
-                response = unsent(session, method, without_secrets(location), self.name, self.tags, failure)
+                response = unsent(session, method, without_secrets(location), self.name, self.labels, failure)
                 break
             response = await self.send(prepared)
             history += response.history

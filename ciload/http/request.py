@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from ciload.errors import NoTargetError
 from ciload.http.body import Body, Content, Files, Upload
+from ciload.http.expectations import Expect
 from ciload.http.proxies import Proxies, ProxyServer
 from ciload.http.session import end_run
 from ciload.http.target import Base, Params, Target, is_relative, parse_target
+from ciload.metrics.expected import StatusTypes
 from ciload.secrets import without_secrets
 from ciload.version import __version__
 
@@ -50,6 +52,8 @@ class RequestOptions(TypedDict, total=False):
     timeout: float | str | None
     name: str | None
     tags: Mapping[str, str] | None
+    expected: StatusTypes | None
+    expect: Expect | None
     follow_redirects: bool
     stream: bool
 
@@ -68,6 +72,8 @@ class _RequestOptions:
     timeout: float | str | None = None
     name: str | None = None
     tags: Mapping[str, str] | None = None
+    expected: StatusTypes | None = None
+    expect: Expect | None = None
     follow_redirects: bool = True
     stream: bool = False
 

@@ -58,7 +58,9 @@ class Response:
     """The answer to a request, or what came instead: then `status_code` is 0 and `error` says why."""
 
     __slots__ = ("_dialed", "_headers", "_phases", "content", "error", "error_code", "head", "history", "method",
-                 "status_code", "truncated", "url")  # fmt: skip
+                 "status_code", "traced", "truncated", "url")  # fmt: skip
+
+    traced: str  # set with --trace alone
 
     def __init__(
         self,
@@ -82,6 +84,11 @@ class Response:
         self.error_code = 0
         self.truncated = False  # the body was longer than `max_body_kept`; `content` is its beginning
         self.history: tuple[Response, ...] = ()
+
+    @property
+    def trace(self) -> str:
+        """The id of the trace that was sent with the request (--trace); "" for none."""
+        return getattr(self, "traced", "")
 
     @property
     def phases(self) -> tuple[float, float, float]:
@@ -142,7 +149,7 @@ class Response:
         """
         if self.truncated:
             raise ValueError("the body is longer than max_body_kept and was cut: raise that option to parse it")
-        if self.error:
+        if not self.status_code:
             raise ValueError(f"no body to parse: {self.error}")
         if orjson is not None and not options:
             with suppress(ValueError):  # what it does not take, NaN or UTF-16 for example, the standard library may

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
+from ciload.http.answer_samples import sample_if_first, trace_of
 from ciload.http.connection import IDLE
 from ciload.http.decoding import Decoding
 from ciload.http.failure import ErrorCode, RequestFailedError
@@ -16,7 +17,7 @@ from ciload.http.request import Prepared
 from ciload.http.response import Response
 from ciload.http.session import Channel, Session
 from ciload.http.timings import REUSED, Dialed
-from ciload.metrics.series import Tags
+from ciload.metrics.registry import Labels
 
 ONCE = "the body was taken already: keep what you need of it, or await aread() in place of it"
 
@@ -148,7 +149,8 @@ class OpenExchange:
     lost_s: float
     bytes_sent: int  # by a first attempt, and in the end by this one as well
     name: str
-    tags: Tags
+    labels: Labels
+    raw: bytes
     bytes_received: int = 0
     sent_at: float = field(init=False)  # or when the answer began, if that was before
     first_byte_at: float = field(init=False)
@@ -176,15 +178,18 @@ class OpenExchange:
     def count(self, response: Response) -> None:
         """Record the sample."""
         session, status = self.session, response.status_code
-        key = (self.name, self.prepared.method, status, response.error, self.tags)
+        key = (self.name, self.prepared.method, status, response.error, self.labels)
         series = session.scope.http_series(key, response.error_code)
+        sample_if_first(session.scope.registry, series, response, self.prepared, self.raw)
         if session.late or self.dialed is not REUSED:
             series.add_wait(session.late, self.dialed)
         sending, waiting, receiving = response.phases
         series.sending.append(sending)
         series.waiting.append(waiting)
         series.receiving.append(receiving)
+        if trace := trace_of(self.prepared, self.raw):
+            series.add_trace(trace)
         series.bytes_sent += self.bytes_sent
         series.bytes_received += self.bytes_received
         if session.exchanges is not None:
-            session.exchanges.append((key, sending + waiting + receiving if 200 <= status < 400 else 0.0))
+            session.exchanges.append((key, 0.0 if series.failed else sending + waiting + receiving))

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from ciload.metrics.errors_tally import ErrorTally
+from ciload.metrics.errors_tally import MOST_KINDS, AnswerSample, ErrorTally
+from ciload.metrics.expected import EXPECTED_UNLESS_SET, Statuses
 from ciload.metrics.folding import Folded, Folding
 from ciload.metrics.metric import BUILTIN, Metric
 from ciload.metrics.operations import COUNT, OperationSeries
 from ciload.metrics.series import HttpSeries, Tags
 from ciload.metrics.sinks import RateSink, Sink, new_sink
+from ciload.metrics.slowest import Slowest
 from ciload.metrics.snapshot import Snapshot
 from ciload.text import request_label
 
@@ -19,11 +21,11 @@ MOST_METRICS = 1_000
 MOST_SCOPES = 1_000
 MOST_CACHED = 50_000  # answers in the caches of all scopes: several keys may mean one series, and scopes are many
 
-EXPECTED = ("expected_response", "true")  # of a request whose 401 is what comes before the answer
-
 K = TypeVar("K")
 V = TypeVar("V")
-HttpKey = tuple[str, str, int, str, Tags]
+# A request's own tags, and what it expects of its answer, where that is not what the run does.
+Labels = tuple[tuple[str, str] | Statuses, ...]
+HttpKey = tuple[str, str, int, str, Labels]
 OperationKey = tuple[str, str, str, Tags]
 
 
@@ -41,11 +43,18 @@ class Registry:
     Args:
         metrics: those that are known.
         folding: what to do with new series when there are too many.
+        expected: which statuses are no failure, unless a request says otherwise.
     """
 
-    def __init__(self, metrics: Mapping[str, Metric] = BUILTIN, folding: Folding | None = None) -> None:
+    def __init__(
+        self,
+        metrics: Mapping[str, Metric] = BUILTIN,
+        folding: Folding | None = None,
+        expected: Statuses = EXPECTED_UNLESS_SET,
+    ) -> None:
         self.metrics: dict[str, Metric] = dict(metrics)
         self.folding = Folding() if folding is None else folding
+        self.expected = expected
         self.folded = Folded()
         self.http: dict[Tags, HttpSeries] = {}
         self.operations: dict[Tags, OperationSeries] = {}
@@ -53,6 +62,9 @@ class Registry:
         self.scopes = 0  # that are kept to be found again
         self.errors = ErrorTally()
         self.marked_failed: dict[str, None] = {}  # reasons given to fail_test(), each once
+        self.slowest = Slowest()
+        self._samples = 0  # that were kept of failed requests
+        self._failed_checks: dict[tuple[str, str], AnswerSample | None] = {}  # None: it was taken
         self._caches: list[dict[Any, Any]] = []  # of the scopes
         self._cached = 0  # entries in them
 
@@ -130,17 +142,37 @@ class Registry:
         self._cached += 1
         return value
 
-    def take(self) -> Snapshot:
-        """Everything measured since it was last taken; the registry starts again from nothing."""
+    def wants_sample_of(self, kind: HttpSeries | tuple[str, str]) -> bool:
+        """Whether nothing was kept of a kind of failure yet: of requests, or of a check by its name and group."""
+        if isinstance(kind, HttpSeries):
+            return kind.failed and not kind.sampled and self._samples < MOST_KINDS
+        return kind not in self._failed_checks and len(self._failed_checks) < MOST_KINDS
+
+    def keep_sample(self, kind: HttpSeries | tuple[str, str], sample: AnswerSample) -> None:
+        if isinstance(kind, HttpSeries):
+            kind.sample, kind.sampled = sample, True
+            self._samples += 1
+        else:
+            self._failed_checks[kind] = sample
+
+    def take(self, at_s: float = 0.0) -> Snapshot:
+        """Everything measured since it was last taken; the registry starts again from nothing.
+
+        `at_s` is how far the load is by now.
+        """
         errors, self.errors = self.errors, ErrorTally()
         marked_failed, self.marked_failed = self.marked_failed, {}
         folded, self.folded = self.folded, Folded()
         snapshot = Snapshot(dict(self.metrics), errors=errors, marked_failed=marked_failed, folded=folded)
+        self.slowest.at_s = at_s
         for series in self.http.values():
+            series.fold(self.slowest)
             if _take(series, snapshot) and series.failed:
-                snapshot.request_errors.add(*_request_error(series))
+                snapshot.request_errors.add(*_request_error(series), sample=series.sample)
+                series.sample = None
             series.sinks = {}
         for operations in self.operations.values():
+            operations.fold()
             if _take(operations, snapshot) and operations.error:
                 count = int(getattr(operations.sinks[COUNT], "total", 0))
                 snapshot.request_errors.add(dict(operations.tags)["name"], operations.error, "", count)
@@ -149,12 +181,14 @@ class Registry:
             taken = sink.take()
             if not taken.empty:
                 snapshot.series.setdefault(name, {})[tags] = taken
+        snapshot.slowest = self.slowest.take()
+        snapshot.failed_checks = {check: sample for check, sample in self._failed_checks.items() if sample is not None}
+        self._failed_checks = dict.fromkeys(self._failed_checks)
         return snapshot
 
 
 def _take(series: HttpSeries | OperationSeries, snapshot: Snapshot) -> bool:
-    """Put what a series has measured into the snapshot; false if that is nothing."""
-    series.fold()
+    """Put what a series has folded into the snapshot; false if that is nothing."""
     for name, sink in series.sinks.items():
         snapshot.series.setdefault(name, {})[series.tags] = sink
     return bool(series.sinks)
@@ -226,9 +260,9 @@ class Scope:
 
     def http_series(self, key: HttpKey, error_code: int) -> HttpSeries:
         """Find or make the series for (name, method, status, error, tags); `self.http` caches the answer."""
-        name, method, status, error, extra = key
-        # k6's default of expected statuses, and a 401 that asks for what comes next.
-        failed = not 200 <= status < 400 and not (status == 401 and EXPECTED in extra)
+        name, method, status, error, labels = key
+        failed = bool(error) or status not in self.expected(labels)
+        extra = dict(each for each in labels if not isinstance(each, Statuses))
         facts = {
             "name": name,
             "method": method,
@@ -237,8 +271,12 @@ class Scope:
             "error": error,
             "error_code": str(int(error_code)) if error_code else "",
         }
-        series = self.registry.http_series(self.tags(dict(extra) | facts), failed)
+        series = self.registry.http_series(self.tags(extra | facts), failed)
         return self.registry.remember(self.http, key, series)
+
+    def expected(self, labels: Labels) -> Statuses:
+        """Which statuses are no failure of a request with these labels."""
+        return next((each for each in labels if isinstance(each, Statuses)), self.registry.expected)
 
     def operation_series(self, key: OperationKey) -> OperationSeries:
         """Find or make the series for (name, protocol, error, tags); `self.operations` caches the answer."""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from ciload.metrics.errors_tally import AnswerSample
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.sinks import CounterSink, RateSink, Sink, TrendSink, new_sink
+
+if TYPE_CHECKING:
+    from ciload.metrics.slowest import Slowest
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -26,8 +31,8 @@ class HttpSeries:
     """
 
     __slots__ = (
-        *SPARSE, *DENSE, "bytes_received", "bytes_sent", "error", "failed", "sinks", "tags", "unsent", "waited",
-        "waited_at",
+        *SPARSE, *DENSE, "bytes_received", "bytes_sent", "error", "failed", "sample", "sampled", "sinks", "tags",
+        "traced_at", "traces", "unsent", "waited", "waited_at",
     )  # fmt: skip
 
     def __init__(self, tags: Tags, failed: bool, error: str) -> None:
@@ -38,6 +43,8 @@ class HttpSeries:
         self.bytes_sent = 0
         self.bytes_received = 0
         self.sinks: dict[str, Sink] = {}
+        self.sample: AnswerSample | None = None  # of a failed request, until somebody takes it
+        self.sampled = False  # there is one, or was
         self._renew()
 
     def _renew(self) -> None:
@@ -47,6 +54,8 @@ class HttpSeries:
         # Time between when a request was due and when it could be sent, for those that had any: to which of the
         # samples it belongs, and how long it was.
         self.waited_at, self.waited = array("q"), array("d")
+        # Ids of traces, and to which of the samples they belong; of runs that send any.
+        self.traced_at, self.traces = array("q"), list[str]()
 
     def add_wait(self, late: float, dial: Sequence[float]) -> None:
         """What came before the request that is recorded next could be sent.
@@ -61,8 +70,13 @@ class HttpSeries:
             for phase, value in zip(SPARSE, dial, strict=True):
                 getattr(self, phase).append(value)
 
-    def fold(self) -> None:
-        """Move what waits into the sinks."""
+    def add_trace(self, trace: str) -> None:
+        """The id that was sent with the request that was recorded last."""
+        self.traced_at.append(len(self.waiting) - 1)
+        self.traces.append(trace)
+
+    def fold(self, slowest: Slowest | None = None) -> None:
+        """Move what waits into the sinks; `slowest` is shown how long each request took."""
         sent = len(self.waiting)
         requests = sent + self.unsent
         if requests == 0:
@@ -70,6 +84,8 @@ class HttpSeries:
         self._count(requests)
         phases = {phase: np.frombuffer(getattr(self, phase)) * 1e3 for phase in SPARSE + DENSE}
         durations = phases["sending"] + phases["waiting"] + phases["receiving"]
+        if slowest is not None and sent:
+            slowest.look(durations, self.tags, dict(zip(self.traced_at, self.traces, strict=True)))
         of_all = TrendSink()
         of_all.add_many(durations)
         self._trend("duration").merge(of_all)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ciload.metrics.errors_tally import ErrorTally
+from ciload.metrics.errors_tally import MOST_KINDS, AnswerSample, ErrorTally
 from ciload.metrics.folding import Folded, Folding
 from ciload.metrics.metric import Metric
 from ciload.metrics.series import Tags
 from ciload.metrics.sinks import Sink, TrendSink, new_sink
+from ciload.metrics.slowest import SlowRequest, slowest_of
 
 Wanted = Mapping[str, str] | Callable[[Tags], bool]  # tags that a series must carry, or whether its tags will do
 
@@ -27,6 +28,8 @@ class Snapshot:
     request_errors: ErrorTally = field(default_factory=ErrorTally)
     marked_failed: dict[str, None] = field(default_factory=dict)  # reasons given to fail_test()
     folded: Folded = field(default_factory=Folded)  # because there were too many series
+    slowest: list[SlowRequest] = field(default_factory=list)  # of the requests, the slowest first
+    failed_checks: dict[tuple[str, str], AnswerSample] = field(default_factory=dict)  # what one met, by name and group
 
     def select(self, name: str, tags: Wanted | None = None) -> Sink | None:
         """The merge of all series of a metric that carry every one of `tags`; None when there is none."""
@@ -84,6 +87,10 @@ class Snapshot:
         self.errors.merge(other.errors)
         self.request_errors.merge(other.request_errors)
         self.marked_failed |= other.marked_failed
+        self.slowest = slowest_of(self.slowest, other.slowest)
+        for check, sample in other.failed_checks.items():
+            if len(self.failed_checks) < MOST_KINDS:
+                self.failed_checks.setdefault(check, sample)
 
     def trend(self, name: str, tags: Wanted | None = None) -> TrendSink:
         """Like `select` for a trend; an empty one when nothing was measured."""

@@ -11,7 +11,6 @@ _SUMMARY = "`handle_summary(result)` makes summaries of your own, `result.json` 
 _TLS = "ciload takes OpenSSL's ciphers; `tls_version` bounds the versions"
 _NO_SKIP = "take the function out of the script, or let it look at os.environ"
 _SEGMENTS = "`workers` spreads the load over the cores of one machine"
-_TO_DEBUG = "print what you want to see in the script: reply.request, reply.headers, reply.text"
 
 _BY_NAME: Mapping[str, str] = {
     "blacklistIPs": "that is `block_ips`",
@@ -22,7 +21,6 @@ _BY_NAME: Mapping[str, str] = {
     "executionSegment": _SEGMENTS,
     "executionSegmentSequence": _SEGMENTS,
     "host": "that is `base_url`",
-    "httpDebug": _TO_DEBUG,
     "linger": "a run ends when its load has ended",
     "logOutput": "messages go to stderr",
     "noCookiesReset": "that is `keep_cookies`",

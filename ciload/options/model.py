@@ -31,7 +31,9 @@ from ciload.options.values import (
     Place,
     Process,
     RootAddress,
+    ScenarioNames,
     Share,
+    StatusesText,
     Tolerances,
     VariableNames,
     WebAddress,
@@ -75,6 +77,13 @@ def http2_when(value: object) -> object:
     return words.get(str(value).lower(), value)
 
 
+def debug_how(value: object) -> object:
+    """What of requests and answers to show; a switch shows headers."""
+    words = {"true": "headers", "1": "headers", "yes": "headers", "on": "headers"}
+    words |= {"false": "off", "0": "off", "no": "off"}
+    return words.get(str(value).lower(), value)
+
+
 CommentWhen = Annotated[Literal["always", "on-failure", "on-change", "off"], BeforeValidator(comment_when)]
 COMMENT_WHEN: tuple[str, ...] = ("always", "on-failure", "on-change", "off")
 
@@ -96,6 +105,7 @@ class Options(BaseModel):
         Field(None, description="functions of the script, one of which each iteration runs, and how often")
     )
     stage_tag: bool = Field(False, description="tag samples with the stage, from 0, that the scenario is in")
+    scenario: ScenarioNames = Field((), description="which of the scenarios to run; all unless set")
     scenarios: Scenarios | None = Field(None, min_length=1, description="several loads at once, by name")
     graceful_stop: Duration = Field(30.0, description="time for running iterations to end when the duration is over")
     warmup: Duration = Field(
@@ -125,6 +135,11 @@ class Options(BaseModel):
     )
     http2: Annotated[Literal["off", "auto", "only"], BeforeValidator(http2_when)] = Field(
         "off", description="speak HTTP/2: auto: where TLS finds that the server does; only: everywhere"
+    )
+    expected: StatusesText = Field("2xx,3xx", description="statuses of answers that are no failed requests")
+    trace: bool = Field(False, description="send a traceparent header (W3C Trace Context) with each request")
+    http_debug: Annotated[Literal["off", "headers", "full"], BeforeValidator(debug_how)] = Field(
+        "off", description="show requests and answers, without secrets: their headers, or in full"
     )
     batch: Annotated[int, Field(ge=0)] = Field(20, description="requests of one http.batch at once; 0: no limit")
     batch_per_host: Annotated[int, Field(ge=0)] = Field(6, description="of these to one host; 0: no limit")

@@ -125,6 +125,8 @@ def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric], check_fu
     scenarios: dict[str, Scenario] = {}
     if contradiction is None and not broken & {"vus", "graceful_stop", *LOAD_OPTIONS}:
         scenarios = _scenarios(options, owner, complaints)
+    left_out = _left_out(options, scenarios, owner, complaints)
+    scenarios = {name: each for name, each in scenarios.items() if name not in left_out}
     functions = {name: each.functions for name, each in scenarios.items()}
     if "scenarios" not in owner:
         functions = {"default": list(options.weights or ["default"])}  # whatever else may be wrong with the load
@@ -134,7 +136,13 @@ def make_plan(sources: Sequence[Source], metrics: Mapping[str, Metric], check_fu
     complaints += _about_functions(functions, owner, check_function)
     if complaints:
         raise OptionsError(complaints)
-    plan = Plan(options=options, scenarios=scenarios, thresholds=tuple(thresholds), warnings=tuple(_lost(sources)))
+    elsewhere = [each for each in thresholds if _is_only_of(left_out, scenarios, each)]
+    warnings = [*_lost(sources), *_about_thresholds(elsewhere)]
+    if options.http_debug != "off" and options.workers != 1:
+        options = options.model_copy(update={"workers": 1})
+        warnings.append("http_debug shows what one process does: the load is not spread over workers")
+    thresholds = [each for each in thresholds if each not in elsewhere]
+    plan = Plan(options=options, scenarios=scenarios, thresholds=tuple(thresholds), warnings=tuple(warnings))
     if options.once:
         return _only_once(plan)
     if options.compare_url and "warmup" not in owner and plan.iterations_in_all is None:
@@ -309,6 +317,36 @@ def _scenarios(options: Options, owner: Mapping[str, Source], complaints: list[C
         else each.model_copy(update={"graceful_stop": options.graceful_stop})
         for name, each in scenarios.items()
     }
+
+
+def _left_out(
+    options: Options, scenarios: Mapping[str, Scenario], owner: Mapping[str, Source], complaints: list[Complaint]
+) -> frozenset[str]:
+    """The scenarios that `--scenario` does not name."""
+    if not options.scenario or not scenarios:
+        return frozenset()
+    hint = f"there is {', '.join(scenarios)}"
+    if "scenarios" not in owner:
+        hint = "the load is said by other options, so no scenario has a name"
+    for name in options.scenario:
+        if name not in scenarios:
+            where = owner["scenario"].where(("scenario",))
+            complaints.append(Complaint(where, f"no scenario {name!r}", _meant(name, scenarios, hint)))
+    return frozenset(scenarios) - frozenset(options.scenario)
+
+
+def _is_only_of(left_out: Iterable[str], scenarios: Mapping[str, Scenario], threshold: Threshold) -> bool:
+    """Whether a threshold selects scenarios that do not run, and none that do."""
+    wanted = [each for each in threshold.selector.tags if each.name == "scenario"]
+    return any(each.matches(name) for each in wanted for name in left_out) and not any(
+        all(each.matches(name) for each in wanted) for name in scenarios
+    )
+
+
+def _about_thresholds(left_out: Sequence[Threshold]) -> Iterable[str]:
+    if left_out:
+        keys = ", ".join(dict.fromkeys(each.key for each in left_out))
+        yield f"not judged, since --scenario leaves their scenarios out: thresholds on {keys}"
 
 
 def _shortcut(options: Options) -> Scenario:

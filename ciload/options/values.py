@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo
 
 from ciload.durations import check_unit, parse_duration
+from ciload.metrics.expected import parse_statuses
 
 # Validation of what a user has written, as against what ciload hands to itself.
 AS_WRITTEN = {"as_written": True}
@@ -187,6 +188,21 @@ def _variable_names(value: object) -> list[object]:
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 VariableNames = Annotated[tuple[str, ...], BeforeValidator(_variable_names)]
+
+
+# Names as they are: `a,b`, or a list.
+ScenarioNames = Annotated[tuple[str, ...], BeforeValidator(names_in)]
+
+
+def _statuses_text(value: object) -> str:
+    """Statuses, as one text."""
+    try:
+        return str(parse_statuses(value))
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+
+
+StatusesText = Annotated[str, BeforeValidator(_statuses_text)]
 
 
 BY_PORT = ("port", "auto")  # whoever listens there

@@ -10,6 +10,7 @@ from rich.text import Text
 from ciload.reports.console_comparison import comparison_parts
 from ciload.reports.format import format_against, format_share, format_value
 from ciload.reports.headline import Headline, failure_found, headline_of
+from ciload.reports.samples import in_full, is_telling, shortly
 from ciload.reports.script_errors import place_of, script_errors_first
 from ciload.reports.terminal import Printable, grid, heading, line, lines, render
 from ciload.reports.values import (
@@ -21,7 +22,7 @@ from ciload.reports.values import (
     without_method,
     worth_a_table,
 )
-from ciload.result.document import RunResult
+from ciload.result.document import AnswerSample, RunResult
 from ciload.text import several_lines, visible
 
 MARKS = {"✅": ("✓", "bold green"), "⚠️": ("⚠", "bold yellow"), "❌": ("✗", "bold red"), "⏭️": ("-", "dim")}
@@ -40,7 +41,7 @@ def console_summary(result: RunResult, files: Sequence[Path], *, color: bool) ->
 
 
 def _parts(result: RunResult, files: Sequence[Path]) -> Iterable[Printable]:
-    for section in (_thresholds, _checks, _endpoints, _scenarios, _metrics, _errors):
+    for section in (_thresholds, _checks, _endpoints, _scenarios, _metrics, _errors, _failed_checks):
         yield from section(result)
     for comparison in result.comparisons:
         yield from comparison_parts(comparison)
@@ -149,9 +150,27 @@ def _errors(result: RunResult) -> Iterable[Printable]:
         yield Text.assemble((f"    {each.count}x ", "bold red"), visible(f"{place_of(each)}: {each.message}"))
         if each.detail:
             yield lines(each.detail, "dim", indent="        ")
+        if each.sample is not None and is_telling(each.sample) and not result.verdict.passed:
+            yield lines(_shown(each.sample, result), "dim", indent="        ")
     more = len(result.errors) - MOST_ERRORS
     if more > 0:
         yield f"    … and {more} more kinds in result.json"
+
+
+def _failed_checks(result: RunResult) -> Iterable[Printable]:
+    """What the checks met that did not hold, where the run has failed."""
+    met = [(each.name, each.sample) for each in result.checks if each.fails and each.sample is not None]
+    if result.verdict.passed or not met:
+        return
+    yield heading("FIRST ANSWERS OF FAILED CHECKS")
+    for name, sample in met[:MOST_ERRORS]:
+        yield Text(f"    {visible(name)}", style="bold red")
+        yield lines(_shown(sample, result), "dim", indent="        ")
+
+
+def _shown(sample: AnswerSample, result: RunResult) -> str:
+    """With --once somebody is at work on the script, and wants to see all of it."""
+    return in_full(sample) if result.options.get("once") else shortly(sample)
 
 
 def _generator(result: RunResult) -> Text:

@@ -22,11 +22,12 @@ from ciload.reports.comparison import compared_with, describe_metric, finding, l
 from ciload.reports.findings import metric_found, threshold_found
 from ciload.reports.format import format_share
 from ciload.reports.headline import Headline, failure_found, headline_of
+from ciload.reports.samples import in_full, is_telling
 from ciload.reports.script_errors import script_errors_first
 from ciload.reports.suite_headline import TestLine, lines_of, name_of_suite
 from ciload.reports.values import PLACE, explain_threshold
 from ciload.result.comparison import Comparison, GatedMetric, GateVerdict
-from ciload.result.document import Check, ErrorRow, Failure, RunResult, ThresholdResult
+from ciload.result.document import Check, Failure, RunResult, ThresholdResult
 from ciload.result.suite import Suite, Tested
 from ciload.text import one_line, several_lines
 
@@ -206,7 +207,7 @@ def _run_case(
     message = _message("; ".join(each.found for each in findings)) or "the run failed"
     if place := PLACE.fullmatch(findings[0].where):
         case.file, case.line = _line(place["file"]), place["line"]
-    text = _text("\n".join(_run_text(reasons, result.errors)))
+    text = _text("\n".join(_run_text(reasons, result)))
     # One element, for the first reason: readers differ in what they make of several.
     first = reasons[0].code
     if first in BROKEN or (first == ExitCode.THRESHOLDS_FAILED and _unreachable(result)):
@@ -221,13 +222,19 @@ def _unreachable(result: RunResult) -> bool:
     return requests > 0 and requests == sum(each.statuses.get("0", 0) for each in result.endpoints)
 
 
-def _run_text(reasons: Iterable[Failure], errors: list[ErrorRow]) -> Iterator[str]:
+def _run_text(reasons: Iterable[Failure], result: RunResult) -> Iterator[str]:
+    errors = result.errors
     for failure in reasons:
         yield f"{failure.reason} (exit code {failure.code})"
     for error in script_errors_first(errors)[:MOST_ERRORS]:
         yield f"\n{error.count} x {error.source}: {error.message}" + (f"\n{error.detail}" if error.detail else "")
+        if error.sample is not None and is_telling(error.sample):
+            yield in_full(error.sample)
     if len(errors) > MOST_ERRORS:
         yield f"\n… and {len(errors) - MOST_ERRORS} more kinds of errors in result.json"
+    for check in [each for each in result.checks if each.fails and each.sample is not None][:MOST_ERRORS]:
+        assert check.sample is not None
+        yield f"\ncheck {check.name} did not hold for\n{in_full(check.sample)}"
 
 
 def _unique(cases: list[TestCase]) -> list[TestCase]:

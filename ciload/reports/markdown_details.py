@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 
 from ciload.errors import ExitCode
@@ -24,6 +25,7 @@ from ciload.reports.gfm import (
     table,
 )
 from ciload.reports.markdown_comparison import comparison_section
+from ciload.reports.samples import in_full, samples_of
 from ciload.reports.script_errors import place_of, script_errors_first
 from ciload.reports.values import (
     SCENARIO_FIGURES,
@@ -33,11 +35,24 @@ from ciload.reports.values import (
     without_method,
     worth_a_table,
 )
-from ciload.result.document import Check, Endpoint, ErrorRow, MetricResult, RunResult, ScenarioResult, ThresholdResult
+from ciload.result.document import (
+    Check,
+    Endpoint,
+    ErrorRow,
+    MetricResult,
+    RunResult,
+    ScenarioResult,
+    SlowRequest,
+    ThresholdResult,
+)
 
 OPTIONS_BUDGET = 60 * KIB
 TRACEBACK_BUDGET = 20 * KIB
-TRACEBACKS_BUDGET = 100 * KIB
+TRACEBACKS_BUDGET = 80 * KIB
+ANSWER_BUDGET = 4 * KIB
+ANSWERS_BUDGET = 24 * KIB
+SLOWEST_BUDGET = 12 * KIB
+WRAPPED = 120  # characters of a line of an answer
 
 THRESHOLD = ("", "Metric", "Threshold", ">Measured")
 ENDPOINT = ("Method", "Name", ">Requests", ">Rate", ">Failed", ">p50", ">p95", ">p99", ">Max")
@@ -45,6 +60,7 @@ CHECK = ("", "Check", ">Passed", ">Failed", ">Share")
 METRIC = ("Metric", "Values")
 SCENARIO = ("Scenario", "Executor", *(f">{title.capitalize()}" for title in SCENARIO_FIGURES))
 ERROR = (">Count", "Where", "What")
+SLOW = (">Time", "Method", "Name", "Status", ">Second", "Trace")
 
 
 def details(result: RunResult, share: float, warnings: Sequence[str]) -> tuple[list[str], str]:
@@ -55,9 +71,11 @@ def details(result: RunResult, share: float, warnings: Sequence[str]) -> tuple[l
         "warnings": notes,
         "errors": table("Errors", ERROR, _error, script_errors_first(result.errors), rows),
         "tracebacks": _tracebacks(result, share),
+        "answers": _answers(result, share),
         "thresholds": table("Thresholds", THRESHOLD, _threshold, sorted(result.thresholds, key=_badness), rows),
         "comparison": "\n\n".join(comparison_section(each, share) for each in result.comparisons),
         "endpoints": table("Endpoints", ENDPOINT, _endpoint, sorted(result.endpoints, key=_failures), rows),
+        "slowest": _slowest(result, int(SLOWEST_BUDGET * share)),
         "scenarios": _scenarios(result, rows),
         "checks": table("Checks", CHECK, _check, sorted(result.checks, key=_held), rows),
         "metrics of the script": table("Metrics of the script", METRIC, _metric, _own(result), rows),
@@ -118,6 +136,18 @@ def _metric(each: tuple[str, MetricResult]) -> Row:
     return code(name), prose(" · ".join(metric_values(metric)))
 
 
+def _slowest(result: RunResult, budget: int) -> str:
+    columns = SLOW if any(each.trace for each in result.slowest) else SLOW[:-1]
+    return table("Slowest requests", columns, lambda each: _slow(each)[: len(columns)], result.slowest, budget)
+
+
+def _slow(each: SlowRequest) -> Row:
+    took, status = format_value(each.duration, "ms"), str(each.status) if each.status else prose(each.error)
+    trace = code(each.trace) if each.trace else ""
+    name = code(each.name.removeprefix(f"{each.method} "))
+    return took, prose(each.method), name, status, str(math.ceil(each.at_s)), trace
+
+
 def _error(each: ErrorRow) -> Row:
     return count(each.count), code(place_of(each)), code(each.message, LONGEST_PROSE)
 
@@ -167,3 +197,18 @@ def _tracebacks(result: RunResult, share: float) -> str:
     blocks = [f"{title}\n\n{code_block(trace, budget)}".strip() for title, trace in found if "\n" in trace]
     kept, note = cut(blocks, len(blocks), int(TRACEBACKS_BUDGET * share))
     return "\n\n".join(["### Tracebacks", *kept, *note]) if blocks else ""
+
+
+def _wrapped(text: str) -> str:
+    """JSON is often one line, which nobody wants to read by scrolling to the side."""
+    lines = text.split("\n")
+    return "\n".join(line[at : at + WRAPPED] for line in lines for at in range(0, len(line) or 1, WRAPPED))
+
+
+def _answers(result: RunResult, share: float) -> str:
+    """What the first failed request of each kind has met, "" if none failed."""
+    budget = int(ANSWER_BUDGET * share)
+    shown = [(title, _wrapped(in_full(sample))) for title, sample in samples_of(result)]
+    blocks = [f"{code(title, LONGEST_PROSE)}\n\n{code_block(text, budget)}" for title, text in shown]
+    kept, note = cut(blocks, len(blocks), int(ANSWERS_BUDGET * share))
+    return "\n\n".join(["### First answers that failed", *kept, *note]) if blocks else ""

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError
 
+from ciload.metrics import errors_tally
 from ciload.metrics.blocks import Arm, BlockSeries, Cell
 from ciload.metrics.cpu_series import CpuSeries, MeasuredCpu
 from ciload.metrics.errors_tally import OTHER
@@ -21,6 +22,7 @@ from ciload.metrics.sinks import CounterSink, Encoded, GaugeSink, RateSink, Sink
 from ciload.metrics.snapshot import Snapshot
 from ciload.result.document import (
     CI,
+    AnswerSample,
     BlockRow,
     Blocks,
     Check,
@@ -39,6 +41,7 @@ from ciload.result.document import (
     Phases,
     RunResult,
     ScenarioResult,
+    SlowRequest,
     TargetCpu,
     ThresholdOutcome,
     ThresholdResult,
@@ -140,6 +143,7 @@ def build_result(snapshot: Snapshot, facts: Facts) -> tuple[RunResult, Evidence]
             checks=sorted(_checks(snapshot), key=lambda each: (each.group, each.name)),
             thresholds=thresholds,
             errors=_errors(snapshot),
+            slowest=list(_slowest(snapshot)),
             timeline=list(facts.timeline),
             generator=facts.generator,
             blocks=_blocks(facts),
@@ -401,12 +405,27 @@ def _old_arm(old: Snapshot, facts: Facts) -> OldArm:
 def _checks(snapshot: Snapshot) -> Iterable[Check]:
     for (name, group), sink in snapshot.grouped("checks", "check", "group"):
         assert isinstance(sink, RateSink)
-        yield Check(name=name, group=group, passes=sink.passes, fails=sink.total - sink.passes)
+        sample = _sample(snapshot.failed_checks.get((name, group)))
+        yield Check(name=name, group=group, passes=sink.passes, fails=sink.total - sink.passes, sample=sample)
+
+
+def _sample(taken: errors_tally.AnswerSample | None) -> AnswerSample | None:
+    if taken is None:
+        return None
+    return AnswerSample(request=taken.request, status=taken.status, body=taken.body, trace=taken.trace)
+
+
+def _slowest(snapshot: Snapshot) -> Iterable[SlowRequest]:
+    for each in snapshot.slowest:
+        yield SlowRequest(
+            method=each.method, name=each.name, status=each.status, error=each.error, duration=each.ms,
+            at_s=each.at_s, trace=each.trace,
+        )  # fmt: skip
 
 
 def _errors(snapshot: Snapshot) -> list[ErrorRow]:
     rows = [
-        ErrorRow(source=source, message=message, count=entry.count, detail=entry.detail)
+        ErrorRow(source=source, message=message, count=entry.count, detail=entry.detail, sample=_sample(entry.sample))
         for tally in (snapshot.errors, snapshot.request_errors)
         for (source, message), entry in tally.entries.items()
     ]

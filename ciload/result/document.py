@@ -211,11 +211,21 @@ class OldArm(DocumentPart):
     target_cpu: TargetCpu | None = Field(default=None, description="null: nobody asked for it")
 
 
+class AnswerSample(DocumentPart):
+    """One exchange with the target, without what looks like a secret: the first of its kind that failed."""
+
+    request: str = Field(description="method and URL, without query")
+    status: int = Field(description="0: there was no answer")
+    body: str = Field("", description="the first 2 kB of it; an ellipsis stands for the rest")
+    trace: str = Field("", description="the trace id that was sent with it (--trace)")
+
+
 class Check(DocumentPart):
     name: str
     group: str
     passes: int
     fails: int
+    sample: AnswerSample | None = Field(default=None, description="the first answer for which it did not hold")
 
 
 class ErrorRow(DocumentPart):
@@ -225,6 +235,21 @@ class ErrorRow(DocumentPart):
     message: str
     count: int
     detail: str = Field("", description="the first traceback, for errors of the script")
+    sample: AnswerSample | None = Field(
+        default=None, description="the first answer that was met; of a script, that which it was busy with"
+    )
+
+
+class SlowRequest(DocumentPart):
+    """One request that took longer than nearly all others."""
+
+    method: str
+    name: str
+    status: int
+    error: str = ""
+    duration: Milliseconds
+    at_s: float = Field(description="seconds of the load that was measured; it ended in the last second before that")
+    trace: str = Field("", description="the trace id that was sent with it (--trace)")
 
 
 class ThresholdOutcome(StrEnum):
@@ -375,6 +400,7 @@ class RunResult(DocumentPart):
     checks: list[Check]
     thresholds: list[ThresholdResult]
     errors: list[ErrorRow]
+    slowest: list[SlowRequest] = Field(default_factory=list, description="the ten slowest requests")
     timeline: list[TimelineRow]
     generator: Generator
     blocks: Blocks | None = None

@@ -13,6 +13,7 @@ from ciload.engine.run import CANCELLED, Run, will_not_end
 from ciload.engine.watchdog import Watchdog
 from ciload.engine.workers import WorkerProcesses, processes
 from ciload.errors import ExitCode
+from ciload.http.watching import WireLog
 from ciload.metrics.blocks import Arm
 from ciload.metrics.cpu_series import CpuSource
 from ciload.metrics.registry import Registry
@@ -77,7 +78,7 @@ class Execution:
             observer = stack.enter_context(self._interface.progress(plan, script))
             self._run = Run(
                 plan, script, self._registry, control, watchdog, observer, workers, cpu_sources=self._cpu_sources,
-                is_clear=self._is_clear,
+                is_clear=self._is_clear, show=self._wire_log(),
             )  # fmt: skip
             self._loops.append(EventLoop(unhandled))
             stack.enter_context(watchdog)
@@ -102,6 +103,12 @@ class Execution:
             return self._loops[-1].run(lambda: self._run.resume(failure))
         except (AbandonedError, CancelledByScriptError):  # teardown as well: nothing of the script's is left to call
             return self._resume()
+
+    def _wire_log(self) -> WireLog | None:
+        how = self._plan.options.http_debug
+        if how == "off":
+            return None
+        return WireLog(lambda text: self._interface.write("stderr", text), full=how == "full")
 
     def _report_block(self, where: str, seconds: float) -> None:
         self._run.outcome.health.block(where, seconds)

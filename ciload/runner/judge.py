@@ -22,7 +22,7 @@ from ciload.runner.prepare import PreparedRun
 from ciload.runner.publish import publish
 from ciload.runner.signals import Signals
 from ciload.script.loader import load_script
-from ciload.text import one_line
+from ciload.text import one_line, request_label
 
 LONGEST_ERROR = 300
 
@@ -48,7 +48,9 @@ def _what_does_not_work(result: RunResult) -> Iterator[Failure]:
     for endpoint in result.endpoints:
         if endpoint.failed:
             requests = f"{endpoint.failed} of {endpoint.requests} requests"
-            yield Failure(code=code, reason=f"--once: {endpoint.method} {endpoint.name}: {requests} failed")
+            label = request_label(endpoint.method, endpoint.name)
+            why = next((f": {each.message}" for each in result.errors if each.source == label), "")
+            yield Failure(code=code, reason=f"--once: {label}: {requests} failed{why}")
 
 
 def judge(

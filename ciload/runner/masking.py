@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,10 +13,10 @@ from ciload.options.model import URL_OPTIONS, Options
 from ciload.options.plan import Plan
 from ciload.options.scenarios import EXECUTORS
 from ciload.options.sources import Source
+from ciload.redaction import SECRET_HEADER
 from ciload.result.document import RunResult
 from ciload.secrets import Masker, credentials_in
 
-SECRET_HEADER = re.compile(r"cookie|token|key|secret|sig|pass|auth|credential", re.IGNORECASE)
 PROXY_VARIABLES = [spelled for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY") for spelled in (name, name.lower())]
 # Keys of the document that readers look for.
 NAMES = {*BUILTIN, *Options.model_fields, *(field for each in EXECUTORS.values() for field in each.model_fields)}

@@ -12,8 +12,12 @@ import anyio
 
 from ciload.durations import parse_duration
 from ciload.errors import Abort
-from ciload.http.session import GroupSession, NoVirtualUserError, current, current_session, end_run
+from ciload.http.answer_samples import sample_of
+from ciload.http.expectations import Expect
+from ciload.http.response import Response
+from ciload.http.session import GroupSession, NoVirtualUserError, Session, current, current_session, end_run
 from ciload.metrics.metric import BUILTIN
+from ciload.metrics.registry import Scope
 from ciload.script.calling import has_abort
 from ciload.script.failures import ScriptBlockedError, record_script_error
 
@@ -44,7 +48,7 @@ def check(
             sink = scope.check_sink(_check_name(name), tags)
         try:
             result = condition(value) if callable(condition) else condition
-            holds = result if result is True or result is False else _truth(name, result)
+            holds = result if result is True or result is False else _truth(f"check {name!r}", result)
         except BaseException as error:  # one frame less than `call_plain`: checks are part of every request
             if isinstance(error, ScriptBlockedError) or has_abort(error):
                 raise
@@ -55,7 +59,26 @@ def check(
             sink.passes += 1
         else:
             all_hold = False
+            _keep_sample(session, name, value)
     return all_hold
+
+
+def _keep_sample(session: Session, check_name: str, value: Any) -> None:
+    """Let the report show the first answer for which a check did not hold."""
+    check, registry = (check_name, session.scope.group), session.scope.registry
+    if isinstance(value, Response) and registry.wants_sample_of(check):
+        registry.keep_sample(check, sample_of(value))
+
+
+def is_as_expected(expect: Expect, reply: Response, scope: Scope) -> bool:
+    """Ask the `expect=` of a request; if that raises, it is a script error, and the answer is not as expected."""
+    try:
+        return _truth("expect=", expect(reply))
+    except BaseException as error:
+        if isinstance(error, ScriptBlockedError) or has_abort(error):
+            raise
+        record_script_error(scope, error)
+        return False
 
 
 def _check_name(name: str) -> str:
@@ -64,10 +87,10 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _truth(name: str, result: Any) -> bool:
+def _truth(asker: str, result: Any) -> bool:
     if inspect.iscoroutine(result):
         result.close()
-        raise TypeError(f"check {name!r} is an async function; await first, then check the result")
+        raise TypeError(f"{asker} is an async function; await first, then check the result")
     return bool(result)
 
 

@@ -7,8 +7,10 @@ import traceback
 from pathlib import Path
 
 import ciload
+from ciload.http.answer_samples import sample_of
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.registry import Scope
+from ciload.script.at_hand import answer_at_hand
 from ciload.script.hints import hint
 
 OUR_CODE = str(Path(ciload.__file__).parent)
@@ -23,14 +25,16 @@ class ScriptBlockedError(BaseException):
 def record_script_error(scope: Scope, error: BaseException) -> None:
     """Count an exception of the script's."""
     detail = "" if error.__traceback__ is None else script_traceback(error)  # one that nobody has raised has no place
-    scope.registry.errors.add("script", one_line(error), detail)
+    message, sample = one_line(error), None
+    if scope.registry.errors.is_news("script", message) and (reply := answer_at_hand(_first_of(error))) is not None:
+        sample = sample_of(reply)
+    scope.registry.errors.add("script", message, detail, sample=sample)
     scope.sink(BUILTIN["script_errors"]).add(1)
 
 
 def one_line(error: BaseException) -> str:
     """Kind and message; of a group, those of its first error."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = _first_of(error)
     try:
         text = " ".join(str(error).split())
     except BaseException:  # noqa: BLE001  # the script's own exceptions may raise here
@@ -38,6 +42,12 @@ def one_line(error: BaseException) -> str:
     shown = f"{type(error).__name__}: {text}" if text else type(error).__name__
     shown += f"; {hint(error)}" if hint(error) else ""
     return shown if len(shown) <= LONGEST_MESSAGE else shown[: LONGEST_MESSAGE - 1] + "…"
+
+
+def _first_of(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def script_traceback(error: BaseException) -> str:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import builtins
 import keyword
-import re
+
+from ciload.text import words as words
 
 LONGEST = 40  # lines with it stay short
 TAKEN = {
     *keyword.kwlist, *keyword.softkwlist, *dir(builtins), "os", "base64", "ciload", "check", "http", "sleep", "options",
     "default", "setup", "teardown", "vu_start", "vu_stop", "handle_summary", "data_file", "form",
 }  # fmt: skip
-
-
-def words(text: str) -> str:
-    """The words of any text, in lower case, with underscores between them; it may begin with a digit, or be empty."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text[:200])
-    return re.sub(r"[^0-9a-z]+", "_", spaced.lower()).strip("_")
 
 
 def unique(name: str, taken: set[str]) -> str:

@@ -366,5 +366,5 @@ class TestOnce:
         run = ciload.run(BROKEN.replace("BROKEN", "True"), "--once", "--base-url", hanging)
         assert run.code == 99
         assert run.reasons == [
-            "--once: check 'is fine' failed", "--once: GET /status/500: 1 of 1 requests failed",
+            "--once: check 'is fine' failed", "--once: GET /status/500: 1 of 1 requests failed: HTTP 500",
         ]  # fmt: skip

@@ -91,7 +91,7 @@ def test_the_work_is_shared_and_nothing_is_done_twice(ciload: Ciload, server: st
     assert all((ciload.folder / f"stopped-{number}").exists() for number in range(1, 6))
     result = run.result
     assert (result["load"]["iterations"], result["endpoints"][0]["requests"]) == (101, 101)
-    assert result["checks"] == [{"name": "ok", "group": "", "passes": 101, "fails": 0}]
+    assert result["checks"] == [{"name": "ok", "group": "", "passes": 101, "fails": 0, "sample": None}]
     assert [worker["lost"] for worker in result["generator"]["workers"]] == ["", ""]
 
 

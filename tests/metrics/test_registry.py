@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from ciload.metrics.errors_tally import MOST_KINDS, AnswerSample
 from ciload.metrics.folding import MOST_SERIES, Folding
 from ciload.metrics.metric import BUILTIN, Kind, Metric
 from ciload.metrics.registry import (
@@ -115,6 +116,28 @@ def test_unsent_request_is_a_failure_without_times() -> None:
     assert snapshot.trend("http_req_duration").empty
     assert count(snapshot, "data_sent") == 0
     assert snapshot.request_errors.entries[("GET /a", "dial: connection refused")].count == 3
+
+
+def test_samples_are_kept_of_a_hundred_kinds_of_failures() -> None:
+    """Names made of data cannot fill memory, nor take time for thousands of bodies; each sample is handed over once."""
+    registry = Registry()
+    scope = Scope(registry)
+    sample = AnswerSample("GET /", 500)
+    for number in range(300):
+        for kind in (record(scope, f"/{number}", status=500), (f"check {number}", "")):
+            if registry.wants_sample_of(kind):
+                registry.keep_sample(kind, sample)
+            assert not registry.wants_sample_of(kind)
+    assert not registry.wants_sample_of(record(scope, "/fine"))
+    snapshot = registry.take()
+    assert sum(each.sample is not None for each in snapshot.request_errors.entries.values()) == MOST_KINDS
+    assert len(snapshot.failed_checks) == MOST_KINDS
+    record(scope, "/0", status=500)
+    again = registry.take()
+    assert [each.sample for each in again.request_errors.entries.values()] == [None]
+    assert again.failed_checks == {}
+    again.merge(snapshot)
+    assert again.request_errors.entries["GET /0", "HTTP 500"].sample == sample
 
 
 def test_series_are_told_apart_by_their_tags() -> None:

@@ -483,6 +483,69 @@ def test_once_is_one_iteration_of_each_scenario_and_no_judgement_by_times() -> N
     assert options.base_url == "http://a"
 
 
+SEVERAL = {
+    "browse": {"executor": "constant-vus", "vus": 9, "duration": "1m", "exec": "browse"},
+    "buy": {"executor": "constant-arrival-rate", "rate": 50, "duration": "1m", "startTime": "30s"},
+}
+
+
+def test_one_of_several_scenarios() -> None:
+    """The others do not run, and thresholds on them alone are not judged, which is told."""
+    thresholds = {
+        "http_req_duration": "p(95)<1",
+        "http_req_duration{scenario:buy}": "p(95)<2",
+        "http_reqs{scenario:b*}": "count>1",
+    }
+    script = {"scenarios": SEVERAL, "thresholds": thresholds}
+    plan = plan_of({"scenario": ["browse"]}, script=script)
+    assert list(plan.scenarios) == ["browse"]
+    assert [each.key for each in plan.thresholds] == ["http_req_duration", "http_reqs{scenario:b*}"]
+    [warning] = plan.warnings
+    assert warning.endswith("thresholds on http_req_duration{scenario:buy}")
+    both = plan_of({}, {"CILOAD_SCENARIO": "buy, browse"}, script=script)
+    assert (list(both.scenarios), len(both.thresholds), both.warnings) == (["browse", "buy"], 3, ())
+
+
+def test_a_scenario_that_there_is_not() -> None:
+    """It is a mistake that names what was meant, or all that there are."""
+    script = {"scenarios": SEVERAL}
+    said = complaints_of(flags={"scenario": ["brwse"]}, script=script)
+    assert "--scenario: no scenario 'brwse'; did you mean 'browse'?" in said
+    assert "no scenario 'x'; there is browse, buy" in complaints_of(flags={"scenario": ["buy", "x"]}, script=script)
+    replaced = complaints_of(flags={"scenario": ["buy"], "duration": "5s"}, script=script)
+    assert "no scenario 'buy'; the load is said by other options" in replaced
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [("2xx,404", "2xx,404"), (404, "404"), ([200, "4xx"], "200,4xx"), ("200-204", "200-204")]
+)
+def test_expected_statuses_are_written_as_one_likes(said: object, kept: str) -> None:
+    """Text, a number or a list; the result says them in one way."""
+    assert plan_of(script={"expected": said}).options.expected == kept
+
+
+def test_what_is_no_status_is_a_mistake() -> None:
+    """With the place and what to write."""
+    assert "--expected: expected: 'ok' is no status: write 404" in complaints_of(flags={"expected": "ok"})
+    assert "s.py: expected: expected statuses: write 404" in complaints_of(script={"expected": {"min": 1}})
+
+
+@pytest.mark.parametrize(
+    ("said", "how"),
+    [("headers", "headers"), ("full", "full"), (True, "headers"), ("1", "headers"), (False, "off"), ("off", "off")],
+)
+def test_http_debug_is_a_switch_with_more_to_it(said: object, how: str) -> None:
+    """Alone, it shows headers."""
+    assert plan_of(script={"http_debug": said}).options.http_debug == how
+
+
+def test_http_debug_is_of_one_process() -> None:
+    """What is shown is bounded and in order, so the load is not spread; that is told."""
+    plan = plan_of({"http_debug": "full", "workers": "4"})
+    assert plan.options.workers == 1
+    assert "http_debug" in plan.warnings[0]
+
+
 @pytest.mark.parametrize(
     ("said", "mode"),
     [("off", "off"), ("auto", "auto"), ("only", "only"), (True, "auto"), (False, "off"), ("on", "auto")],

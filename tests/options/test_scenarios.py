@@ -16,7 +16,14 @@ from ciload.options.plan import Plan, make_plan
 from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
 from ciload.script.loader import load_script
 
-COMMON = {"exec": "default", "weights": None, "start_time": 0.0, "graceful_stop": 30.0, "env": {}, "tags": {}}
+COMMON: dict[str, Any] = {
+    "exec": "default",
+    "weights": None,
+    "start_time": 0.0,
+    "graceful_stop": 30.0,
+    "env": {},
+    "tags": {},
+}
 ARRIVALS = {"time_unit": 1.0, "pre_allocated_vus": None, "max_vus": None}
 # Executor → what must be said, and what it is with nothing else said.
 DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -34,7 +41,7 @@ DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
 }
 COMMON_IN_K6 = {"exec": "browse", "startTime": "1m30s", "gracefulStop": "0s", "env": {"A": "b"}, "tags": {"c": "d"}}
-COMMON_OURS = {
+COMMON_OURS: dict[str, Any] = {
     "exec": "browse",
     "weights": None,
     "start_time": 90.0,

@@ -11,6 +11,7 @@ from ciload.result.document import CI, Failure, Git, Load, MetricResult, RunResu
 from ciload.result.judgement import Evidence, judge
 from tests.reports.results import (
     NASTY,
+    answer,
     check,
     comparison,
     contribution,
@@ -23,6 +24,7 @@ from tests.reports.results import (
     metrics,
     result,
     second,
+    slow_request,
     threshold,
 )
 
@@ -112,7 +114,8 @@ def slow(value: float = 168.0, **changes: Any) -> ThresholdResult:
 
 def script_error(**changes: Any) -> RunResult:
     raised = MetricResult(kind=Kind.COUNTER, unit="", count=37, rate=0.6, **NO_VALUES)
-    rows = [error("HTTP 500", source="POST /v3/orders", count=41), error("KeyError: 'id'", detail=TRACE, count=37)]
+    met = error("HTTP 500", source="POST /v3/orders", count=41).model_copy(update={"sample": answer()})
+    rows = [met, error("KeyError: 'id'", detail=TRACE, count=37)]
     run = shop(metrics=metrics(requests=972, failed=41) | {"script_errors": raised}, errors=rows, **changes)
     return run.model_copy(update={"verdict": judged(run, script_errors=37)})
 
@@ -148,7 +151,13 @@ def hostile_everywhere() -> RunResult:
         endpoints=[endpoint(text, method=other), endpoint(long)],
         checks=[check(text, group=f"::{other}", fails=7), check(long, fails=9)],
         thresholds=[slow(metric=text), slow(metric=long), threshold(None, metric=other, passed=False, hint=text)],
-        errors=[error(text, source=other, detail=f"{text}\n{other}"), error(long, source=long)],
+        errors=[
+            error(text, source=other, detail=f"{text}\n{other}").model_copy(
+                update={"sample": answer(text, body=f"{other}\n{text}", trace=text)}
+            ),
+            error(long, source=long),
+        ],
+        slowest=[slow_request(name=text, method=other, trace=text), slow_request(name=long, status=0, error=text)],
         comparisons=[hostile_comparison(text, other), hostile_comparison(long, "W" * 400)],
     )
     reasons = [Failure(code=ExitCode.MARKED_FAILED, reason=each) for each in (text, other, long)]

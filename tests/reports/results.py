@@ -11,6 +11,7 @@ from ciload.metrics.metric import Kind
 from ciload.result.comparison import Comparison, Contribution, GatedMetric, GateVerdict, RunReference
 from ciload.result.document import (
     CI,
+    AnswerSample,
     Check,
     Distribution,
     Endpoint,
@@ -24,6 +25,7 @@ from ciload.result.document import (
     MetricResult,
     RunResult,
     ScenarioResult,
+    SlowRequest,
     ThresholdOutcome,
     ThresholdResult,
     TimelineRow,
@@ -80,6 +82,16 @@ def check(name: str = "status is 200", group: str = "", passes: int = 1_000, fai
 
 def error(message: str = "KeyError: 'name'", source: str = "script", detail: str = "", count: int = 3) -> ErrorRow:
     return ErrorRow(source=source, message=message, count=count, detail=detail)
+
+
+def answer(request: str = "POST http://shop.test/v3/orders", status: int = 500, **changes: Any) -> AnswerSample:
+    facts: dict[str, Any] = {"body": '{"error": "the database is down"}', "trace": ""}
+    return AnswerSample(request=request, status=status, **facts | changes)
+
+
+def slow_request(ms: float = 1_204.0, name: str = "/v3/report", **changes: Any) -> SlowRequest:
+    facts: dict[str, Any] = {"method": "GET", "status": 200, "at_s": 41.003}
+    return SlowRequest(duration=ms, name=name, **facts | changes)
 
 
 def second(at_s: float, p95: float | None = 280.0, p50: float | None = 110.0, **changes: Any) -> TimelineRow:

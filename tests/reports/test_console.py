@@ -11,6 +11,7 @@ from ciload.reports.console import console_summary
 from ciload.result.comparison import GateVerdict
 from ciload.result.document import Failure
 from tests.reports.results import (
+    answer,
     check,
     comparison,
     endpoint,
@@ -98,13 +99,39 @@ def test_nothing_acts_on_the_terminal(text: str) -> None:
         checks=[check(name=name, group=name)],
         thresholds=[threshold(metric=name)],
         endpoints=[endpoint(name=name, method=name)],
-        errors=[error(source=name, message=name, detail=f"Traceback\n  {name}")],
+        errors=[
+            error(source=name, message=name, detail=f"Traceback\n  {name}").model_copy(
+                update={"sample": answer(name, body=f"{name}\n{name}", trace=name)}
+            )
+        ],
         comparisons=[hostile_comparison(name, name)],
         verdict=verdict(Failure(code=110, reason=name), Failure(code=110, reason=name), warnings=(name,)),
     )
     shown = console_summary(full, [Path(name)], color=False)
     assert not [each for each in shown if each != "\n" and category(each) in ("Cc", "Cf", "Cs")]
     assert not [line for line in shown.split("\n") if line.startswith(("x", ":"))]
+
+
+def test_a_failed_run_shows_the_first_answer_of_each_error() -> None:
+    """Shortly, with the beginning of its body; a run that passed has its errors counted, and no more."""
+    body = "\n\n".join(f"line {number}" for number in range(9))
+    failing = check("has an id", fails=3).model_copy(update={"sample": answer("GET http://shop.test/", 200, body="{}")})
+    met = error("HTTP 500", source="POST /v3/orders").model_copy(update={"sample": answer(body=body, trace="4bf9")})
+    failed = verdict(Failure(code=99, reason="threshold failed: checks rate>0.99"))
+    shown = lines_of(console_summary(result(errors=[met], checks=[failing], verdict=failed), [], color=False))
+    start = shown.index("POST http://shop.test/v3/orders → 500, trace 4bf9")
+    assert shown[start + 1 : start + 4] == ["line 0", "line 1", "line 2…"]
+    start = shown.index("FIRST ANSWERS OF FAILED CHECKS")
+    assert shown[start + 1 : start + 4] == ["has an id", "GET http://shop.test/ → 200", "{}"]
+    assert "POST http" not in console_summary(result(errors=[met], checks=[failing]), [], color=False)
+
+
+def test_with_once_bodies_are_shown_in_full() -> None:
+    """Somebody is at work on the script."""
+    body = "\n".join(f"line {number}" for number in range(9))
+    met = error("HTTP 500", source="POST /v3/orders").model_copy(update={"sample": answer(body=body)})
+    run = result(errors=[met], options={"once": True}, verdict=verdict(Failure(code=99, reason="--once: it failed")))
+    assert "line 8" in lines_of(console_summary(run, [], color=False))
 
 
 def test_a_method_is_shown_once() -> None:

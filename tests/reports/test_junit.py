@@ -14,6 +14,7 @@ from ciload.result.comparison import Comparison, GateVerdict
 from ciload.result.document import Check, Failure, RunResult, ScenarioResult, ThresholdResult, Verdict
 from tests.reports.results import (
     NASTY,
+    answer,
     check,
     comparison,
     endpoint,
@@ -182,6 +183,16 @@ def test_script_errors_are_an_error_with_the_traceback() -> None:
     assert f"exit code {int(ExitCode.SCRIPT_ERROR)}" in text
 
 
+def test_errors_are_told_with_the_first_answer_of_their_kind() -> None:
+    """Where errors are told, what came is told as well: for checks too, which --once makes failures."""
+    met = error("HTTP 500", source="POST /v3/orders").model_copy(update={"sample": answer(trace="4bf92f35")})
+    failing = check("has an id", fails=1).model_copy(update={"sample": answer("GET http://shop.test/", 200, body="{}")})
+    run = result(errors=[met], checks=[failing], verdict=verdict(Failure(code=99, reason="--once: it failed")))
+    text = explanation(case_named(run, "load"))[2]
+    assert 'POST http://shop.test/v3/orders → 500, trace 4bf92f35\n\n{"error": "the database is down"}' in text
+    assert "check has an id did not hold for\nGET http://shop.test/ → 200\n\n{}" in text
+
+
 def test_allowed_script_errors_do_not_fail() -> None:
     """Errors that the run was told to accept are in the result, and not in JUnit's verdict."""
     run = result(errors=[error()], verdict=judged([threshold()], script_errors=3, allow_script_errors=True))
@@ -295,7 +306,11 @@ def test_nothing_breaks_out_of_the_xml(
         scenarios=[ScenarioResult(name=scenario, executor="x", vus=1, iterations=1, duration_s=1, graceful_stop_s=1)],
         thresholds=judged_by,
         checks=checked,
-        errors=[error(message, source=message, detail=message)],
+        errors=[
+            error(message, source=message, detail=message).model_copy(
+                update={"sample": answer(message, body=reason, trace=name)}
+            )
+        ],
         comparisons=[hostile_comparison(name, scenario), comparison(GateVerdict.MISSING, reason=name, against=message)],
         verdict=judged(judged_by, marked_failed=[reason], script_errors=1, warnings=[message]),
     )

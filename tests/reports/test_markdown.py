@@ -15,10 +15,11 @@ from markdown_it.token import Token
 from ciload.errors import ExitCode
 from ciload.reports.markdown import markdown_summary
 from ciload.result.comparison import GateVerdict
-from ciload.result.document import CI, Failure, Git, RunResult, TimelineRow
+from ciload.result.document import CI, ErrorRow, Failure, Git, RunResult, TimelineRow
 from tests.reports import results
 from tests.reports.results import (
     NASTY,
+    answer,
     check,
     comparison,
     contribution,
@@ -31,17 +32,20 @@ from tests.reports.results import (
     judged,
     result,
     second,
+    slow_request,
     threshold,
     verdict,
 )
 
 LIMIT = 900 * 1024
-BEHIND = "errors · tracebacks · thresholds · comparison · endpoints · checks"
+BEHIND = "errors · tracebacks · answers · thresholds · comparison · endpoints · slowest · checks"
 SUMMARIES = {f"<summary>{title}</summary>" for title in ("About this run", BEHIND, "Runs compared with")}
 OUR_HTML = {"<details>", "</details>", "<code>", "</code>", "<sub>", "</sub>", "<!-- ciload summary -->"} | SUMMARIES
 OTHERS = {"link_open", "image", "em_open", "s_open", "hr", "code_block", "blockquote_open", "ordered_list_open"}
 HEADINGS_BELOW = ["Endpoints", "Checks", "Over time"]
-HEADINGS = {"Thresholds", "Errors", "Tracebacks", *HEADINGS_BELOW}
+HEADINGS = {
+    "Thresholds", "Errors", "Tracebacks", "First answers that failed", "Slowest requests", *HEADINGS_BELOW
+}  # fmt: skip
 GATE_HEADING = "❌ Regression gate, against history: regression"
 Row = list[str]
 
@@ -297,6 +301,11 @@ def test_charts_hold_for_any_timeline(ends: list[float], p95: float | None) -> N
         )
 
 
+def hostile_error(text: str, other: str) -> ErrorRow:
+    sample = answer(text, body=f"{other}\n{text}", trace=other)
+    return error(text, source=other, detail=f"{text}\n{other}").model_copy(update={"sample": sample})
+
+
 @given(text=hostile, other=hostile)
 @example(text="x".join(NASTY), other=" ".join(reversed(NASTY)))
 def test_nothing_breaks_out_of_the_markdown(text: str, other: str) -> None:
@@ -308,7 +317,8 @@ def test_nothing_breaks_out_of_the_markdown(text: str, other: str) -> None:
         endpoints=[endpoint(text, method=other)],
         checks=[check(text, group=f"::{other}")],
         thresholds=[threshold(None, metric=text, passed=False)],
-        errors=[error(text, source=other, detail=f"{text}\n{other}")],
+        errors=[hostile_error(text, other)],
+        slowest=[slow_request(name=text, method=other, trace=text), slow_request(name=other, status=0, error=text)],
         comparisons=[hostile_comparison(text, other)],
         verdict=verdict(Failure(code=110, reason=text), Failure(code=110, reason=other), warnings=(text, other)),
     )
@@ -316,7 +326,7 @@ def test_nothing_breaks_out_of_the_markdown(text: str, other: str) -> None:
     markdown.encode("utf-8")
     assert set(headings(run)[1:]) == HEADINGS | {GATE_HEADING}
     parsed = tokens(markdown)
-    assert [each.info for each in parsed if each.type == "fence"] == ["", "mermaid", "mermaid", "json"]
+    assert [each.info for each in parsed if each.type == "fence"] == ["", "", "mermaid", "mermaid", "json"]
     everything = [part for each in parsed for part in [each, *(each.children or ())]]
     assert not {each.type for each in everything} & OTHERS
     html = {line for each in everything if each.type.startswith("html") for line in each.content.split("\n") if line}
@@ -335,13 +345,14 @@ def test_every_row_has_the_columns_of_its_table(text: str, other: str) -> None:
         endpoints=[endpoint(text, method=other)],
         checks=[check(text, group=other)],
         thresholds=[threshold(metric=text)],
-        errors=[error(text, source=other)],
+        errors=[hostile_error(text, other)],
+        slowest=[slow_request(name=text, method=other, trace=text), slow_request(name=other, status=0, error=text)],
         comparisons=[hostile_comparison(text, other)],
     )
     markdown = re.sub(r"(?ms)^(`{3,})\S*\n.*?^\1$", "", markdown_summary(run))
     blocks = [block.split("\n") for block in markdown.split("\n\n") if block.startswith("|")]
-    assert [len(block) for block in blocks] == [3, 3, 3, 4, 3, 4, 3, 3, 11]
-    # What changed, errors, thresholds; the gate's metrics, what moved and runs; endpoints, checks, about
+    assert [len(block) for block in blocks] == [3, 3, 3, 4, 3, 4, 3, 4, 3, 11]
+    # What changed, errors, thresholds; the gate's metrics, what moved and runs; endpoints, slowest, checks, about
     for block in blocks:
         assert {line.count("|") for line in block} == {block[0].count("|")}
 
@@ -361,6 +372,41 @@ def test_names_are_shown_as_they_are(name: str) -> None:
 def test_names_of_nothing_are_named(name: str) -> None:
     """An empty code span would be two backticks."""
     assert table(result(endpoints=[endpoint(name)]), "p99")[0][1] == "(empty)"
+
+
+def test_the_first_answer_of_each_kind_of_error_can_be_unfolded() -> None:
+    """What was asked, the status, the trace and the body; what got no answer and has no trace says nothing more."""
+    rows = [error("HTTP 500", source="POST /v3/orders"), error("dial: connection refused", source="GET /v3/users")]
+    samples = [answer(trace="4bf92f35"), answer(status=0, body="")]
+    with_samples = [row.model_copy(update={"sample": each}) for row, each in zip(rows, samples, strict=True)]
+    failing = check("has an id", fails=3).model_copy(update={"sample": answer("GET http://shop.test/", 200, body="{}")})
+    run = result(errors=with_samples, checks=[failing])
+    assert [each.content for each in tokens(markdown_summary(run)) if each.type == "fence" and not each.info] == [
+        'POST http://shop.test/v3/orders → 500, trace 4bf92f35\n\n{"error": "the database is down"}\n',
+        "GET http://shop.test/ → 200\n\n{}\n",
+    ]
+
+
+def test_an_answer_in_one_line_is_shown_whole() -> None:
+    """Two kilobytes of JSON have no line ends, and are all there."""
+    body = "".join(f"<{number}>" for number in range(400))
+    run = result(errors=[error("HTTP 500").model_copy(update={"sample": answer(body=body)})])
+    [block] = [each.content for each in tokens(markdown_summary(run)) if each.type == "fence" and not each.info]
+    assert block.replace("\n", "").endswith(body)
+
+
+def test_the_slowest_requests_can_be_unfolded() -> None:
+    """Time, endpoint, status, the second in which each ended; traces have a column where there are any."""
+    plain = [slow_request(), slow_request(900.0, status=0, error="no answer when the load ended", at_s=59.5)]
+    seen = [row for row in rows(result(slowest=plain)) if len(row) == 5]
+    [header, *found] = [row for row in seen if row[-1] in ("Second", "42", "60")]
+    assert header == ["Time", "Method", "Name", "Status", "Second"]
+    assert found == [
+        ["1.2s", "GET", "/v3/report", "200", "42"],
+        ["900ms", "GET", "/v3/report", "no answer when the load ended", "60"],
+    ]
+    traced = list(rows(result(slowest=[slow_request(trace="4bf92f35")])))
+    assert ["1.2s", "GET", "/v3/report", "200", "42", "4bf92f35"] in traced
 
 
 def test_all_but_the_headline_is_folded() -> None:
@@ -396,7 +442,8 @@ def test_giant_results_fit_and_say_what_was_left_out() -> None:
         endpoints=[endpoint(huge)] * 5_000,
         checks=[check(huge, group=huge)] * 5_000,
         thresholds=[threshold(None, metric=huge)] * 5_000,
-        errors=[error(huge, source=huge, detail=huge)] * 500,
+        errors=[hostile_error(huge, huge)] * 500,
+        slowest=[slow_request(name=huge, error=huge, status=0, trace=huge)] * 10,
         comparisons=[giant, giant],
         verdict=outcome,
     )

@@ -7,11 +7,18 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from ciload.errors import Abort
 from ciload.http.client import Client
+from ciload.http.head import NO_HEAD
+from ciload.http.response import HTTPStatusError, Response
 from ciload.http.session import NoVirtualUserError, Session, current
+from ciload.http.timings import REUSED
+from ciload.metrics.errors_tally import AnswerSample
 from ciload.metrics.registry import MetricConflictError, Registry, Scope
 from ciload.metrics.snapshot import Snapshot
-from ciload.script.api import IterationFailedError, check, fail, group
+from ciload.script.api import IterationFailedError, check, fail, group, is_as_expected
+from ciload.script.at_hand import answer_at_hand
+from ciload.script.failures import record_script_error
 from ciload.script.metrics import Counter, CustomMetric, Gauge, Rate, Trend
 from tests.http.vu import Nobody
 
@@ -47,6 +54,106 @@ def test_a_check_counts_truthiness_and_says_whether_all_hold() -> None:
 
     assert checks(as_virtual_user(body)) == {"/not empty": (1, 2), "/flag": (2, 2)}
     assert answers == [True, False]
+
+
+def test_the_first_answer_of_a_check_that_fails_is_kept() -> None:
+    """By name and group, once, without secrets; other values than responses say nothing."""
+
+    async def body() -> None:
+        for number in range(3):
+            reply = Response(200, NO_HEAD, b'{"token": "x%d"}' % number, "GET", "http://a/b?c=d", REUSED, (0, 0, 0))
+            check(reply, {"good": True, "bad": lambda r: "id" in r.json()})
+            check(number, {"number": False})
+
+    kept = as_virtual_user(body).failed_checks
+    assert kept == {("bad", ""): AnswerSample("GET http://a/b?***", 200, '{"token": "***"}')}
+
+
+def reply_of(body: bytes) -> Response:
+    return Response(200, NO_HEAD, body, "GET", "http://a/", REUSED, (0, 0, 0))
+
+
+def test_the_answer_that_a_script_was_busy_with_is_kept() -> None:
+    """Whatever raised: the line itself, what it calls, json(), or raise_for_status()."""
+    first, second = reply_of(b"[1]"), reply_of(b"[2]")
+
+    def id_of(reply: Response) -> object:
+        value = reply.json()
+        return value["id"]
+
+    def not_json() -> object:
+        return reply_of(b"<3>").json()
+
+    def failed() -> object:
+        return Response(500, NO_HEAD, b"four", "GET", "http://a/", REUSED, (0, 0, 0)).raise_for_status()
+
+    acts: dict[bytes, Callable[[], object]] = {
+        b"[1]": lambda: first.json()["one"], b"[2]": lambda: id_of(second), b"<3>": not_json, b"four": failed
+    }  # fmt: skip
+    for content, act in acts.items():
+        with pytest.raises((TypeError, ValueError, HTTPStatusError)) as caught:
+            act()
+        met = answer_at_hand(caught.value)
+        assert met is not None
+        assert met.content == content
+    assert answer_at_hand(ValueError("nobody raised it")) is None
+
+
+def test_of_two_answers_the_line_that_raised_names_one() -> None:
+    """And if it names none, it is the one that came last."""
+
+    def names_one() -> None:
+        wanted, other = reply_of(b'{"a": 1}'), reply_of(b"{}")
+        assert other is not wanted
+        raise KeyError(wanted.text)
+
+    def names_none() -> None:
+        wanted, other = reply_of(b'{"a": 1}'), reply_of(b"{}")
+        assert other is not wanted
+        fail("no id")
+
+    def says_anything() -> None:
+        odd = Odd()
+        raise KeyError(odd)
+
+    class Odd:
+        @property  # type: ignore[misc]
+        def __class__(self) -> type:
+            raise RuntimeError("do not ask")
+
+        def __repr__(self) -> str:
+            return "odd"
+
+    for function, content in ((names_one, b'{"a": 1}'), (names_none, b"{}"), (says_anything, None)):
+        scope = Scope(Registry(), "default")
+        try:
+            function()
+        except Exception as error:  # noqa: BLE001  # as the engine does
+            record_script_error(scope, error)
+        [entry] = scope.registry.take().errors.entries.values()
+        assert (entry.sample.body.encode() if entry.sample else None) == content
+
+
+def test_an_expectation_that_raises_is_a_script_error() -> None:
+    """The answer is then not as expected, and the iteration goes on; abort() and coroutines are what they are."""
+    reply = Response(200, NO_HEAD, b"[]", "GET", "http://a/", REUSED, (0, 0, 0))
+    scope = Scope(Registry(), "default")
+    assert is_as_expected(lambda r: r.json() == [], reply, scope) is True
+    assert is_as_expected(lambda r: r.json()["total"], reply, scope) is False
+
+    async def later(_: Response) -> bool:
+        return True
+
+    assert is_as_expected(later, reply, scope) is False
+    first, second = (message for _, message in scope.registry.take().errors.entries)
+    assert first.startswith("TypeError: list indices")
+    assert second == "TypeError: expect= is an async function; await first, then check the result"
+
+    def end(_: Response) -> None:
+        raise Abort("enough")
+
+    with pytest.raises(Abort):
+        is_as_expected(end, reply, scope)
 
 
 def test_a_check_that_raises_counts_as_failed_and_as_a_script_error() -> None:
