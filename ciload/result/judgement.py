@@ -107,7 +107,7 @@ def _of_emptiness(evidence: Evidence, failures: Sequence[Failure]) -> Iterator[F
         yield _not_as_planned("no data: not one iteration finished")
     elif not (evidence.requests or evidence.operations or evidence.own_metrics):
         yield _not_as_planned(
-            "no data: no request was made, no operation measured and no metric of the script's own fed; was an `await` "
+            "no data: nothing was measured, no request, no operation and no metric of the script's own; was an `await` "
             "forgotten, or another client used (which `measure` measures)? --allow-empty lets it pass"
         )
 
