@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "runner": {"options", "script", "engine", "gate", "reports", "ci", "http", "result", "metrics", "processes"},
     "engine": {"options", "script", "http", "result", "metrics"},
     "script": {"http", "metrics"},
+    "sync": {"script", "http", "metrics"},
     "options": {"result", "metrics"},
     "gate": {"result", "metrics"},
     "reports": {"result", "metrics"},

@@ -41,16 +41,22 @@ class Function:
     call: Callable[..., Any]
     positional: tuple[str, ...] = ()
     by_keyword: tuple[str, ...] = ()
+    plain: bool = False  # without `await`: it runs in a greenlet
 
     def asks_for(self, name: str) -> bool:
         return name in self.positional or name in self.by_keyword
 
     def bind(self, **available: Any) -> Callable[[], Any]:
-        """The function with the arguments that it asks for."""
-        if not self.positional and not self.by_keyword:
-            return self.call
-        named = {name: available[name] for name in self.by_keyword}
-        return partial(self.call, *(available[name] for name in self.positional), **named)
+        """The function with the arguments that it asks for; whether plain or not, what it returns is to be awaited."""
+        bound = self.call
+        if self.positional or self.by_keyword:
+            named = {name: available[name] for name in self.by_keyword}
+            bound = partial(self.call, *(available[name] for name in self.positional), **named)
+        if self.plain:
+            from ciload.script.greenlets import PlainFunction  # late: only what needs it takes the 10 ms
+
+            return PlainFunction(bound, getattr(self.call, "__name__", "the function"))
+        return bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +103,10 @@ class Script:
         if function is None:
             return None
         where = f"{self.path}:{getattr(getattr(function, '__code__', None), 'co_firstlineno', 1)}"
-        if name != SUMMARY and not inspect.iscoroutinefunction(function):
-            return Complaint(where, f"`{name}` is not async", f"write: async def {name}(...):")
         if not callable(function):
-            return Complaint(where, f"`{name}` is not a function")
+            return Complaint(where, f"`{name}` is not a function", f"write: async def {name}(...): or def {name}(...):")
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            return Complaint(where, f"`{name}` is a generator", "write it without yield")
         parameters = [
             each
             for each in inspect.signature(function).parameters.values()
@@ -115,7 +121,8 @@ class Script:
         named = [each for each in parameters[len(leading) :] if each.name in injected]
         if any(each.kind is each.POSITIONAL_ONLY for each in named):
             return Complaint(where, f"`{name}` takes {named[0].name} by position alone", "put it first")
-        return Function(function, tuple(each.name for each in leading), tuple(each.name for each in named))
+        plain = name != SUMMARY and not inspect.iscoroutinefunction(function)
+        return Function(function, tuple(each.name for each in leading), tuple(each.name for each in named), plain)
 
 
 class AbortedError(CiloadError):

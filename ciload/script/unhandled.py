@@ -17,6 +17,7 @@ from ciload.script.calling import has_abort
 from ciload.script.failures import OUR_CODE, record_script_error
 
 NEVER_AWAITED = "was never awaited"
+AWAIT_IT = "write `await` before the call, or in a plain `def` take it from ciload.sync"
 FRAME = re.compile(r'^  File "(?P<file>.+)", line (?P<line>\d+), in ', re.MULTILINE)
 
 
@@ -115,7 +116,7 @@ class Unhandled:
             sys.set_coroutine_origin_tracking_depth(10)
         elif place not in self._places:
             self._places.add(place)
-            self._count(NeverAwaitedError(f"{place}: {name} {NEVER_AWAITED}; write `await` before the call"))
+            self._count(NeverAwaitedError(f"{place}: {name} {NEVER_AWAITED}; {AWAIT_IT}"))
 
     def _place(self, text: str, filename: str, lineno: int) -> str | None:
         """`file:line` of the script, from where the coroutine was made if Python knows, else from where it ended."""

@@ -20,7 +20,8 @@ def no_traceback_of_ours(run: Finished) -> bool:
     [
         ("async def defualt(): pass", 104, "load.py: no `default` function; did you mean to call `defualt` so?"),
         ("x = 1", 104, "add: async def default(): ..."),
-        ("def default(): pass", 104, "load.py:1: `default` is not async; write: async def default(...):"),
+        ("default = 3", 104, "load.py:1: `default` is not a function; write: async def default(...): or def"),
+        ("def default(): yield 1", 104, "load.py:1: `default` is a generator; write it without yield"),
         ("async def default(user): pass", 104, "`default` asks for user; a function may take `vu` and `data`"),
         ("options = [1]\nasync def default(): pass", 104, "`options` must be a dict"),
         ("async def default(:\n  pass", 107, 'File "load.py", line 1'),
@@ -325,3 +326,54 @@ def test_a_lying_target_is_counted_errors_not_a_hang(ciload: Ciload, lying_serve
     assert run.reasons == ["no data: none of the 4 requests got a response"]
     assert [error["count"] for error in run.result["errors"]] == [4]
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "http.get('/')",
+            "was never awaited; write `await` before the call, or in a plain `def` take it from ciload.sync",
+        ),
+        ("return http.get('/')", "`default` is a plain function and has made a coroutine that nobody awaits"),
+    ],
+)
+def test_a_plain_function_with_the_verbs_of_asynchronous_ones(ciload: Ciload, body: str, message: str) -> None:
+    """Nothing was sent, and it is told where the right verbs are."""
+    run = ciload.run(f"from ciload import http\ndef default():\n    {body}\n", "-i", "1")
+    assert run.code == 107
+    assert message in " ".join(run.stdout.split())
+
+
+def test_a_plain_function_of_every_kind(ciload: Ciload, server: str) -> None:
+    """Setup, hooks, iterations and teardown without `await`, in several processes, with all that a script needs."""
+    script = """
+from ciload.sync import Trend, abort, check, fail, group, http, measure, sleep, think
+
+size = Trend("size")
+
+def setup():
+    return {"users": http.get("/users").json()["users"]}
+
+def vu_start(vu):
+    vu.seen = 0
+
+def default(vu, data):
+    with group("look"), measure("look up"):
+        reply = http.get("/users", expected={200}, tags={"a": "b"})
+    check(reply, {"as in setup": reply.json()["users"] == data["users"]})
+    size.add(len(reply.content))
+    think("1ms", "2ms")
+    vu.seen += 1
+
+def vu_stop(vu):
+    assert vu.seen
+
+def teardown(data):
+    http.get("/users")
+"""
+    run = ciload.run(script, "-u", "4", "-i", "40", "--workers", "2", "--base-url", server)
+    assert run.code == 0, run.stdout + run.stderr
+    assert run.result["metrics"]["http_reqs"]["count"] == 40
+    assert run.result["metrics"]["checks"]["fails"] == 0
+    assert run.result["load"]["setup_requests"] == 2

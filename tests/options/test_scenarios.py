@@ -466,7 +466,8 @@ SCRIPT = """
 async def default(): ...
 async def browse(vu, data): ...
 async def greedy(page): ...
-def plain(): ...
+def generator():
+    yield
 """
 
 
@@ -475,7 +476,7 @@ def plain(): ...
     [
         ("brows", "no `brows` function; did you mean 'browse'?"),
         ("xyz", "no `xyz` function; add: async def xyz(): ..."),
-        ("plain", "`plain` is not async; write: async def plain(...):"),
+        ("generator", "`generator` is a generator; write it without yield"),
         ("greedy", "`greedy` asks for page; a function may take `vu` and `data`"),
     ],
 )

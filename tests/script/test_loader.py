@@ -74,13 +74,13 @@ def test_metrics_of_the_top_level_are_declared(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("def setup(): ...\n", "script.py:1: `setup` is not async; write: async def setup(...):"),
+        ("def setup():\n    yield\n", "script.py:1: `setup` is a generator; write it without yield"),
         ("\nasync def vu_start(vu, data, page): ...\n", "script.py:2: `vu_start` asks for page"),
         ("async def setup(data): ...\n", "`setup` asks for data; a function may take `vu`"),
         ("async def teardown(result): ...\n", "`teardown` asks for result"),
         ("def handle_summary(data): ...\n", "`handle_summary` asks for data; a function may take `result`"),
         ("handle_summary = 3\n", "`handle_summary` is not a function"),
-        ("vu_stop = 3\n", "`vu_stop` is not async"),
+        ("vu_stop = 3\n", "`vu_stop` is not a function"),
         ("options = [1]\n", "`options` must be a dict with text keys"),
         ("options = {1: 2}\n", "`options` must be a dict with text keys"),
     ],
@@ -92,7 +92,7 @@ def test_a_lifecycle_that_cannot_be_called(tmp_path: Path, text: str, said: str)
 
 def test_all_of_it_is_told_at_once(tmp_path: Path) -> None:
     """One round of mending is enough."""
-    text = complaint(tmp_path, "def setup(): ...\ndef teardown(): ...\noptions = 3\n")
+    text = complaint(tmp_path, "setup = 1\nteardown = 2\noptions = 3\n")
     assert all(each in text for each in ("setup", "teardown", "options"))
 
 
