@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from ciload.engine.blocking import Blocked, remedy
 from ciload.engine.machine import Withheld
 from ciload.metrics.sinks import TrendSink
 
 BUSY = 0.9  # above this share of a core, the generator's own speed shapes the results
 LATE_MS = 50.0  # a loop this late at its 99th percentile adds to the latencies it reports
+OFTEN = 0.1  # of the load: short waits of the script that hold up all virtual users so much are worth a warning
+MOST_PLACES = 100
 WITHHELD = 0.05  # a machine that was held up for more of the time than this is no measure
 
 
@@ -38,7 +41,8 @@ class Health:
     """The generator's condition over the load window."""
 
     workers: list[WorkerHealth] = field(default_factory=list)
-    blocked: dict[str, float] = field(default_factory=dict)  # where in the script → seconds without the event loop
+    blocked: dict[str, Blocked] = field(default_factory=dict)  # by where in the script: the longest time
+    sampled: dict[str, Blocked] = field(default_factory=dict)  # the sum of short ones
     withheld: Withheld = field(default_factory=Withheld)
 
     @property
@@ -67,8 +71,22 @@ class Health:
     def busiest(self) -> float:
         return max((worker.cpu_share for worker in self.workers), default=0.0)
 
-    def block(self, where: str, seconds: float) -> None:
-        self.blocked[where] = max(seconds, self.blocked.get(where, 0.0))
+    def block(self, block: Blocked) -> None:
+        """The script was found waiting while the event loop stood still."""
+        known = self.sampled if block.sampled else self.blocked
+        before = known.get(block.where)
+        if before is None and len(known) >= MOST_PLACES:
+            return
+        if block.sampled and before is not None:
+            block = replace(block, seconds=before.seconds + block.seconds)
+        if before is None or block.seconds > before.seconds:
+            known[block.where] = block
+
+    @property
+    def _often(self) -> list[Blocked]:
+        """Places where the script waits for so short that only the sum is worth a word."""
+        found = self.sampled.values()
+        return [each for each in found if each.seconds > OFTEN * self.wall_s and each.where not in self.blocked]
 
     def bottleneck(self) -> str:
         """One sentence for when the generator, not the target, shaped the results: why, and what to do; else ""."""
@@ -94,7 +112,7 @@ class Health:
             of = f" in {sum(each.cpu_share > BUSY for each in self.workers)} workers" if len(self.workers) > 1 else ""
             more = "use more cores" if len(self.workers) > 1 else "use --workers auto on a machine with more cores"
             yield f"it used {self.busiest:.0%} of a core{of}, so latencies include its own queueing", more
-        elif lag_p99 > LATE_MS and not self.blocked:
+        elif lag_p99 > LATE_MS and not (self.blocked or self._often):
             yield (
                 f"its event loop was {lag_p99:.0f} ms late at the 99th percentile, which latencies include",
                 "look for slow code in the script or for other load on this machine",
@@ -103,8 +121,14 @@ class Health:
     def warnings(self) -> list[str]:
         """What a reader must know before trusting the latencies, with the remedy."""
         found = [self.bottleneck()] if self.bottleneck() else []
+        for each in self.blocked.values():
+            waits = f", in {each.library}" if each.library else ""
+            found.append(
+                f"{each.where} blocked all virtual users for {each.seconds:.1f} s{waits}: use {remedy(each.library)}"
+            )
         found += [
-            f"{where} blocked all virtual users for {seconds:.1f} s: use `await sleep()` and async clients"
-            for where, seconds in self.blocked.items()
+            f"{each.where} blocks all virtual users, some {each.seconds / self.wall_s:.0%} of the time, in "
+            f"{each.library}: use {remedy(each.library)}"
+            for each in self._often
         ]
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ciload.engine.blocking import Blocked
 from ciload.engine.control import Stop
 from ciload.engine.load import SegmentEnd, SegmentReport
 from ciload.engine.segment import Segment
@@ -38,14 +39,6 @@ class Go:
 @dataclass(frozen=True, slots=True)
 class Finish:
     """The load has shown what it was for: no iteration begins any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Blocked:
-    """The script holds up the worker's event loop."""
-
-    where: str
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from ciload.engine.blocking import Blocked, library_in
 from ciload.script.failures import ScriptBlockedError
 
 LOOK_EVERY_S = 0.1
@@ -28,12 +29,12 @@ class Watchdog:
     """
 
     def __init__(
-        self, script: Path, report: Callable[[str, float], None], abandon: Callable[[bool], None] | None = None
+        self, script: Path, report: Callable[[Blocked], None], abandon: Callable[[bool], None] | None = None
     ) -> None:
         """
         Args:
             script: whose frames are looked for.
-            report: told where the script blocks, and for how many seconds.
+            report: told where the script blocks.
             abandon: called by a signal handler in the main thread; true: on top of a script that does not let go of it,
                 so that it must not return.
         """
@@ -85,9 +86,15 @@ class Watchdog:
         interrupted_at = 0.0
         while not self._ended.wait(LOOK_EVERY_S):
             now = time.monotonic()
-            frame = self._script_frame(sys._current_frames().get(self._main or 0)) if self.blocked_s else None
+            at = sys._current_frames().get(self._main or 0)
+            library = library_in(at, self._script)
+            frame = self._script_frame(at) if self.blocked_s or library else None
             if frame is not None:
-                self._report(f"{self._path}:{frame.f_lineno} in {frame.f_code.co_name}()", self.blocked_s)
+                where = f"{self._path}:{frame.f_lineno} in {frame.f_code.co_name}()"
+                brief = not self.blocked_s
+                self._report(Blocked(where, LOOK_EVERY_S if brief else self.blocked_s, library, sampled=brief))
+                frame = None if brief else frame
+            del at
             urgent = frame is not None and now > self._stop_by
             if (urgent or self._is_overdue) and now - interrupted_at > BLOCKED_S and self._can_interrupt:
                 interrupted_at = now

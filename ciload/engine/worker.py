@@ -17,7 +17,7 @@ from ciload.child import SIGNALS
 from ciload.engine.clients import clients_for
 from ciload.engine.control import Control, Stop
 from ciload.engine.load import SegmentEnd, SegmentLoad
-from ciload.engine.messages import Assignment, Blocked, Broken, Finish, FromWorker, Go, Ready
+from ciload.engine.messages import Assignment, Broken, Finish, FromWorker, Go, Ready
 from ciload.engine.run import CANCELLED, will_not_end
 from ciload.engine.watchdog import Watchdog
 from ciload.errors import CiloadError, ExitCode
@@ -71,7 +71,7 @@ def _run(
 
     with Unhandled(registry, script.path) as unhandled:
         loop = EventLoop(unhandled)
-        watchdog = Watchdog(script.path, lambda where, seconds: pipe.send(Blocked(where, seconds)), abandon)
+        watchdog = Watchdog(script.path, pipe.send, abandon)
         with watchdog:
             listener = ParentListener(pipe.connection, control, watchdog)
             threading.Thread(target=listener.listen, name="ciload-parent", daemon=True).start()

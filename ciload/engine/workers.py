@@ -18,9 +18,10 @@ import anyio
 
 from ciload.child import how_it_ended, start_child
 from ciload.engine.aggregator import Aggregator
+from ciload.engine.blocking import Blocked
 from ciload.engine.control import Control, Stop
 from ciload.engine.load import LOOK_EVERY_S, SegmentEnd, SegmentReport
-from ciload.engine.messages import Assignment, Blocked, Broken, Finish, FromWorker, Go, Ready, ToWorker
+from ciload.engine.messages import Assignment, Broken, Finish, FromWorker, Go, Ready, ToWorker
 from ciload.engine.segment import Segment
 from ciload.engine.watchdog import Watchdog
 from ciload.errors import ExitCode
@@ -79,7 +80,7 @@ class WorkerProcesses:
         count: int,
         control: Control,
         watchdog: Watchdog,
-        report_block: Callable[[str, float], None],
+        report_block: Callable[[Blocked], None],
     ) -> None:
         self.count = count
         self._plan = plan
@@ -159,7 +160,7 @@ class WorkerProcesses:
             case Stop():
                 self._control.request(message.code, message.reason)
             case Blocked():
-                self._report_block(message.where, message.seconds)
+                self._report_block(message)
             case SegmentEnd():
                 self._workers.pop(index).end()
                 aggregator.end(index, message)

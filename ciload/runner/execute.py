@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from ciload.engine.aggregator import IsClear, RunOutcome
+from ciload.engine.blocking import Blocked, remedy
 from ciload.engine.control import Control
 from ciload.engine.machine import usable_cores
 from ciload.engine.run import CANCELLED, Run, will_not_end
@@ -110,11 +111,12 @@ class Execution:
             return None
         return WireLog(lambda text: self._interface.write("stderr", text), full=how == "full")
 
-    def _report_block(self, where: str, seconds: float) -> None:
-        self._run.outcome.health.block(where, seconds)
-        if where not in self._blocking:
-            self._blocking.add(where)
-            text = f"{where} blocks all virtual users; use `await sleep()` and async clients"
+    def _report_block(self, block: Blocked) -> None:
+        self._run.outcome.health.block(block)
+        if block.where not in self._blocking and not block.sampled:
+            self._blocking.add(block.where)
+            waits = f", in {block.library}" if block.library else ""
+            text = f"{block.where} blocks all virtual users{waits}; use {remedy(block.library)}"
             self._interface.say(text, "warning")
 
     def _abandon(self, blocked: bool) -> None:

@@ -43,7 +43,7 @@ def test_operations_are_endpoints_in_every_report(ciload: Ciload) -> None:
     assert {name: (each["requests"], each["failed"], each["protocol"]) for name, each in rows.items()} == {
         "look up": (40, 0, "postgresql"), "save": (40, 0, ""), "validate": (40, 20, ""),
     }  # fmt: skip
-    assert rows["look up"]["duration"]["min"] >= 5
+    assert rows["look up"]["duration"]["min"] >= 3
     assert "look up" in run.stdout
     assert "postgresql" in run.summary
     assert "validate: ValueError" in run.stdout
@@ -120,3 +120,35 @@ async def buy(vu):
     spent = ciload.run(script, "-i", "31")
     assert spent.code == 107
     assert "needs a row of its own, and there are 30" in spent.stdout
+
+
+def test_a_client_that_blocks_is_told_by_name(ciload: Ciload) -> None:
+    """However short each wait is; with what to use in its place."""
+    script = """
+import socket, threading, time, urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ciload import measure, sleep
+
+class Slow(BaseHTTPRequestHandler):
+    def do_GET(self):
+        time.sleep(0.03)
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+URL = f"http://127.0.0.1:{server.server_port}/"
+
+async def default(vu):
+    with measure("ask"):
+        urllib.request.urlopen(URL).read()
+    await sleep(0.001)
+"""
+    run = ciload.run(script, "-u", "2", "-d", "2s")
+
+    [told] = [each for each in run.result["generator"]["warnings"] if "blocks all virtual users" in each]
+    assert told.startswith("load.py:21 in default()")
+    assert "in urllib: use `http` of ciload" in told

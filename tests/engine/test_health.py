@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ciload.engine.blocking import OURS, Blocked
 from ciload.engine.health import Health, WorkerHealth
 from ciload.engine.machine import Withheld
 from ciload.metrics.sinks import TrendSink
@@ -65,9 +66,23 @@ def test_a_script_that_blocks_is_named_instead_of_its_lateness() -> None:
     """The place in the script is the better advice, said once for each place with the longest time."""
     health = Health([worker(0.5, lag_ms=80)])
     for seconds in (1.2, 3.4, 2.0):
-        health.block("script.py:7 in default()", seconds)
+        health.block(Blocked("script.py:7 in default()", seconds, "requests"))
+    health.block(Blocked("script.py:9 in default()", 1.5))
     assert health.warnings() == [
-        "script.py:7 in default() blocked all virtual users for 3.4 s: use `await sleep()` and async clients"
+        f"script.py:7 in default() blocked all virtual users for 3.4 s, in requests: use {OURS}",
+        "script.py:9 in default() blocked all virtual users for 1.5 s: use `await sleep()` and clients for asyncio",
+    ]
+
+
+def test_short_waits_that_add_up_are_told() -> None:
+    """None of them is long enough to be noticed by itself; a few are no news."""
+    health = Health([worker(0.5)])
+    often = round(0.3 * health.wall_s / 0.1)
+    for _ in range(often):
+        health.block(Blocked("script.py:7 in default()", 0.1, "redis", sampled=True))
+    health.block(Blocked("script.py:9 in default()", 0.1, "requests", sampled=True))
+    assert health.warnings() == [
+        "script.py:7 in default() blocks all virtual users, some 30% of the time, in redis: use redis.asyncio"
     ]
 
 
