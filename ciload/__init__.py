@@ -16,19 +16,23 @@ from ciload.version import __version__
 
 if TYPE_CHECKING:
     from ciload import http
+    from ciload.http.httpx_transport import httpx_transport
     from ciload.script.api import abort, check, data_file, fail, fail_test, group, sleep
+    from ciload.script.app import asgi
     from ciload.script.measure import measure
     from ciload.script.metrics import Counter, Gauge, Rate, Trend
     from ciload.script.vu import VU
 
-__all__ = ["VU", "Counter", "Gauge", "Rate", "Trend", "__version__", "abort", "check", "data_file", "fail",
-           "fail_test", "group", "http", "measure", "sleep"]  # fmt: skip
+__all__ = ["VU", "Counter", "Gauge", "Rate", "Trend", "__version__", "abort", "asgi", "check", "data_file", "fail",
+           "fail_test", "group", "http", "httpx_transport", "measure", "sleep"]  # fmt: skip
 
 _HOME = {
     **dict.fromkeys(("abort", "check", "data_file", "fail", "fail_test", "group", "sleep"), "ciload.script.api"),
     **dict.fromkeys(("Counter", "Gauge", "Rate", "Trend"), "ciload.script.metrics"),
     "VU": "ciload.script.vu",
     "measure": "ciload.script.measure",
+    "asgi": "ciload.script.app",
+    "httpx_transport": "ciload.http.httpx_transport",
 }
 
 
