@@ -37,6 +37,14 @@ $(VENV)/httpbin/ready: Makefile
 	$(VENV)/httpbin/bin/pip install --quiet 'httpbin>=0.10.4' 'gunicorn>=25.1'
 	touch $@
 
+# Libraries on top of httpx and httpx2, beside ciload and what that needs, which the tests load a service with.
+$(VENV)/sdks/ready: Makefile $(VENV)/ready
+	$(BIN)/python -m venv $(VENV)/sdks
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$($(VENV)/sdks/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ciload.pth"
+	$(VENV)/sdks/bin/pip install --quiet 'openai>=3.57' 'postgrest>=2.34'
+	touch $@
+
 test: lint types unit  ## every check that CI makes
 
 lint: $(VENV)/ready
@@ -47,7 +55,7 @@ types: $(VENV)/ready
 	$(BIN)/mypy --python-version 3.11
 	$(BIN)/mypy --python-version 3.14
 
-unit: install $(VENV)/system $(VENV)/httpbin/ready
+unit: install $(VENV)/system $(VENV)/httpbin/ready $(VENV)/sdks/ready
 	$(BIN)/pytest
 
 green: install  ## every place in a script times every way to end there, with all numbers of workers; ten minutes

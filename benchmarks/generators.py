@@ -31,6 +31,7 @@ class Job:
     seconds: int
     for_ciload: tuple[str, ...]  # more arguments
     folder: Path  # empty; the working directory, and the place for the generator's own report
+    script: str = "ciload_get.py"  # for ciload
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,13 @@ class Generator:
     arguments: Callable[[Job], list[str]]
     read: Callable[[Job, str], Tally]
     answer: str = ""  # another kind of answer than the scenario's
+    script: str = ""  # another one than the scenario's
 
 
 def ciload_arguments(job: Job) -> list[str]:
     load = ["-u", str(job.vus), "-d", f"{job.seconds}s"]
     where = ["--out-dir", str(job.folder / "report"), "--insecure-skip-tls-verify"]
-    return ["run", *load, *where, *job.for_ciload, str(SCRIPTS / "ciload_get.py")]
+    return ["run", *load, *where, *job.for_ciload, str(SCRIPTS / job.script)]
 
 
 def read_ciload(job: Job, _output: str) -> Tally:
@@ -102,6 +104,14 @@ def read_locust(job: Job, _output: str) -> Tally:
     return Tally(sum(row["num_requests"] for row in rows), sum(row["num_failures"] for row in rows))
 
 
+def httpx_arguments(job: Job) -> list[str]:
+    return [str(SCRIPTS / "httpx_alone.py"), str(job.vus), str(job.seconds)]
+
+
+def read_httpx(_job: Job, output: str) -> Tally:
+    return Tally(**json.loads(output))
+
+
 def wrk_arguments(job: Job) -> list[str]:
     headers = [argument for header in WRK_HEADERS for argument in ("--header", header)]
     load = ["--threads", "1", "--connections", str(job.vus), "--duration", f"{job.seconds}s"]
@@ -122,9 +132,11 @@ GENERATORS: Mapping[str, Generator] = {
     for generator in (
         Generator("ciload", ciload_arguments, read_ciload),
         Generator("same", ciload_arguments, read_ciload, "same"),
+        Generator("get", ciload_arguments, read_ciload, script="ciload_get.py"),
         Generator("k6", k6_arguments, read_k6),
         Generator("k9", k9_arguments, read_k6),
         Generator("locust", locust_arguments, read_locust),
+        Generator("httpx", httpx_arguments, read_httpx),
         Generator("wrk", wrk_arguments, read_wrk),
     )
 }

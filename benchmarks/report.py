@@ -17,7 +17,13 @@ from benchmarks.scores import Goal, Ratio, Score
 
 COLUMNS = ("scenario", "generator", "requests per CPU s", "requests/s", "peak RSS MB", "ciload does", "goal")
 NUMBERS = range(2, 6)  # the columns that are aligned to the right
-NAMES = {"same": "ciload, the same head each time,", "k9": "k9-load", "locust": "Locust FastHttpUser"}
+NAMES = {
+    "same": "ciload, the same head each time,",
+    "get": "ciload with http.get",
+    "httpx": "httpx alone, nothing measured,",
+    "k9": "k9-load",
+    "locust": "Locust FastHttpUser",
+}
 OWN_RSS_MB = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6  # what a child's peak starts from
 
 

@@ -32,6 +32,7 @@ class Scenario:
     answer: str = "plain"
     environment: Mapping[str, str] = field(default_factory=dict)  # what the scripts are told
     for_ciload: tuple[str, ...] = ()
+    script: str = "ciload_get.py"  # for ciload
     seconds: int = 10
     goals: Mapping[str, float] = field(default_factory=dict)  # requests per CPU second, as a multiple of the peer's
     goal_rss_mb: float | None = None
@@ -61,6 +62,10 @@ SCENARIOS: Mapping[str, Scenario] = {
         Scenario(
             "http2", "50 VUs over HTTP/2", 50, ("ciload", "k6"), scheme="http2", for_ciload=("--http2", "auto"),
             goals={"k6": 1.0},
+        ),
+        Scenario(
+            "httpx", "50 VUs with httpx's client", 50, ("ciload", "get", "httpx", "k6"), script="ciload_httpx.py",
+            goals={"httpx": 1.5},
         ),
         Scenario("vus1000", "1,000 VUs over HTTP", 1000, ("ciload", "k6"), goals={"k6": 3.0}),
         Scenario("memory", "5,000 VUs over HTTP", 5000, ("ciload",), goal_rss_mb=130.0),
@@ -133,7 +138,8 @@ def run_once(scenario: Scenario, stage: Stage, name: str, number: int, seconds: 
     generator = GENERATORS[name]
     url = stage.server.url(scenario.scheme, generator.answer or scenario.answer)
     with TemporaryDirectory(prefix=f"ciload-bench-{name}-") as folder:
-        job = Job(url, scenario.vus, seconds, scenario.for_ciload, Path(folder))
+        script = generator.script or scenario.script
+        job = Job(url, scenario.vus, seconds, scenario.for_ciload, Path(folder), script)
         before = stage.server.served()
         usage = run_pinned(
             [str(stage.tools[name]), *generator.arguments(job)],

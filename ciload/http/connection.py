@@ -393,6 +393,10 @@ class Connection(asyncio.Protocol):
     def busy(self) -> bool:
         return self.state in BUSY
 
+    def expect_by(self, deadline: float) -> None:
+        """Give the exchange under way another deadline."""
+        self.deadline = deadline
+
     def abort(self) -> None:
         """Drop the connection at once; nothing of it can be used again."""
         self.state = CLOSED

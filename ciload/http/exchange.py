@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -43,6 +44,8 @@ class Transfer:
 
     __slots__ = ("_stream", "_upload", "incoming")
 
+    keeps_cookies = True  # of a streamed response, for the virtual user
+
     def __init__(self, upload: Upload | None, *, stream: bool) -> None:
         self._upload = upload
         self._stream = stream
@@ -55,17 +58,25 @@ class Transfer:
             What the script's own generator or file raises.
         """
         if self._stream:
-            self.incoming = Incoming(connection.transport)
+            self.incoming = self._receive(connection)
         waiter = connection.send(raw, deadline, is_head, self.incoming, more=self._upload is not None)
-        if self._upload is None:
-            await waiter
-            return
-        sending = asyncio.ensure_future(connection.send_pieces(self._upload.pieces(), self._upload.size))
+        if self._upload is not None:
+            await self._send(connection, self._upload, waiter)
+        await waiter
+
+    def _receive(self, connection: Channel) -> Incoming:
+        return Incoming(connection.transport)
+
+    def _pieces(self, _connection: Channel, upload: Upload) -> AsyncIterator[bytes]:
+        return upload.pieces()
+
+    async def _send(self, connection: Channel, upload: Upload, waiter: asyncio.Future[None]) -> None:
+        """Send the body, or what the server wants of it before it answers."""
+        sending = asyncio.ensure_future(connection.send_pieces(self._pieces(connection, upload), upload.size))
         try:
             await asyncio.wait((waiter, sending), return_when=asyncio.FIRST_COMPLETED)
             if not waiter.done():
                 await sending
-                await waiter
         finally:
             if not sending.done():  # the server has answered before it had all of it
                 sending.cancel()
@@ -140,7 +151,8 @@ async def exchange(  # noqa: C901  # one piece: it is the hot path
         raise
     session.pool.used = True
     if special is not None and special.incoming is not None and connection.failure is None:
-        session.jar.store(connection.head.set_cookies, prepared.target)
+        if special.keeps_cookies:
+            session.jar.store(connection.head.set_cookies, prepared.target)
         opened = OpenExchange(
             session, prepared, connection, started, dialed, lost.seconds, lost.sent, name or prepared.name, labels, raw
         )

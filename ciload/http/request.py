@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ciload.errors import NoTargetError
@@ -201,19 +201,20 @@ def header_text(name: str, value: HeaderValue) -> str:
 class Preparer:
     """Prepares requests and remembers them: most scripts send the same few, over and over."""
 
-    __slots__ = ("_always", "_at_target", "_proxies", "base", "memory", "private", "servers")
+    __slots__ = ("_always", "_at_target", "_proxies", "base", "memory", "private", "reuse", "servers")
 
     def __init__(self, base_url: str = "", defaults: RequestDefaults = DEFAULTS, proxies: Proxies = NO_PROXIES) -> None:
         self.base = Base(base_url) if base_url else None
         self._always, self._at_target = defaults.for_all, defaults.headers
+        self.reuse = defaults.reuse
         # What no redirect may take to another server.
         self.private = frozenset(name.lower() for name, _ in defaults.headers) if base_url else frozenset[str]()
         self._proxies = proxies
         self.servers: set[str] = set()  # that requests were prepared for, as far as they fit
         self.memory: dict[tuple[str, str, HeaderPairs], Prepared] = {}
 
-    def prepare(self, key: tuple[str, str, HeaderPairs]) -> Prepared:
-        """The request for (method, url, headers).
+    def prepare(self, key: tuple[str, str, HeaderPairs], asked_for: str = "") -> Prepared:
+        """The request for (method, url, headers); `asked_for` is what it asks the server for, if somebody else says it.
 
         Raises:
             RequestFailedError: the URL cannot be requested.
@@ -229,11 +230,14 @@ class Preparer:
             end_run(NoTargetError(without_secrets(url)))
         absolute = self.base.join(url) if self.base else url
         target = parse_target(absolute, base=self.base)
+        if asked_for:
+            target = replace(target, request_target=asked_for)
         at_target = self.base is None or target.origin == self.base.origin
         prepared = self.make(method.upper(), target, with_defaults(headers, self._at_target) if at_target else headers)
         if len(self.memory) >= MOST_PREPARED:
             self.memory.clear()
-        if all(type(value) is str for _, value in headers):  # 1, 1.0 and True are one key, and three header values
+        # 1, 1.0 and True are one key, and three header values.
+        if all(type(value) in (str, bytes) for _, value in headers):
             self.memory[key] = prepared
         return prepared
 

@@ -46,22 +46,21 @@ class StreamedResponse(Response):
 
     # --- reading
 
-    async def pieces(self) -> AsyncIterator[tuple[bytes, float]]:
-        """The body as it comes, decoded, and how many ms after the request was sent each piece came.
+    def pieces(self) -> AsyncIterator[tuple[bytes, float]]:
+        return super().pieces() if self._whole else self.take(self.head.codings)
+
+    async def take(self, codings: tuple[bytes, ...] = ()) -> AsyncIterator[tuple[bytes, float]]:
+        """The body as it comes, with these codings undone, and how many ms after the request was sent each piece came.
 
         Raises:
             RuntimeError: somebody has taken it already.
         """
-        if self._whole:
-            async for kept in super().pieces():
-                yield kept
-            return
         if self._taken:
             raise RuntimeError(ONCE)
         self._taken = True
         sent_at = self._exchange.sent_at
         try:
-            decoding = Decoding(self.head.codings)
+            decoding = Decoding(codings)
             while (got := await self._incoming.get()) is not None:
                 for piece in decoding.feed(got[0]):
                     yield piece, (got[1] - sent_at) * 1e3
@@ -179,8 +178,10 @@ class OpenExchange:
         """Record the sample."""
         session, status = self.session, response.status_code
         key = (self.name, self.prepared.method, status, response.error, self.labels)
-        series = session.scope.http_series(key, response.error_code)
-        sample_if_first(session.scope.registry, series, response, self.prepared, self.raw)
+        series = session.scope.http.get(key)
+        if series is None:
+            series = session.scope.http_series(key, response.error_code)
+            sample_if_first(session.scope.registry, series, response, self.prepared, self.raw)
         if session.late or self.dialed is not REUSED:
             series.add_wait(session.late, self.dialed)
         sending, waiting, receiving = response.phases

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ciload.options.plan import Plan, make_plan, origins
 from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
 from ciload.result.comparison import Accepted
 from ciload.runner import unchecked
+from ciload.runner.app import serve_app
 from ciload.runner.identity import Identity, identify, identify_quickly
 from ciload.runner.interface import Interface
 from ciload.runner.masking import secrets_in_plan
@@ -89,8 +91,8 @@ class PreparationFailedError(Exception):
         self.to_ci = to_ci
 
 
-def prepare(request: RunRequest, control: Control, interface: Interface) -> PreparedRun:
-    """Everything that can go wrong before the load does so here.
+def prepare(request: RunRequest, control: Control, interface: Interface, stack: ExitStack) -> PreparedRun:
+    """Everything that can go wrong before the load does so here; what has to end with the run goes to `stack`.
 
     Raises:
         UsageError: nothing can be reported, since there is no script, or no place for reports.
@@ -106,6 +108,7 @@ def prepare(request: RunRequest, control: Control, interface: Interface) -> Prep
         script, plan = load(request, sources, registry, control)
         _see_that_it_is_another_test(plan.options.name, request, origins(sources))
         network = checked_network(plan.options, sources)
+        plan = serve_app(script, plan, stack)
         interface.planned(plan)
         _tell_of_proxies(network, interface)
         folder = claim_folder(plan.options.out_dir)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from ciload.engine.aggregator import RunOutcome
 from ciload.engine.control import Control
 from ciload.errors import CiloadError
@@ -19,9 +21,9 @@ def run(request: RunRequest, interface: Interface) -> Finished:
     Raises:
         CiloadError: there was no load. Unless it was a UsageError, reports say so.
     """
-    with Signals(Control(), lambda text: interface.say(text, "error")) as signals:
+    with Signals(Control(), lambda text: interface.say(text, "error")) as signals, ExitStack() as stack:
         try:
-            prepared = prepare(request, signals.control, interface)
+            prepared = prepare(request, signals.control, interface, stack)
         except PreparationFailedError as failed:
             signals.load_ended()
             publish_failure(failed, request, interface)

@@ -68,6 +68,7 @@ class Script:
     options: Mapping[str, Any]
     lines: Mapping[tuple[str, ...], int]  # where each key of `options` is written
     page: Page | None = None  # that it is about, when it is in no file
+    app: Any = None  # of `asgi()`
 
     @property
     def source(self) -> Path | Page:
@@ -133,9 +134,10 @@ class AbortedError(CiloadError):
 
 @dataclass(slots=True)
 class TopLevel:
-    """Whose code the top level of a script is: nobody's virtual user. Keeps the order if it calls `abort()`."""
+    """Whose code the top level of a script is: nobody's virtual user. Keeps what it asks of the run."""
 
     aborted: Abort | None = None
+    app: Any = None  # that is to be the target
 
     @property
     def random(self) -> Random:
@@ -161,12 +163,13 @@ def load_script(path: Path | Page, registry: Registry) -> Script:
         return Script(Path(str(path)), {"default": path.function()}, OPTIONS, {}, path)
     if not path.is_file():
         raise UsageError(f"{path}: no such script" + _nearby(path))
-    names = vars(_run_top_level(path, registry))
+    owner = TopLevel()
+    names = vars(_run_top_level(path, registry, owner))
     options = names.get("options", {})
     source = path.read_bytes()
     if NEEDS_HTTPX.search(source):
         import httpx  # noqa: F401  # takes 85 ms, for which the first such request would stop the whole load
-    script = Script(path, names, options, option_lines(source))
+    script = Script(path, names, options, option_lines(source), app=owner.app)
     found = (script._find(name, injected) for name, injected in HOOKS.items())
     complaints = [each for each in found if isinstance(each, Complaint)]
     if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
@@ -181,14 +184,13 @@ def _nearby(path: Path) -> str:
     return f"; scripts in {path.parent}: {', '.join(scripts[:5])}" if scripts else ""
 
 
-def _run_top_level(path: Path, registry: Registry) -> ModuleType:
+def _run_top_level(path: Path, registry: Registry, owner: TopLevel) -> ModuleType:
     spec = importlib.util.spec_from_file_location(MODULE, path.resolve())
     if spec is None or spec.loader is None:
         raise UsageError(f"{path}: not a Python script (its name must end in .py)")
     module = importlib.util.module_from_spec(spec)
     sys.modules[MODULE] = module
     add_neighbours(path.resolve().parent)
-    owner = TopLevel()
     token = current.set(Session(None, Scope(registry), owner))
     call = call_plain(spec.loader.exec_module, module)
     current.reset(token)

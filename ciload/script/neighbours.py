@@ -12,7 +12,7 @@ from types import FrameType, ModuleType
 OURS = frozenset({
     "anyio", "backports", "brotli", "ciload", "compression", "filelock", "greenlet", "hdrh", "hpack", "httpx", "idna",
     "junit_xml", "numpy", "orjson", "pydantic", "pydantic_core", "psutil", "python_socks", "rich", "scipy", "typer",
-    "uvloop", "yaml",
+    "uvicorn", "uvloop", "yaml",
 })  # fmt: skip
 
 

@@ -67,12 +67,13 @@ class Ciload:
     """Writes scripts into a folder of its own and runs them there."""
 
     folder: Path
+    program: tuple[str, ...] = (CILOAD,)
 
     def start(self, script: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         (self.folder / "load.py").write_text(script, encoding="utf-8")
         clean = {key: value for key, value in os.environ.items() if not key.startswith("CILOAD_")}
         return subprocess.Popen(
-            [CILOAD, "run", "load.py", *arguments],
+            [*self.program, "run", "load.py", *arguments],
             cwd=self.folder,
             env=clean | environment,
             stdout=subprocess.PIPE,
@@ -96,7 +97,7 @@ class Ciload:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Any other command, in the same folder."""
         return subprocess.run(
-            [CILOAD, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            [*self.program, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )
 
     def run_and_signal(self, script: str, *arguments: str, after_s: float, signals: int = 1) -> Finished:

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import io
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from ciload import http
 from ciload.http.request import RequestDefaults
-from tests.http.proxy_servers import running
-from tests.http.server import free_port
 from tests.http.vu import virtual_user
 
 pytestmark = pytest.mark.anyio
-GUNICORN = Path(sys.prefix) / "httpbin" / "bin" / "gunicorn"
-
-
-@pytest.fixture(scope="module")
-def httpbin() -> Iterator[str]:
-    """Threads, so that connections are kept alive."""
-    port = free_port()
-    command = [str(GUNICORN), "-b", f"127.0.0.1:{port}", "-k", "gthread", "--threads", "8", "httpbin:app"]
-    with running(command, port):
-        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])

@@ -147,6 +147,11 @@ class Http2Stream:
     def busy(self) -> bool:
         return self.state in BUSY
 
+    def expect_by(self, deadline: float) -> None:
+        """Give the exchange under way another deadline."""
+        self.deadline = deadline
+        self.connection.deadline = min(self.connection.deadline, deadline)
+
     def abort(self) -> None:
         """Give this place up, and the exchange under way with it; the connection goes on."""
         busy = self.state in BUSY
