@@ -67,6 +67,13 @@ SCENARIOS: Mapping[str, Scenario] = {
             "httpx", "50 VUs with httpx's client", 50, ("ciload", "get", "httpx", "k6"), script="ciload_httpx.py",
             goals={"httpx": 1.5},
         ),
+        Scenario(
+            "sync", "50 VUs without await", 50, ("ciload", "get", "k6"), script="ciload_sync.py", goals={"k6": 2.5}
+        ),
+        Scenario(
+            "measure", "50 VUs, an operation around each request", 50, ("ciload", "get", "k6"),
+            script="ciload_measure.py", goals={"k6": 2.5},
+        ),
         Scenario("vus1000", "1,000 VUs over HTTP", 1000, ("ciload", "k6"), goals={"k6": 3.0}),
         Scenario("memory", "5,000 VUs over HTTP", 5000, ("ciload",), goal_rss_mb=130.0),
     )
