@@ -208,6 +208,14 @@ FLAGS = (
     Flag("name", GATE, "Of this test: compares its runs even when the script has changed.", "TEXT"),
     Flag("target", GATE, "What is tested, such as staging (default: the host of --base-url).", "TEXT"),
     Flag("leg", OUTPUT, "Which of several of this test it is, as in a matrix: its comment is its own.", "TEXT"),
+    Flag(
+        "output", OUTPUT,
+        "While it runs: jsonl=FILE[.gz] or csv=FILE[.gz] (every sample), otlp=URL (OpenTelemetry), statsd=HOST:PORT; "
+        "may be repeated.",
+        "KIND=TARGET", ("-o", "--output"), "list",
+    ),
+    Flag("output_required", OUTPUT, "An output that fails, fails the run (exit code 2).", kind="switch"),
+    Flag("stage_tag", OUTPUT, "Tag samples with the stage, from 0, that the scenario is in.", kind="switch"),
     Flag("tags", OUTPUT, "Tag of every sample; may be repeated.", "NAME=VALUE", ("--tag",), "list"),
     Flag(
         "config", OUTPUT, "YAML file with options (default ciload.yaml if it exists).", "FILE",

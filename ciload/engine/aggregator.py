@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,6 +16,7 @@ from ciload.metrics.blocks import Arm, BlockSeries
 from ciload.metrics.cpu_series import MeasuredCpu
 from ciload.metrics.metric import BUILTIN
 from ciload.metrics.operations import COUNT, DURATION, FAILED
+from ciload.metrics.recording import Samples
 from ciload.metrics.sinks import CounterSink, GaugeSink, RateSink
 from ciload.metrics.snapshot import Snapshot, merged
 from ciload.options.plan import Plan
@@ -92,6 +94,12 @@ class RunOutcome:
             self.stops.append(stop)
 
 
+class Recipient(Protocol):
+    """Whoever is given what was measured while the load runs."""
+
+    def take(self, measured: Snapshot, samples: Sequence[Samples], at: float) -> None: ...
+
+
 class Aggregator:
     """Takes in what the segments report, closes each second when all of them have reported it, checks thresholds."""
 
@@ -103,6 +111,7 @@ class Aggregator:
         control: Control,
         observer: Observer,
         is_clear: IsClear | None = None,
+        recipient: Recipient | None = None,
     ) -> None:
         """
         Args:
@@ -112,7 +121,9 @@ class Aggregator:
             control: told when the load is to end.
             observer: shown how it goes.
             is_clear: whether the blocks so far have shown what the load is for; asked once a second.
+            recipient: gets everything as it comes.
         """
+        self._recipient = recipient
         self._is_clear = is_clear
         self.outcome = outcome
         self._plan = plan
@@ -130,6 +141,8 @@ class Aggregator:
     def receive(self, worker: int, report: SegmentReport) -> None:
         """One second of one worker."""
         outcome, warmup_s = self.outcome, self._plan.options.warmup
+        if self._recipient is not None:
+            self._recipient.take(report.measured, report.samples, time.time())
         outcome.snapshot.merge(report.measured, self._folding)
         outcome.warmup.merge(report.warmup, self._folding)
         outcome.old.merge(report.old, self._folding)
@@ -143,6 +156,8 @@ class Aggregator:
     def end(self, worker: int, ending: SegmentEnd) -> None:
         """A worker is through with its share."""
         outcome = self.outcome
+        if self._recipient is not None:
+            self._recipient.take(ending.measured, ending.samples, time.time())
         outcome.load_s = max(outcome.load_s, ending.ended_s - self._plan.options.warmup)
         outcome.interrupted += ending.interrupted
         outcome.not_started += ending.not_started

@@ -21,9 +21,11 @@ from ciload.http.client import Client
 from ciload.metrics.blocks import Arm
 from ciload.metrics.expected import parse_statuses
 from ciload.metrics.folding import Folding
+from ciload.metrics.recording import Samples
 from ciload.metrics.registry import Registry
 from ciload.metrics.sinks import TrendSink
 from ciload.metrics.snapshot import Snapshot
+from ciload.options.outputs import OF_SAMPLES
 from ciload.options.plan import Plan
 from ciload.script.failures import one_line
 from ciload.script.loader import Script
@@ -45,6 +47,7 @@ class SegmentReport:
     old: Snapshot  # side by side: what was measured at the old target
     cpu_s: float
     lag: TrendSink  # ms that the event loop was late
+    samples: list[Samples] = field(default_factory=list)  # every one of them, if an output wants that
 
 
 @dataclass(slots=True)
@@ -61,6 +64,7 @@ class SegmentEnd:
     aside: Snapshot = field(default_factory=lambda: Snapshot({}))
     stops: list[Stop] = field(default_factory=list)
     servers: dict[Arm, set[str]] = field(default_factory=dict)  # that each arm's requests went to
+    samples: list[Samples] = field(default_factory=list)  # as in reports
 
 
 class SegmentLoad:
@@ -110,6 +114,9 @@ class SegmentLoad:
         self.aside = Registry()
         self.warmup = Registry(registry.metrics, folding, expected)
         self.old = Registry(registry.metrics, folding, expected)
+        if any(each.kind in OF_SAMPLES for each in plan.options.output):
+            registry.record()
+            self.old.record()
         self.old_warmup = Registry(registry.metrics, folding, expected)
         self.scenarios: list[ScenarioVUs] = []
         self.lag = TrendSink()
@@ -171,6 +178,7 @@ class SegmentLoad:
         ending = self.ending
         ending.measured = self.registry.take(max(0.0, ending.ended_s - self.plan.options.warmup))
         ending.old = self.old.take()
+        ending.samples = self._take_samples()
         ending.servers = {arm: client.preparer.servers for arm, client in self.clients.items()}
         ending.aside = self.aside.take()
         for vus in self.scenarios:
@@ -272,6 +280,10 @@ class SegmentLoad:
             self._report()
             self._next_report = self._start() + warmup_s + REPORT_EVERY_S
 
+    def _take_samples(self) -> list[Samples]:
+        """Of what was measured and has been taken, at both targets."""
+        return [*self.registry.take_samples(), *self.old.take_samples()]
+
     def _start(self) -> float:
         """When the load began, on its clock."""
         assert self._begins_at is not None
@@ -294,6 +306,7 @@ class SegmentLoad:
             cpu_s=cpu_s - self._cpu_s,
             lag=lag,
         )
+        report.samples = self._take_samples()
         self.old_warmup.take()  # counts for nothing, and would grow
         self._reported_at, self._cpu_s = now, cpu_s
         self.report(report)

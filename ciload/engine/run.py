@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 import anyio
 
-from ciload.engine.aggregator import Aggregator, IsClear, Observer, RunOutcome
+from ciload.engine.aggregator import Aggregator, IsClear, Observer, Recipient, RunOutcome
 from ciload.engine.clients import clients_for
 from ciload.engine.control import Control, Stop
 from ciload.engine.load import SegmentLoad, keep_watch
@@ -77,8 +77,10 @@ class Run:
         cpu_sources: Mapping[Arm, CpuSource] | None = None,
         is_clear: IsClear | None = None,
         show: WireLog | None = None,
+        recipient: Recipient | None = None,
     ) -> None:
         self._show = show
+        self._recipient = recipient
         self.plan = plan
         self.script = script
         self.registry = registry
@@ -176,7 +178,9 @@ class Run:
 
     async def _play(self, clients: Mapping[Arm, Client]) -> None:
         workers = self.worker_pool.count if self.worker_pool else 1
-        aggregator = Aggregator(self.plan, workers, self.outcome, self.control, self.observer, self._is_clear)
+        aggregator = Aggregator(
+            self.plan, workers, self.outcome, self.control, self.observer, self._is_clear, self._recipient
+        )
         before = withheld()
         if self.worker_pool is not None:
             await self.worker_pool.play(self._data, aggregator, self._look)

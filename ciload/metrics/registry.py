@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from time import time
 from typing import Any, TypeVar, cast
 
 from ciload.metrics.errors_tally import MOST_KINDS, AnswerSample, ErrorTally
@@ -11,6 +12,14 @@ from ciload.metrics.expected import EXPECTED_UNLESS_SET, Statuses
 from ciload.metrics.folding import Folded, Folding
 from ciload.metrics.metric import BUILTIN, Metric
 from ciload.metrics.operations import COUNT, OperationSeries
+from ciload.metrics.recording import (
+    RecordedHttpSeries,
+    RecordedOperationSeries,
+    Samples,
+    epoch_of_clock,
+    recorded_sink,
+    samples_of,
+)
 from ciload.metrics.series import HttpSeries, Tags
 from ciload.metrics.sinks import RateSink, Sink, new_sink
 from ciload.metrics.slowest import Slowest
@@ -65,6 +74,8 @@ class Registry:
         self.slowest = Slowest()
         self._samples = 0  # that were kept of failed requests
         self._failed_checks: dict[tuple[str, str], AnswerSample | None] = {}  # None: it was taken
+        self._record = False  # every sample is kept for whoever takes it
+        self._recorded: list[Samples] = []
         self._caches: list[dict[Any, Any]] = []  # of the scopes
         self._cached = 0  # entries in them
 
@@ -94,6 +105,23 @@ class Registry:
         """Let the regression gate judge a metric that is known."""
         self.metrics[metric.name] = metric
 
+    def record(self) -> None:
+        """Keep every sample from now on, until `take_samples` is asked for them."""
+        self._record = True
+
+    def take_samples(self) -> list[Samples]:
+        """The samples of what was taken last."""
+        taken, self._recorded = self._recorded, []
+        return taken
+
+    def _collect_samples(self) -> None:
+        epoch, now = epoch_of_clock(), time()
+        for series in (*self.http.values(), *self.operations.values()):
+            if isinstance(series, RecordedHttpSeries | RecordedOperationSeries):
+                self._recorded += series.samples(now, epoch)
+        for (name, tags), sink in self.sinks.items():
+            self._recorded += samples_of(sink, name, tags, epoch)
+
     def http_series(self, tags: Tags, failed: bool) -> HttpSeries:
         """The series that requests with these tags belong to, which may have others if there are too many."""
         series = self.http.get(tags)
@@ -101,7 +129,8 @@ class Registry:
             tags = self.folding.place(tags, "http_reqs", self.http.__contains__, len(self.http), self.folded)
             series = self.http.get(tags)
         if series is None:
-            series = self.http[tags] = HttpSeries(tags, failed, dict(tags).get("error", ""))
+            made = RecordedHttpSeries if self._record else HttpSeries
+            series = self.http[tags] = made(tags, failed, dict(tags).get("error", ""))
         return series
 
     def operation_series(self, tags: Tags) -> OperationSeries:
@@ -112,7 +141,8 @@ class Registry:
             tags = self.folding.place(tags, COUNT, known, len(self.operations), self.folded)
             series = self.operations.get(tags)
         if series is None:
-            series = self.operations[tags] = OperationSeries(tags, dict(tags).get("error", ""))
+            made = RecordedOperationSeries if self._record else OperationSeries
+            series = self.operations[tags] = made(tags, dict(tags).get("error", ""))
         return series
 
     def sink(self, metric: Metric, tags: Tags) -> Sink:
@@ -124,7 +154,8 @@ class Registry:
             tags = self.folding.place(tags, metric.name, known, len(self.sinks), self.folded)
             sink = self.sinks.get((metric.name, tags))
         if sink is None:
-            sink = self.sinks[(metric.name, tags)] = new_sink(metric)
+            make = recorded_sink if self._record else new_sink
+            sink = self.sinks[(metric.name, tags)] = make(metric)
         return sink
 
     def _has_sink(self, name: str, tags: Tags) -> bool:
@@ -160,6 +191,8 @@ class Registry:
 
         `at_s` is how far the load is by now.
         """
+        if self._record:
+            self._collect_samples()
         errors, self.errors = self.errors, ErrorTally()
         marked_failed, self.marked_failed = self.marked_failed, {}
         folded, self.folded = self.folded, Folded()

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ciload.metrics.float_histogram import FloatHistogram
-from ciload.metrics.histogram import LARGEST, Histogram
+from ciload.metrics.histogram import LARGEST, Histogram, middle_of
 from ciload.metrics.metric import BUILTIN, Kind, Metric
 
 CHUNK = 4_096  # samples that are put into a histogram at once: what that takes stays in the processor's cache
@@ -231,6 +231,12 @@ class TrendSink:
     def mean(self) -> float:
         return self.sum / self.count if self.count else math.nan
 
+    def counted(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """The values that there are, ascending and known to 0.1%, and how often each was recorded."""
+        self.fold()
+        indices, counts = self.histogram.in_use()
+        return middle_of(indices) / STEPS_PER_MS, counts
+
     def percentiles(self, percents: Sequence[float]) -> list[float]:
         """Percentiles by k6's definition: linear interpolation at rank p·(n-1); nan without samples."""
         if self.empty:
@@ -265,6 +271,10 @@ class FloatTrendSink(TrendSink):
     def _at_ranks(self, ranks: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         values: npt.NDArray[np.float64] = self.histogram.value_at_ranks(ranks)
         return values
+
+    def counted(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        self.fold()
+        return self.histogram.values(), self.histogram.counts
 
     def encode(self) -> Encoded:
         self.fold()

@@ -19,6 +19,7 @@ from ciload.options.network import (
     TlsAuths,
     TlsVersions,
 )
+from ciload.options.outputs import OutputTargets
 from ciload.options.scenarios import Scenarios, Stages
 from ciload.options.values import (
     EVERYTHING_ELSE,
@@ -208,6 +209,8 @@ class Options(BaseModel):
     comment: CommentWhen = Field("off", description="in CI, comment on the pull request: " + ", ".join(COMMENT_WHEN))
     status: bool = Field(False, description="in CI, set a status of the commit, beside that of the job")
     secrets: VariableNames = Field((), description="variables whose values are replaced by *** in all that is written")
+    output: OutputTargets = Field((), description="where samples or metrics go during the run: KIND=TARGET")
+    output_required: bool = Field(False, description="an output that fails, fails the run")
     out_dir: str = Field("ciload-results", min_length=1, description="where the reports go")
     quiet: bool = Field(False, description="no progress and no summary, only errors")
 

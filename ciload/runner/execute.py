@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
-from ciload.engine.aggregator import IsClear, RunOutcome
+from ciload.engine.aggregator import IsClear, Recipient, RunOutcome
 from ciload.engine.blocking import Blocked, remedy
 from ciload.engine.control import Control
 from ciload.engine.machine import usable_cores
@@ -43,6 +43,7 @@ class Execution:
         finish: Callable[[RunOutcome], int],
         cpu_sources: Mapping[Arm, CpuSource],
         is_clear: IsClear | None = None,
+        recipient: Recipient | None = None,
     ) -> None:
         """
         Args:
@@ -55,7 +56,9 @@ class Execution:
                 script that holds this very thread and will not let go of it.
             cpu_sources: of the targets whose CPU time is to be measured.
             is_clear: says when the load has shown what it is for.
+            recipient: gets what is measured as it comes.
         """
+        self._recipient = recipient
         self._plan = plan
         self._script = script
         self._registry = registry
@@ -79,7 +82,7 @@ class Execution:
             observer = stack.enter_context(self._interface.progress(plan, script))
             self._run = Run(
                 plan, script, self._registry, control, watchdog, observer, workers, cpu_sources=self._cpu_sources,
-                is_clear=self._is_clear, show=self._wire_log(),
+                is_clear=self._is_clear, show=self._wire_log(), recipient=self._recipient,
             )  # fmt: skip
             self._loops.append(EventLoop(unhandled))
             stack.enter_context(watchdog)

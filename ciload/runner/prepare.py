@@ -22,6 +22,8 @@ from ciload.metrics.registry import Registry
 from ciload.options.model import URL_OPTIONS, Options
 from ciload.options.plan import Plan, make_plan, origins
 from ciload.options.sources import Source, from_environment, from_file, from_flags, from_script
+from ciload.outputs.output import OutputFailedError
+from ciload.outputs.outputs import Outputs, open_outputs
 from ciload.result.comparison import Accepted
 from ciload.runner import unchecked
 from ciload.runner.app import serve_app
@@ -69,6 +71,7 @@ class PreparedRun:
     gates: Gates
     folder: Path
     cpu_sources: Mapping[Arm, CpuSource]
+    outputs: Outputs
 
 
 OF_TEST = ("name", "target", "leg", "base_url")  # options that say which test this is
@@ -117,6 +120,8 @@ def prepare(request: RunRequest, control: Control, interface: Interface, stack: 
             gates = gates.accept(accepted)
         _wait(plan.options, interface)
         cpu_sources = find_cpu_sources(plan.options, sources)
+        outputs = _open_outputs(plan.options, identity, request)
+        stack.callback(outputs.close)
     except UsageError:
         raise
     except KeyboardInterrupt:
@@ -125,7 +130,7 @@ def prepare(request: RunRequest, control: Control, interface: Interface, stack: 
     except CiloadError as found:
         error = found
     else:
-        return PreparedRun(request, identity, script, plan, registry, gates, folder, cpu_sources)
+        return PreparedRun(request, identity, script, plan, registry, gates, folder, cpu_sources, outputs)
     known = {option: said for option in OF_TEST if (said := unchecked.text(sources, option))}
     known |= {option: without_secrets(known[option]) for option in URL_OPTIONS if option in known}
     out_dir, to_ci = unchecked.out_dir(sources), unchecked.for_ci(sources)
@@ -146,6 +151,20 @@ def load(request: RunRequest, sources: list[Source], registry: Registry, control
     plan = make_plan(sources, registry.metrics, script.complaint_about)
     request.mask.add(secrets_in_plan(plan, request.environment, sources))
     return script, plan
+
+
+def _open_outputs(options: Options, identity: Identity, request: RunRequest) -> Outputs:
+    about = {
+        "service.name": "ciload",
+        "ciload.test": options.name or str(request.script),
+        "ciload.run_id": identity.run_id,
+        "vcs.ref.head.name": identity.git.branch or "",
+        "vcs.ref.head.revision": identity.git.commit or "",
+    }
+    try:
+        return open_outputs(options.output, about, request.mask)
+    except OutputFailedError as error:
+        raise UsageError(f"--output {error}") from None
 
 
 def _see_that_it_is_another_test(name: str, request: RunRequest, said_at: Mapping[str, str]) -> None:

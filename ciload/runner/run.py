@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 from ciload.engine.aggregator import RunOutcome
 from ciload.engine.control import Control
-from ciload.errors import CiloadError
+from ciload.errors import CiloadError, ExitCode
 from ciload.runner.execute import Execution
 from ciload.runner.interface import Interface
 from ciload.runner.judge import judge, result_of
@@ -31,15 +32,21 @@ def run(request: RunRequest, interface: Interface) -> Finished:
             raise error from None
 
         def finish(outcome: RunOutcome) -> Finished:
+            problems = prepared.outputs.close()
+            outcome.warnings += problems
             result, evidence = result_of(prepared, outcome)
             save_result(prepared, result)
             result, evidence = judge(prepared, result, evidence, signals, interface)
-            return publish(prepared, result, evidence, interface)
+            finished = publish(prepared, result, evidence, interface)
+            if problems and prepared.plan.options.output_required:
+                interface.say(f"{problems[0]}; --output-required is set", "error")
+                finished = replace(finished, exit_code=finished.exit_code or ExitCode.USAGE)
+            return finished
 
         is_clear = prepared.gates.until_clear(prepared.plan.measured_s)
         execution = Execution(
             prepared.plan, prepared.script, prepared.registry, signals, interface,
-            lambda outcome: finish(outcome).exit_code, prepared.cpu_sources, is_clear,
+            lambda outcome: finish(outcome).exit_code, prepared.cpu_sources, is_clear, prepared.outputs,
         )  # fmt: skip
         finished = finish(execution.run())
         if execution.abandoned:

@@ -11,8 +11,8 @@ from types import FrameType, ModuleType
 # What ciload itself imports, some of it late: a file of that name beside the script must not take its place.
 OURS = frozenset({
     "anyio", "backports", "brotli", "ciload", "compression", "filelock", "greenlet", "hdrh", "hpack", "httpx", "idna",
-    "junit_xml", "numpy", "orjson", "pydantic", "pydantic_core", "psutil", "python_socks", "rich", "scipy", "typer",
-    "uvicorn", "uvloop", "yaml",
+    "junit_xml", "numpy", "opentelemetry", "orjson", "pydantic", "pydantic_core", "psutil", "python_socks", "rich",
+    "scipy", "typer", "uvicorn", "uvloop", "yaml",
 })  # fmt: skip
 
 

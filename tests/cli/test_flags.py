@@ -58,7 +58,7 @@ def test_every_flag_is_an_option() -> None:
 
 def test_only_structured_options_have_no_flag() -> None:
     """A new option gets a flag, unless it is no line of text."""
-    assert set(Options.model_fields) - {each.name for each in FLAGS} == {"scenarios", "thresholds"}
+    assert set(Options.model_fields) - {each.name for each in FLAGS} == {"scenarios", "thresholds", "weights"}
 
 
 def test_a_flag_is_named_in_complaints_as_it_is_typed() -> None:

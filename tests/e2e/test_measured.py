@@ -152,3 +152,36 @@ async def default(vu):
     [told] = [each for each in run.result["generator"]["warnings"] if "blocks all virtual users" in each]
     assert told.startswith("load.py:21 in default()")
     assert "in urllib: use `http` of ciload" in told
+
+
+def test_samples_of_all_workers_are_in_one_file(ciload: Ciload) -> None:
+    """As many as the result counts, without those of the warm-up; and the run says what became of an output."""
+    run = ciload.run(
+        SCRIPT, "-u", "4", "-d", "3s", "--warmup", "1s", "--workers", "2", "--output", "jsonl=samples.jsonl",
+        "--output", "statsd=127.0.0.1:1",
+    )  # fmt: skip
+
+    assert run.code == 0, run.stderr
+    lines = [json.loads(line) for line in (ciload.folder / "samples.jsonl").read_text().splitlines()]
+    names = [each["metric"] for each in lines if each["type"] == "Point"]
+    metrics = run.result["metrics"]
+    assert names.count("ops") == metrics["ops"]["count"]
+    assert names.count("iterations") == metrics["iterations"]["count"]
+    assert names.count("tokens") == metrics["tokens"]["trend"]["count"]
+
+
+def test_an_output_that_fails(ciload: Ciload) -> None:
+    """A warning; if it is required, the run fails; and what cannot be opened is told before the load."""
+    full = ("-i", "400", "--output", "jsonl=/dev/full")
+    run = ciload.run(SCRIPT, *full)
+    assert run.code == 0
+    assert any("No space left on device" in each for each in run.result["verdict"]["warnings"])
+    required = ciload.run(SCRIPT, *full, "--output-required")
+    assert required.code == 2
+    assert "No space left on device" in required.stderr
+    gone = ciload.run(SCRIPT, "--output", "csv=gone/samples.csv")
+    assert gone.code == 2
+    assert "--output csv=gone/samples.csv: No such file or directory" in gone.stderr
+    wrong = ciload.run(SCRIPT, "--output", "json=x")
+    assert wrong.code == 104
+    assert "did you mean jsonl=" in wrong.stderr

@@ -1,0 +1,62 @@
+"""Where measurements go while a run goes on: `--output jsonl=samples.jsonl.gz`."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, PlainSerializer
+
+from ciload.secrets import without_secrets
+
+KINDS = {
+    "jsonl": "FILE or FILE.gz, every sample as k6's JSON lines",
+    "csv": "FILE or FILE.gz, every sample as k6's CSV",
+    "otlp": "URL of an OpenTelemetry collector",
+    "statsd": "HOST:PORT",
+}
+OF_SAMPLES = ("jsonl", "csv")
+MEANT = {"json": "jsonl", "opentelemetry": "otlp", "datadog": "statsd"}
+MOST_PORT = 65_535
+
+
+class OutputTarget(NamedTuple):
+    """One output: what it is, and the file, URL or address that it goes to."""
+
+    kind: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}={without_secrets(self.target) if self.kind == 'otlp' else self.target}"
+
+
+def _outputs(value: object) -> tuple[OutputTarget, ...]:
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple):
+        raise ValueError("not an output: write KIND=TARGET, or a list of these")
+    return tuple(each if isinstance(each, OutputTarget) else _output(str(each)) for each in value)
+
+
+def _output(text: str) -> OutputTarget:
+    kind, equals, target = text.partition("=")
+    if kind not in KINDS:
+        known = "; ".join(f"{name}={about}" for name, about in KINDS.items())
+        meant = f"did you mean {MEANT[kind]}=…? " if kind in MEANT else ""
+        raise ValueError(f"{meant}{kind!r} is no kind of output, which are: {known}")
+    if not (equals and target):
+        raise ValueError(f"{kind} needs a target: {kind}={KINDS[kind]}")
+    if kind == "otlp" and (urlsplit(target).scheme not in ("http", "https") or not urlsplit(target).hostname):
+        raise ValueError("otlp needs a URL such as http://localhost:4318")
+    if kind == "statsd":
+        host, _, port = target.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) <= MOST_PORT:
+            raise ValueError("statsd needs HOST:PORT, such as localhost:8125")
+    return OutputTarget(kind, target)
+
+
+OutputTargets = Annotated[
+    tuple[OutputTarget, ...],
+    BeforeValidator(_outputs),
+    PlainSerializer(lambda outputs: [str(each) for each in outputs]),
+]

@@ -1,0 +1,1 @@
+"""Outputs: what is written or sent while a run goes on."""
