@@ -215,6 +215,11 @@ FLAGS = (
         "KIND=TARGET", ("-o", "--output"), "list",
     ),
     Flag("output_required", OUTPUT, "An output that fails, fails the run (exit code 2).", kind="switch"),
+    Flag(
+        "summary_trend_stats", OUTPUT, "What the summary shows of trends (default avg,min,med,max,p(90),p(95)).",
+        "STATS",
+    ),
+    Flag("summary_time_unit", OUTPUT, "Unit of times in the summary (default: what reads best).", "s|ms|us"),
     Flag("stage_tag", OUTPUT, "Tag samples with the stage, from 0, that the scenario is in.", kind="switch"),
     Flag("tags", OUTPUT, "Tag of every sample; may be repeated.", "NAME=VALUE", ("--tag",), "list"),
     Flag(

@@ -19,7 +19,7 @@ from ciload.options.network import (
     TlsAuths,
     TlsVersions,
 )
-from ciload.options.outputs import OutputTargets
+from ciload.options.outputs import OutputTargets, TrendStats, time_unit
 from ciload.options.scenarios import Scenarios, Stages
 from ciload.options.values import (
     EVERYTHING_ELSE,
@@ -211,6 +211,12 @@ class Options(BaseModel):
     secrets: VariableNames = Field((), description="variables whose values are replaced by *** in all that is written")
     output: OutputTargets = Field((), description="where samples or metrics go during the run: KIND=TARGET")
     output_required: bool = Field(False, description="an output that fails, fails the run")
+    summary_trend_stats: TrendStats = Field(
+        ("avg", "min", "med", "max", "p(90)", "p(95)"), description="what the summary shows of trends"
+    )
+    summary_time_unit: Annotated[Literal["s", "ms", "us"] | None, BeforeValidator(time_unit)] = Field(
+        None, description="unit of times in the summary; unless set, each has the one it reads best in"
+    )
     out_dir: str = Field("ciload-results", min_length=1, description="where the reports go")
     quiet: bool = Field(False, description="no progress and no summary, only errors")
 

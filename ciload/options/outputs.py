@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
 
@@ -18,6 +19,32 @@ KINDS = {
 OF_SAMPLES = ("jsonl", "csv")
 MEANT = {"json": "jsonl", "opentelemetry": "otlp", "datadog": "statsd"}
 MOST_PORT = 65_535
+
+
+STATS = ("avg", "min", "med", "max", "count")
+PERCENTILE = re.compile(r"p\((\d+(?:\.\d+)?)\)")
+MOST_STATS = 20
+
+
+def _stats(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list | tuple) or not 0 < len(value) <= MOST_STATS:
+        raise ValueError(f"write one to {MOST_STATS} of {', '.join(STATS)}, p(N)")
+    names = tuple("".join(str(each).split()) for each in value)
+    for name in names:
+        percentile = PERCENTILE.fullmatch(name)
+        if name not in STATS and not (percentile and float(percentile[1]) <= 100):
+            raise ValueError(f"{name!r} is none of {', '.join(STATS)}, p(0) to p(100)")
+    return names
+
+
+def time_unit(value: object) -> object:
+    return "us" if value == "µs" else value
+
+
+# What the summary shows of a trend: k6's summaryTrendStats.
+TrendStats = Annotated[tuple[str, ...], BeforeValidator(_stats)]
 
 
 class OutputTarget(NamedTuple):

@@ -127,7 +127,8 @@ def _metrics(result: RunResult) -> Iterable[Printable]:
     if not rows:
         return
     yield heading("METRICS")
-    table = grid(("",) * 7, right_from=7)
+    columns = 1 + max(len(values) for _, values in rows)
+    table = grid(("",) * columns, right_from=columns)
     for name, values in rows:
         table.add_row("", name, *values)
     yield table
@@ -137,9 +138,9 @@ def _metric_rows(result: RunResult) -> Iterable[tuple[str, Sequence[str]]]:
     for name, metric in result.metrics.items():
         if name in HIDDEN or (name in OF_SCHEDULES and not any(each.planned for each in result.scenarios)):
             continue
-        yield name, metric_values(metric)
+        yield name, metric_values(metric, result)
         if name == "http_req_duration" and result.expected_duration is not None:
-            yield "  { expected_response:true }", trend_values(result.expected_duration, metric.unit)
+            yield "  { expected_response:true }", trend_values(result.expected_duration, metric.unit, result)
 
 
 def _errors(result: RunResult) -> Iterable[Printable]:

@@ -25,6 +25,9 @@ Scale = tuple[tuple[str, int], ...]
 NO_UNIT: Scale = (("", 0),)
 SCALES: Mapping[str, Scale] = {
     "ms": (("µs", -3), ("ms", 0), ("s", 3)),
+    "ms as s": (("s", 3),),
+    "ms as ms": (("ms", 0),),
+    "ms as us": (("µs", -3),),
     "bytes": ((" B", 0), (" kB", 3), (" MB", 6), (" GB", 9), (" TB", 12)),
     "bytes/s": ((" B/s", 0), (" kB/s", 3), (" MB/s", 6), (" GB/s", 9), (" TB/s", 12)),
     "/s": (("/s", 0),),

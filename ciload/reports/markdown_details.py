@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from functools import partial
 
 from ciload.errors import ExitCode
 from ciload.metrics.metric import BUILTIN
@@ -78,7 +79,7 @@ def details(result: RunResult, share: float, warnings: Sequence[str]) -> tuple[l
         "slowest": _slowest(result, int(SLOWEST_BUDGET * share)),
         "scenarios": _scenarios(result, rows),
         "checks": table("Checks", CHECK, _check, sorted(result.checks, key=_held), rows),
-        "metrics of the script": table("Metrics of the script", METRIC, _metric, _own(result), rows),
+        "metrics of the script": table("Metrics of the script", METRIC, partial(_metric, result), _own(result), rows),
     }
     there = {name: text for name, text in sections.items() if text}
     return list(there), "\n\n".join(there.values())
@@ -131,9 +132,9 @@ def _own(result: RunResult) -> list[tuple[str, MetricResult]]:
     return [(name, metric) for name, metric in result.metrics.items() if name not in BUILTIN]
 
 
-def _metric(each: tuple[str, MetricResult]) -> Row:
+def _metric(result: RunResult, each: tuple[str, MetricResult]) -> Row:
     name, metric = each
-    return code(name), prose(" · ".join(metric_values(metric)))
+    return code(name), prose(" · ".join(metric_values(metric, result)))
 
 
 def _slowest(result: RunResult, budget: int) -> str:

@@ -20,18 +20,21 @@ from ciload.result.document import (
 PLACE = re.compile(r"(?P<file>.+):(?P<line>\d+)")  # of `ThresholdResult.where`, when it is in a file
 
 
-def trend_values(trend: Distribution, unit: str) -> list[str]:
-    """`avg=…` and so on, as k6 prints them."""
-    values = (
-        ("avg", trend.avg), ("min", trend.min), ("med", trend.med), ("max", trend.max),
-        ("p(90)", trend.p90), ("p(95)", trend.p95),
-    )  # fmt: skip
-    return [f"{name}={format_value(value, unit)}" for name, value in values]
+def trend_values(trend: Distribution, unit: str, result: RunResult) -> list[str]:
+    """`avg=…` and so on, as k6 prints them; which of them, and in which unit, the run's options may say."""
+    values = {
+        "avg": trend.avg, "min": trend.min, "med": trend.med, "max": trend.max, "p(90)": trend.p90, "p(95)": trend.p95,
+    }  # fmt: skip
+    known = values | trend.percentiles | {"count": trend.count}
+    stats, time_unit = result.options.get("summary_trend_stats"), result.options.get("summary_time_unit")
+    shown = [name for name in stats if name in known] if isinstance(stats, list | tuple) else list(values)
+    written = f"ms as {time_unit}" if unit == "ms" and time_unit in ("s", "ms", "us") else unit
+    return [f"{name}={format_value(known[name], '' if name == 'count' else written)}" for name in shown]
 
 
-def metric_values(metric: MetricResult) -> list[str]:
+def metric_values(metric: MetricResult, result: RunResult) -> list[str]:
     """What a metric measured, by its kind."""
-    return trend_values(metric.trend, metric.unit) if metric.trend is not None else [_plain(metric)]
+    return trend_values(metric.trend, metric.unit, result) if metric.trend is not None else [_plain(metric)]
 
 
 def _plain(metric: MetricResult) -> str:

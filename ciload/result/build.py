@@ -124,6 +124,7 @@ def build_result(snapshot: Snapshot, facts: Facts) -> tuple[RunResult, Evidence]
         warnings=_warnings(snapshot, facts, thresholds),
     )
     expected = snapshot.select("http_req_duration", {"expected_response": "true"})
+    stats = facts.options.get("summary_trend_stats", ())
     result = writable(
         RunResult(
             run_id=facts.run_id,
@@ -137,8 +138,10 @@ def build_result(snapshot: Snapshot, facts: Facts) -> tuple[RunResult, Evidence]
             environment=facts.environment,
             fingerprint=facts.fingerprint,
             load=facts.load,
-            metrics=dict(_metrics(snapshot, load_s)),
-            expected_duration=distribution(expected, encode=False) if isinstance(expected, TrendSink) else None,
+            metrics=dict(_metrics(snapshot, load_s, stats)),
+            expected_duration=distribution(expected, encode=False, stats=stats)
+            if isinstance(expected, TrendSink)
+            else None,
             endpoints=endpoints,
             checks=sorted(_checks(snapshot), key=lambda each: (each.group, each.name)),
             thresholds=thresholds,
@@ -165,8 +168,8 @@ def writable(result: RunResult) -> RunResult:
     return result
 
 
-def distribution(sink: TrendSink, *, encode: bool = True) -> Distribution | None:
-    """The trend as numbers; None without samples."""
+def distribution(sink: TrendSink, *, encode: bool = True, stats: Sequence[str] = ()) -> Distribution | None:
+    """The trend as numbers; None without samples. `stats` are names, of which those of percentiles are kept."""
     if sink.empty:
         return None
     med, p90, p95, p99 = sink.percentiles([50, 90, 95, 99])
@@ -174,27 +177,28 @@ def distribution(sink: TrendSink, *, encode: bool = True) -> Distribution | None
     return Distribution(
         count=sink.count, avg=sink.mean, min=sink.smallest, med=med, max=sink.largest, p90=p90, p95=p95, p99=p99,
         clamped=sink.clamped, histogram=histogram.text, histogram_step=histogram.step,
+        percentiles={name: sink.percentiles([float(name[2:-1])])[0] for name in stats if name.startswith("p(")},
     )  # fmt: skip
 
 
-def _metrics(snapshot: Snapshot, load_s: float) -> Iterable[tuple[str, MetricResult]]:
+def _metrics(snapshot: Snapshot, load_s: float, stats: Sequence[str]) -> Iterable[tuple[str, MetricResult]]:
     for name in sorted(snapshot.series):
         sink, metric = snapshot.select(name), snapshot.metrics[name]
         if sink is not None and not (sink.empty and not isinstance(sink, CounterSink)):
             yield (
                 name,
-                MetricResult(kind=metric.kind, unit=metric.unit, better=metric.better, **_values(sink, load_s)),
+                MetricResult(kind=metric.kind, unit=metric.unit, better=metric.better, **_values(sink, load_s, stats)),
             )
 
 
-def _values(sink: Sink, load_s: float) -> dict[str, Any]:
+def _values(sink: Sink, load_s: float, stats: Sequence[str]) -> dict[str, Any]:
     if isinstance(sink, CounterSink):
         return {"count": sink.total, "rate": sink.total / load_s if load_s else None}
     if isinstance(sink, GaugeSink):
         return {"value": sink.last, "min": sink.smallest, "max": sink.largest}
     if isinstance(sink, RateSink):
         return {"rate": sink.rate, "passes": sink.passes, "fails": sink.total - sink.passes}
-    return {"trend": distribution(sink)}
+    return {"trend": distribution(sink, stats=stats)}
 
 
 def _all_endpoints(snapshot: Snapshot, load_s: float) -> list[Endpoint]:

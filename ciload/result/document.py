@@ -80,6 +80,9 @@ class Distribution(DocumentPart):
     p90: float
     p95: float
     p99: float
+    percentiles: dict[str, float] = Field(
+        default_factory=dict, description="further ones that --summary-trend-stats names, by their names"
+    )
     clamped: int = Field(0, description="samples outside the histogram's range, counted at its edge")
     histogram: str | None = Field(
         None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from tests.e2e.conftest import Ciload
 
@@ -185,3 +186,13 @@ def test_an_output_that_fails(ciload: Ciload) -> None:
     wrong = ciload.run(SCRIPT, "--output", "json=x")
     assert wrong.code == 104
     assert "did you mean jsonl=" in wrong.stderr
+
+
+def test_what_the_summary_shows_of_trends(ciload: Ciload) -> None:
+    """As many of k6's numbers as are asked for, in one unit."""
+    run = ciload.run(SCRIPT, "-i", "8", "--summary-trend-stats", "count,p(99.9)", "--summary-time-unit", "us")
+
+    [shown] = [each for each in run.stdout.splitlines() if "op_duration  " in each and "count=" in each]
+    assert "count=24" in shown
+    assert re.search(r"p\(99\.9\)=[\d.,]+µs", shown)
+    assert "avg=" not in shown

@@ -223,6 +223,35 @@ def test_a_tolerance_that_is_none_is_refused(said: object) -> None:
     assert "tolerance" in complaints_of(script={"tolerance": said})
 
 
+def test_what_the_summary_shows_of_trends() -> None:
+    """k6's names in k6's spelling or ours; what is none of them is told."""
+    options = plan_of(script={"summaryTrendStats": ["avg", "p(99.9)"], "summaryTimeUnit": "us"}).options
+    assert (options.summary_trend_stats, options.summary_time_unit) == (("avg", "p(99.9)"), "us")
+    for wrong in ("mean", "p(101)", ""):
+        assert "summary_trend_stats" in complaints_of(script={"summary_trend_stats": [wrong]})
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("jsonl", "jsonl needs a target"),
+        ("json=a", "did you mean jsonl="),
+        ("otlp=localhost:4318", "otlp needs a URL"),
+        ("statsd=localhost", "statsd needs HOST:PORT"),
+    ],
+)
+def test_an_output_that_is_none_is_refused(said: str, message: str) -> None:
+    """With what was probably meant, before the load."""
+    assert message in complaints_of(script={"output": said})
+
+
+def test_several_outputs_in_every_place() -> None:
+    """A list, or text with commas."""
+    expected = [("csv", "a.csv"), ("statsd", "localhost:8125")]
+    assert list(plan_of(script={"output": ["csv=a.csv", "statsd=localhost:8125"]}).options.output) == expected
+    assert list(plan_of(environment={"CILOAD_OUTPUT": "csv=a.csv,statsd=localhost:8125"}).options.output) == expected
+
+
 def test_metrics_to_judge_are_known_ones() -> None:
     """Those that are judged anyway, say nothing of the target, or are not there at all are mistakes."""
     assert plan_of(script={"gate_metrics": ["iteration_duration"]}).options.gate_metrics == ("iteration_duration",)
@@ -402,7 +431,7 @@ def test_long_durations_with_a_unit_stay_what_they_are() -> None:
     ("key", "instead"),
     [("host", "`base_url`"), ("blacklistIPs", "`block_ips`"), ("noCookiesReset", "`keep_cookies`"),
      ("no_vu_connection_reuse", "`no_connection_reuse`"), ("rps", "rate: 50/s"), ("users", "`vus`"),
-     ("summaryTrendStats", "handle_summary")],
+     ("summaryExport", "handle_summary")],
 )  # fmt: skip
 def test_options_of_other_tools_are_known_by_name(key: str, instead: str) -> None:
     """No "did you mean 'stages'?" for k6's `host`: ciload says that it has none, and what does the same."""
