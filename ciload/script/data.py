@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -13,6 +14,7 @@ from typing import Any, NoReturn
 DELIMITERS = ",;\t|"
 MOST_FILES = 100  # that are remembered, by name, size and age
 LONGEST_FIELD = 1 << 24
+QUOTED = re.compile(r'"[^"]*"')
 
 
 class FrozenDict(dict[str, Any]):
@@ -59,6 +61,8 @@ def csv_rows(name: str | Path, *, delimiter: str | None = None) -> Sequence[Froz
             line.
     """
     path = _beside(name, "csv_rows")
+    if delimiter is not None and len(delimiter) != 1:
+        raise ValueError(f"csv_rows({str(name)!r}): a delimiter is one character, not {delimiter!r}")
     return _csv_rows(path, delimiter, *_version(path))
 
 
@@ -82,6 +86,8 @@ def _beside(name: str | Path, verb: str) -> Path:
 
 
 def _version(path: Path) -> tuple[int, int]:
+    if not path.is_file():
+        raise ValueError(f"{path}: not a file")
     facts = path.stat()
     return facts.st_size, facts.st_mtime_ns
 
@@ -92,19 +98,33 @@ def _csv_rows(path: Path, delimiter: str | None, *_version: int) -> tuple[Frozen
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
-            rows = csv.reader(file, delimiter=delimiter or max(DELIMITERS, key=first.count), strict=True)
+            found = max(DELIMITERS, key=QUOTED.sub("", first).count)
+            rows = csv.reader(file, delimiter=delimiter or found, strict=True)
             csv.field_size_limit(LONGEST_FIELD)
             return tuple(_rows(path, rows))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
+    except UnicodeDecodeError:
+        raise ValueError(_about_encoding(path)) from None
     except csv.Error as error:
         raise ValueError(f"{path}:{rows.line_num}: {error}") from None
 
 
+def _about_encoding(path: Path) -> str:
+    """Where a file is not UTF-8: what reads it piece by piece does not know."""
+    data = path.read_bytes()
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return f"{path}:{data.count(10, 0, error.start) + 1}: not UTF-8: {error.reason}"
+    return f"{path}: not UTF-8"
+
+
 def _rows(path: Path, rows: Any) -> Iterator[FrozenDict]:
-    names = [name.strip() for name in next(rows, [])]
-    if not names:
+    first = next(rows, None)
+    if first is None:
         raise ValueError(f"{path}: empty; its first line has the names of the columns")
+    if not first:
+        raise ValueError(f"{path}:1: empty line, where the names of the columns belong")
+    names = [name.strip() for name in first]
     if "" in names:
         raise ValueError(f"{path}:1: column {names.index('') + 1} has no name")
     if twice := [name for index, name in enumerate(names) if name in names[:index]]:
@@ -128,8 +148,10 @@ def _json_file(path: Path, *_version: int) -> Any:
         return _frozen(json.loads(path.read_text(encoding="utf-8-sig")))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: not JSON: {error}") from None
+    except UnicodeDecodeError:
+        raise ValueError(_about_encoding(path)) from None
+    except RecursionError:
+        raise ValueError(f"{path}: not JSON: nested too deeply") from None
 
 
 def _frozen(value: Any) -> Any:

@@ -59,7 +59,7 @@ class Progress(Protocol):
 
 
 class OutOfRowsError(Exception):
-    """`vu.pick(rows, "unique")`: every row has been used."""
+    """`vu.pick(rows, "unique")`: there are more iterations than rows."""
 
 
 class VU:
@@ -123,11 +123,11 @@ class VU:
             rows: such as `csv_rows()` gives.
             how: "random": any, as `vu.random` draws; "circular": one after the other, from the first again after the
                 last; "unique": one after the other, each once; "vu": always the same for this virtual user. The
-                second and third go by `iteration_in_test`, so they hold for all workers, in each scenario by itself,
-                and a second call in the same iteration gives the same row.
+                second and third go by `iteration_in_test`: the n-th row is for the n-th iteration of the scenario,
+                whichever worker and function runs it, and a second call in the same iteration gives the same row.
 
         Raises:
-            OutOfRowsError: "unique", and every row has been used.
+            OutOfRowsError: "unique", and there are more iterations than rows.
             ValueError: there are no rows, or no such way.
         """
         if not len(rows):
@@ -143,7 +143,7 @@ class VU:
                 number = self.iteration_in_test + 1
                 raise OutOfRowsError(
                     f'vu.pick(rows, "unique"): iteration {number:,} needs a row of its own, and there are '
-                    f'{len(rows):,}; have more rows, fewer iterations, or "circular"'
+                    f'{len(rows):,}; have a row for every iteration of the scenario, or "circular"'
                 )
             case "vu":
                 return rows[(self.id - 1) % len(rows)]

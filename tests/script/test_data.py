@@ -36,6 +36,7 @@ def written(tmp_path: Path, text: str | bytes, name: str = "users.csv") -> Path:
         ("\ufeffname;age\r\nann;7\r\n\r\n", [{"name": "ann", "age": "7"}]),
         ('name\tsays\n"ann"\t"two\nlines, ""quoted"""\n', [{"name": "ann", "says": 'two\nlines, "quoted"'}]),
         ("name\nann\n", [{"name": "ann"}]),
+        ('"a;b;c",d\n1,2\n', [{"a;b;c": "1", "d": "2"}]),
     ],
 )
 def test_rows_of_csv(tmp_path: Path, text: str, expected: list[dict[str, str]]) -> None:
@@ -54,7 +55,8 @@ def test_rows_of_csv(tmp_path: Path, text: str, expected: list[dict[str, str]]) 
         ("name,name\nann,bob\n", "users.csv:1: two columns are called 'name'"),
         ("name,age\nann,7\nbob\n", "users.csv:3: 1 fields, where the first line has 2"),
         ('name,age\nann,"7\n', "users.csv:2: unexpected end of data"),
-        (b"name\n\xff\n", "users.csv: not UTF-8"),
+        (b"name\n" + b"ann\n" * 20_000 + b"\xff\n", "users.csv:20002: not UTF-8"),
+        ("\nname\nann\n", "users.csv:1: empty line"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told_with_its_line(tmp_path: Path, text: str | bytes, where: str) -> None:
@@ -89,7 +91,11 @@ def test_json_that_is_none_and_files_that_are_not_there(tmp_path: Path) -> None:
     """With the line, and with the path that was looked at."""
     with pytest.raises(ValueError, match=r"data.json:2: not JSON"):
         json_file(written(tmp_path, '{"a": 1,\n oops}', "data.json"))
+    with pytest.raises(ValueError, match="one character"):
+        csv_rows(written(tmp_path, "a::b\n1::2\n"), delimiter="::")
     for read in (csv_rows, json_file):
+        with pytest.raises(ValueError, match="not a file"):
+            read(tmp_path)
         with pytest.raises(FileNotFoundError, match=str(HERE / "gone.csv")):
             read("gone.csv")
 
