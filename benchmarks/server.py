@@ -122,6 +122,7 @@ def nginx(tools: Mapping[str, Path], core: int) -> Iterator[Server]:
     server = Server(*free_ports(4))
     with TemporaryDirectory(prefix="ciload-bench-nginx-") as name:
         folder = Path(name)
+        folder.chmod(0o755)  # a worker is nobody when root starts nginx, and has to read the large answers
         self_signed_certificate(tools["openssl"], folder)
         config = folder / "nginx.conf"
         (folder / "large.json").write_text(LARGE)
