@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
 
@@ -53,6 +54,14 @@ class OutputTarget(NamedTuple):
     kind: str
     target: str
 
+    def of_test(self, test: str) -> OutputTarget:
+        """The same for one test of several, which would otherwise overwrite each other's samples: a file of its own."""
+        path = Path(self.target)
+        if self.kind not in OF_SAMPLES or (path.exists() and not path.is_file()):  # a pipe, a device
+            return self
+        stem, dot, ending = path.name.partition(".")
+        return self._replace(target=str(path.with_name(f"{stem}-{test}{dot}{ending}")))
+
     def __str__(self) -> str:
         return f"{self.kind}={without_secrets(self.target) if self.kind == 'otlp' else self.target}"
 
@@ -62,7 +71,12 @@ def _outputs(value: object) -> tuple[OutputTarget, ...]:
         value = [part.strip() for part in value.split(",") if part.strip()]
     if not isinstance(value, list | tuple):
         raise ValueError("not an output: write KIND=TARGET, or a list of these")
-    return tuple(each if isinstance(each, OutputTarget) else _output(str(each)) for each in value)
+    outputs = tuple(each if isinstance(each, OutputTarget) else _output(str(each)) for each in value)
+    files = [Path(each.target) for each in outputs if each.kind in OF_SAMPLES]
+    for file in files:
+        if files.count(file) > 1:
+            raise ValueError(f"{str(file)!r} is the file of two outputs: give each its own")
+    return outputs
 
 
 def _output(text: str) -> OutputTarget:

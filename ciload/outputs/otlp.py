@@ -60,7 +60,7 @@ class OTLP:
         self.problem = ""
         self._collected = Snapshot({})
         self._from = self._until = 0.0
-        self._lost = 0
+        self._made = self._lost = 0
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="ciload-otlp", daemon=True)
@@ -80,7 +80,7 @@ class OTLP:
         if self._thread.is_alive():
             self.problem = f"{self._name}: given up {CLOSES_S:.0f} s after the load"
         elif self._lost and not self.problem:
-            self.problem = f"{self._name}: {self._lost} reports could not be sent"
+            self.problem = f"{self._name}: {self._lost} of {self._made} reports could not be sent"
 
     def _run(self) -> None:
         """The thread's."""
@@ -97,6 +97,7 @@ class OTLP:
     def _send(self, snapshot: Snapshot, begin: float, end: float) -> None:
         from opentelemetry.sdk.metrics.export import MetricExportResult
 
+        self._made += 1
         try:
             sent = self._exporter.export(metrics_data(snapshot, self._about, begin, end, self._mask), SEND_S * 1e3)
         except Exception as error:  # noqa: BLE001  # whatever the exporter makes of an answer must not end the thread

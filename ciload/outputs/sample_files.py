@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
 from ciload.metrics.metric import Metric
 from ciload.metrics.recording import Samples
@@ -99,11 +100,13 @@ class SampleFile:
         with self._changed:
             self._closing = True
             self._changed.notify()
+        until = monotonic() + CLOSES_S
         self._thread.join(CLOSES_S)
         try:
-            self._writer.wait(CLOSES_S if not self._thread.is_alive() else 0)
+            self._writer.wait(max(0.0, until - monotonic()))
         except subprocess.TimeoutExpired:
             self._writer.kill()
+            self._writer.wait()
             self.problem = f"{self._name}: given up {CLOSES_S:.0f} s after the load, with samples left to write"
         else:
             self._see_how_it_ended()

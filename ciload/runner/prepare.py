@@ -161,8 +161,11 @@ def _open_outputs(options: Options, identity: Identity, request: RunRequest) -> 
         "vcs.ref.head.name": identity.git.branch or "",
         "vcs.ref.head.revision": identity.git.commit or "",
     }
+    targets = options.output
+    if request.in_suite:
+        targets = tuple(each.of_test(Path(options.out_dir).name) for each in targets)
     try:
-        return open_outputs(options.output, about, request.mask)
+        return open_outputs(targets, about, request.mask)
     except OutputFailedError as error:
         raise UsageError(f"--output {error}") from None
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
+from typing import Any
+
+import pytest
 
 from tests.e2e.conftest import Ciload
+from tests.outputs.collector import collector
 
 # The target is a coroutine: how long it takes is the test's to say, by the number of the port that stands for it.
 SCRIPT = """
@@ -169,6 +174,42 @@ def test_samples_of_all_workers_are_in_one_file(ciload: Ciload) -> None:
     assert names.count("ops") == metrics["ops"]["count"]
     assert names.count("iterations") == metrics["iterations"]["count"]
     assert names.count("tokens") == metrics["tokens"]["trend"]["count"]
+
+
+def test_a_collector_gets_the_numbers_of_the_result(ciload: Ciload) -> None:
+    """Of all workers, without the warm-up: counts, sums, extremes and rates, with the id of the run."""
+    with collector() as (url, received):
+        run = ciload.run(
+            SCRIPT, "-u", "4", "-d", "3s", "--warmup", "1s", "--workers", "2", "--output", f"otlp={url}",
+        )  # fmt: skip
+
+    assert run.code == 0, run.stderr
+    resources = [each for request in received for each in request.resource_metrics]
+    assert {
+        each.value.string_value
+        for resource in resources
+        for each in resource.resource.attributes
+        if each.key == "ciload.run_id"
+    } == {run.result["run_id"]}
+    points: dict[str, list[Any]] = defaultdict(list)
+    for resource in resources:
+        for metric in resource.scope_metrics[0].metrics:
+            points[metric.name] += getattr(metric, metric.WhichOneof("data") or "").data_points
+    result = run.result["metrics"]
+    assert sum(each.as_double for each in points["ops"]) == result["ops"]["count"]
+    failed = [
+        each.as_int
+        for each in points["op_failed"]
+        if any((tag.key, tag.value.string_value) == ("condition", "nonzero") for tag in each.attributes)
+    ]
+    assert sum(failed) == result["op_failed"]["passes"]
+    for name in ("op_duration", "tokens"):
+        trend, of_name = result[name]["trend"], points[name]
+        assert sum(each.count for each in of_name) == trend["count"]
+        assert sum(each.zero_count + sum(each.positive.bucket_counts) for each in of_name) == trend["count"]
+        assert sum(each.sum for each in of_name) / trend["count"] == pytest.approx(trend["avg"])
+        assert min(each.min for each in of_name) == pytest.approx(trend["min"])
+        assert max(each.max for each in of_name) == pytest.approx(trend["max"])
 
 
 def test_an_output_that_fails(ciload: Ciload) -> None:

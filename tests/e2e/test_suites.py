@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -233,6 +234,21 @@ def test_scripts_come_from_the_environment_a_line_each(suites: Suites) -> None:
     assert process.returncode == 0, process.stderr
     files = [each.read_text() for each in suites.out.rglob("*.*") if each.is_file()]
     assert "hush-hush" not in "".join([process.stdout, process.stderr, *files])
+
+
+def test_each_test_has_its_own_file_of_samples(suites: Suites) -> None:
+    """None overwrites those of another; what is no file, such as a device, is what it was asked to be."""
+    suites.write(a=QUICK, b=QUICK.replace("3", "5"))
+    code, said = suites.run("loads/*.py", "--output", "jsonl=samples.jsonl.gz", "--output", "csv=/dev/null")
+
+    assert code == 0, said
+    assert sorted(path.name for path in suites.folder.glob("samples*")) == [
+        "samples-loads-a.jsonl.gz", "samples-loads-b.jsonl.gz",
+    ]  # fmt: skip
+    for name, requests in (("a", 3), ("b", 5)):
+        with gzip.open(suites.folder / f"samples-loads-{name}.jsonl.gz", "rt") as file:
+            lines = [json.loads(line) for line in file]
+        assert [each["metric"] for each in lines if each["type"] == "Point"].count("http_reqs") == requests
 
 
 def test_nothing_is_run_when_one_script_is_missing(suites: Suites) -> None:

@@ -238,6 +238,7 @@ def test_what_the_summary_shows_of_trends() -> None:
         ("json=a", "did you mean jsonl="),
         ("otlp=localhost:4318", "otlp needs a URL"),
         ("statsd=localhost", "statsd needs HOST:PORT"),
+        ("jsonl=a,csv=./a", "'a' is the file of two outputs"),
     ],
 )
 def test_an_output_that_is_none_is_refused(said: str, message: str) -> None:

@@ -6,12 +6,8 @@ import csv
 import gzip
 import json
 import socket
-import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +15,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from ciload.metrics.metric import Kind, Metric
 from ciload.metrics.recording import Samples
@@ -29,6 +24,7 @@ from ciload.outputs.otlp import OTLP, _buckets, _scale
 from ciload.outputs.output import OutputFailedError, Second
 from ciload.outputs.sample_files import MOST_WAITING, SampleFile
 from ciload.outputs.statsd import StatsD
+from tests.outputs.collector import collector
 
 
 def second(requests: int = 5, tag: str = "x") -> Second:
@@ -161,37 +157,6 @@ def test_statsd_gets_sums_and_percentiles() -> None:
     assert output.problem == ""
 
 
-@contextmanager
-def collector(status: int = 200, delay_s: float = 0.0) -> Iterator[tuple[str, list[ExportMetricsServiceRequest]]]:
-    """Takes what an exporter sends, and parses it."""
-    received: list[ExportMetricsServiceRequest] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            body = gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body
-            if self.path == "/v1/metrics":
-                received.append(ExportMetricsServiceRequest.FromString(body))
-            time.sleep(delay_s)
-            self.send_response(status)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", received
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 def test_a_collector_gets_sums_gauges_and_histograms() -> None:
     """Of all seconds together, with attributes of the run and of each series."""
     with collector() as (url, received):
@@ -228,11 +193,11 @@ def test_a_collector_gets_sums_gauges_and_histograms() -> None:
     assert sum(size.negative.bucket_counts) == 3
 
 
-@pytest.mark.parametrize(("status", "delay_s"), [(400, 0.0), (200, 60.0)])
+@pytest.mark.parametrize(("status", "delay_s"), [(400, 0.0), (500, 0.0), (200, 60.0)])
 def test_a_collector_that_does_not_take_it_is_told(
     status: int, delay_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether it refuses or stalls; nobody waits for it longer than stated."""
+    """Whether it refuses, is broken or stalls; nobody waits for it longer than stated."""
     monkeypatch.setattr("ciload.outputs.otlp.SEND_S", 0.5)
     monkeypatch.setattr("ciload.outputs.otlp.CLOSES_S", 3.0)
     with collector(status, min(delay_s, 2.0)) as (url, _):
